@@ -1,0 +1,169 @@
+# -*- test-case-name: relaymail.test.test_addresses -*-
+"""
+Mail addresses as they stand in envelopes (RFC 5321 4.1.2, 4.1.3).
+
+An address is a L{str} here: C{local@domain}, without angle brackets, source
+route or control characters; the empty one is the null reverse-path.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+
+import idna
+
+from relaymail.errors import MalformedAddress
+
+#: RFC 5321 4.5.3.1.1: the longest local part, in octets.
+MAX_LOCAL = 64
+#: RFC 5321 4.5.3.1.2: the longest domain, in octets.
+MAX_DOMAIN = 255
+#: RFC 5321 4.5.3.1.3: the longest path, with its angle brackets, in octets.
+MAX_PATH = 256
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*\Z")
+_QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"\Z')
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
+_SOURCE_ROUTE = re.compile(r"@[^:,@\s]+(?:,@[^:,@\s]+)*:")
+
+
+def parsePath(path: bytes | str) -> str:
+    """
+    Read a path as MAIL and RCPT carry it, between the angle brackets.  A
+    source route is dropped (RFC 5321 4.1.1.3, appendix C).
+
+    @param path: The path without its angle brackets.
+
+    @return: The address, empty for the null path, its domain as
+        L{normalDomain} gives it where that is a name.
+
+    @raise MalformedAddress: When it is not an address.
+    """
+    text = _asText(path)
+    if not text:
+        return ""
+    route = _SOURCE_ROUTE.match(text)
+    if route:
+        text = text[route.end() :]
+    return checkAddress(text)
+
+
+def checkAddress(address: bytes | str) -> str:
+    """
+    Check a mailbox and give it in its one form.
+
+    @param address: C{local@domain}.
+
+    @return: The address with the domain as L{normalDomain} gives it; the
+        local part is as it was (RFC 5321 2.4: its case belongs to its host).
+
+    @raise MalformedAddress: When it is not an address that mail can go to.
+    """
+    text = _asText(address)
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain:
+        raise MalformedAddress(f"{text!r} is not local-part@domain; nothing was queued")
+    if len(local) > MAX_LOCAL or len(text) + 2 > MAX_PATH:
+        raise MalformedAddress(
+            f"{text[:80]!r} is longer than RFC 5321 4.5.3.1 allows; nothing was queued"
+        )
+    if not (_DOT_STRING.match(local) or _QUOTED_STRING.match(local)):
+        raise MalformedAddress(
+            f"{local!r} is not a local part (RFC 5321 4.1.2); nothing was queued"
+        )
+    return f"{local}@{normalDomain(domain)}"
+
+
+def domainOf(address: bytes | str) -> str:
+    """
+    Give the domain of an address, in its one form.
+
+    @raise MalformedAddress: When there is none.
+    """
+    text = _asText(address)
+    _, at, domain = text.rpartition("@")
+    if not at or not domain:
+        raise MalformedAddress(f"{text!r} has no domain to deliver to")
+    return normalDomain(domain)
+
+
+def normalDomain(domain: bytes | str) -> str:
+    """
+    Give a domain in its one form: lower case, no trailing dot, IDN as
+    A-labels (RFC 5890), an address literal as RFC 5321 4.1.3 writes it.
+
+    @raise MalformedAddress: When it is neither a name nor a literal.
+    """
+    text = _asText(domain)
+    if text.startswith("["):
+        return f"[{_literal(text)}]"
+    name = text.removesuffix(".").lower()
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except idna.IDNAError as e:
+            raise MalformedAddress(f"{text!r} is not a domain: {e}") from e
+    if len(name) > MAX_DOMAIN or not all(map(_LABEL.match, name.split("."))):
+        raise MalformedAddress(f"{text[:80]!r} is not a domain name")
+    return name
+
+
+def literalAddress(domain: str) -> str | None:
+    """
+    Give the network address that an address literal holds (RFC 5321 4.1.3).
+
+    @param domain: A domain as L{normalDomain} gives it.
+
+    @return: The address as text, or L{None} for a domain that is a name.
+    """
+    if not domain.startswith("["):
+        return None
+    return domain[1:-1].removeprefix("IPv6:")
+
+
+def quotePath(address: bytes | str) -> bytes:
+    """
+    Give an address as MAIL and RCPT carry it, in angle brackets.
+
+    @param address: The address; the empty one gives C{<>}.
+
+    @raise MalformedAddress: When it holds what would end the path or the
+        line, or is not ASCII: nothing of it is written then.
+    """
+    text = _asText(address)
+    if not text.isascii():
+        raise MalformedAddress(f"{text!r} is not ASCII, and SMTPUTF8 is not spoken")
+    if not text.isprintable():
+        raise MalformedAddress(f"{text!r} holds a control character")
+    if text.startswith("<") and text.endswith(">"):
+        text = text[1:-1]
+    if not _QUOTED_STRING.match(text.rpartition("@")[0]) and set(text) & set("<> "):
+        raise MalformedAddress(f"{text!r} holds a space or an angle bracket")
+    return b"<" + text.encode("ascii") + b">"
+
+
+def _literal(text: str) -> str:
+    body = text[1:-1]
+    tag, colon, rest = body.partition(":")
+    try:
+        if text[-1] != "]":
+            raise ValueError("no closing bracket")
+        if colon and tag.lower() == "ipv6":
+            return f"IPv6:{ip_address(rest)}"
+        found = ip_address(body)
+        if found.version != 4:
+            raise ValueError("an IPv6 literal begins with IPv6:")
+    except ValueError as e:
+        raise MalformedAddress(f"{text[:80]!r} is not an address literal: {e}") from e
+    return str(found)
+
+
+def _asText(text: bytes | str) -> str:
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise MalformedAddress(f"{text[:80]!r} is not text: {e.reason}") from e

@@ -1,0 +1,92 @@
+# -*- test-case-name: relaymail.test.test_errors -*-
+"""
+What relaymail raises.  The message of each is the sentence an operator reads:
+what was tried, what was wrong, what happens now.
+"""
+
+from __future__ import annotations
+
+from relaymail.replies import Reply, Trouble
+
+
+class RelayMailError(Exception):
+    """
+    The base of every error that is relaymail's own.
+    """
+
+
+class MalformedAddress(RelayMailError, ValueError):
+    """
+    An address is not one that mail can be sent to or from (RFC 5321 4.1.2).
+    Nothing was queued.
+    """
+
+
+class MalformedMessage(RelayMailError, ValueError):
+    """
+    The content is not a message that can be sent.  Nothing was queued.
+    """
+
+
+class QueueError(RelayMailError):
+    """
+    The queue cannot be used.
+    """
+
+
+class QueueUnusable(QueueError):
+    """
+    The queue's directory is missing, cannot be written, or is open to others.
+    Nothing was started.
+    """
+
+
+class QueueLocked(QueueError):
+    """
+    Another process relays from this queue.  It goes on; this one does not
+    start.
+    """
+
+
+class QueueFull(QueueError):
+    """
+    The queue has no room: disk, inodes or the limit set for it.  The message
+    was not taken; the sender keeps it.
+    """
+
+
+class UnreadableEntry(QueueError):
+    """
+    What is stored for a name cannot be read.  It is set aside, and the others
+    go on.
+    """
+
+
+class RouteError(RelayMailError):
+    """
+    No host can be named for a destination.
+
+    @ivar trouble: What was found, for the verdict.
+    """
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.text)
+        self.trouble = trouble
+
+
+class Refused(RelayMailError):
+    """
+    A client's command is refused.
+
+    @ivar reply: The reply it is to be given, 4yz or 5yz.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.text)
+        self.reply = reply
+
+
+class ConfigurationError(RelayMailError, ValueError):
+    """
+    An option's value cannot be used.  The relay was not started.
+    """

@@ -1,0 +1,77 @@
+# -*- test-case-name: relaymail.test.route.test_hosts -*-
+"""
+Hosts, in the order in which they are to be tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class TLSNeed(Enum):
+    """
+    What a session with a host needs before mail goes over it.
+    """
+
+    NEVER = "in clear"
+    OFFERED = "encrypted where the host offers it"
+    ENCRYPTED = "encrypted, the certificate not looked at"
+    VERIFIED = "encrypted, with a certificate that is valid for the host"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """
+    Who to be at a smart host.
+
+    @ivar user: The user's name.
+    @ivar password: The secret; it is in no C{repr}.
+    """
+
+    user: str
+    password: bytes
+
+    def __repr__(self) -> str:
+        return f"Credentials(user={self.user!r}, password=…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """
+    A host to deliver to.
+
+    @ivar name: A host name or a network address, as text.
+    @ivar port: The port, or L{None} for the manager's C{PORT}.
+    @ivar tls: What the session needs.
+    @ivar implicitTLS: Whether TLS starts with the connection (RFC 8314 3).
+    @ivar credentials: Who to be there, if anybody.
+    @ivar named: Whether the operator named the host: its addresses are then
+        not checked against what the relay may connect to.
+    """
+
+    name: str
+    port: int | None = None
+    tls: TLSNeed = TLSNeed.OFFERED
+    implicitTLS: bool = False
+    credentials: Credentials | None = None
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """
+    The hosts for a destination, best first, at least one.
+
+    @ivar lane: What connections may be shared within: two routes with the
+        same hosts, credentials and TLS needs have equal lanes.
+    """
+
+    hosts: tuple[Host, ...]
+
+    @property
+    def lane(self) -> tuple[Host, ...]:
+        """
+        What connections may be shared within.
+        """
+        return self.hosts
