@@ -9,11 +9,12 @@ route or control characters; the empty one is the null reverse-path.
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 import idna
 
 from relaymail.errors import MalformedAddress
+from relaymail.replies import printable
 
 #: RFC 5321 4.5.3.1.1: the longest local part, in octets.
 MAX_LOCAL = 64
@@ -21,6 +22,9 @@ MAX_LOCAL = 64
 MAX_DOMAIN = 255
 #: RFC 5321 4.5.3.1.3: the longest path, with its angle brackets, in octets.
 MAX_PATH = 256
+
+#: How much of what is wrong an error shows, in characters.
+_SHOWN = 80
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*\Z")
@@ -64,16 +68,19 @@ def checkAddress(address: bytes | str) -> str:
     text = _asText(address)
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
-        raise MalformedAddress(f"{text!r} is not local-part@domain; nothing was queued")
-    if len(local) > MAX_LOCAL or len(text) + 2 > MAX_PATH:
         raise MalformedAddress(
-            f"{text[:80]!r} is longer than RFC 5321 4.5.3.1 allows; nothing was queued"
+            f"{_shown(text)} is not local-part@domain; nothing was queued"
         )
     if not (_DOT_STRING.match(local) or _QUOTED_STRING.match(local)):
         raise MalformedAddress(
-            f"{local!r} is not a local part (RFC 5321 4.1.2); nothing was queued"
+            f"{_shown(local)} is not a local part (RFC 5321 4.1.2); nothing was queued"
         )
-    return f"{local}@{normalDomain(domain)}"
+    checked = f"{local}@{normalDomain(domain)}"
+    if len(local) > MAX_LOCAL or len(checked) + 2 > MAX_PATH:
+        raise MalformedAddress(
+            f"{_shown(text)} is longer than RFC 5321 4.5.3.1 allows; nothing was queued"
+        )
+    return checked
 
 
 def domainOf(address: bytes | str) -> str:
@@ -85,7 +92,7 @@ def domainOf(address: bytes | str) -> str:
     text = _asText(address)
     _, at, domain = text.rpartition("@")
     if not at or not domain:
-        raise MalformedAddress(f"{text!r} has no domain to deliver to")
+        raise MalformedAddress(f"{_shown(text)} has no domain to deliver to")
     return normalDomain(domain)
 
 
@@ -104,9 +111,9 @@ def normalDomain(domain: bytes | str) -> str:
         try:
             name = idna.encode(name, uts46=True).decode("ascii")
         except idna.IDNAError as e:
-            raise MalformedAddress(f"{text!r} is not a domain: {e}") from e
+            raise MalformedAddress(f"{_shown(text)} is not a domain: {_why(e)}") from e
     if len(name) > MAX_DOMAIN or not all(map(_LABEL.match, name.split("."))):
-        raise MalformedAddress(f"{text[:80]!r} is not a domain name")
+        raise MalformedAddress(f"{_shown(text)} is not a domain name")
     return name
 
 
@@ -134,13 +141,17 @@ def quotePath(address: bytes | str) -> bytes:
     """
     text = _asText(address)
     if not text.isascii():
-        raise MalformedAddress(f"{text!r} is not ASCII, and SMTPUTF8 is not spoken")
+        raise MalformedAddress(
+            f"{_shown(text)} is not ASCII, and SMTPUTF8 is not spoken"
+        )
     if not text.isprintable():
-        raise MalformedAddress(f"{text!r} holds a control character")
+        raise MalformedAddress(f"{_shown(text)} holds a control character")
     if text.startswith("<") and text.endswith(">"):
         text = text[1:-1]
-    if not _QUOTED_STRING.match(text.rpartition("@")[0]) and set(text) & set("<> "):
-        raise MalformedAddress(f"{text!r} holds a space or an angle bracket")
+    local, _, domain = text.rpartition("@")
+    bare = domain if _QUOTED_STRING.match(local) else text
+    if set(bare) & set("<> "):
+        raise MalformedAddress(f"{_shown(text)} holds a space or an angle bracket")
     return b"<" + text.encode("ascii") + b">"
 
 
@@ -151,13 +162,26 @@ def _literal(text: str) -> str:
         if text[-1] != "]":
             raise ValueError("no closing bracket")
         if colon and tag.lower() == "ipv6":
-            return f"IPv6:{ip_address(rest)}"
-        found = ip_address(body)
-        if found.version != 4:
-            raise ValueError("an IPv6 literal begins with IPv6:")
+            # A zone (RFC 4007) means something to its own host only, and may
+            # hold anything.
+            if "%" in rest:
+                raise ValueError("an IPv6 literal has no zone")
+            return f"IPv6:{IPv6Address(rest)}"
+        found = IPv4Address(body)
     except ValueError as e:
-        raise MalformedAddress(f"{text[:80]!r} is not an address literal: {e}") from e
+        raise MalformedAddress(
+            f"{_shown(text)} is not an address literal: {_why(e)}"
+        ) from e
     return str(found)
+
+
+def _shown(text: bytes | str) -> str:
+    # What was wrong is told in one bounded line, however long it is.
+    return repr(text[:_SHOWN])
+
+
+def _why(error: Exception) -> str:
+    return printable(str(error), _SHOWN)
 
 
 def _asText(text: bytes | str) -> str:
@@ -166,4 +190,4 @@ def _asText(text: bytes | str) -> str:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as e:
-        raise MalformedAddress(f"{text[:80]!r} is not text: {e.reason}") from e
+        raise MalformedAddress(f"{_shown(text)} is not text: {e.reason}") from e

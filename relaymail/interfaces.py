@@ -224,9 +224,7 @@ class IAttempt(Interface):
     factory.
     """
 
-    def judge(
-        phase: Phase, evidence: Evidence, accepted: int = 0
-    ) -> Outcome | None:
+    def judge(phase: Phase, evidence: Evidence, accepted: int = 0) -> Outcome | None:
         """
         Ask what evidence means for a recipient of the session's host.
 
@@ -235,6 +233,18 @@ class IAttempt(Interface):
 
         @return: The outcome, or L{None} where the recipient is to be tried
             again at once: on the next host, or in the next transaction.
+        """
+
+    def noteReached(relay: object, address: str) -> None:
+        """
+        Tell that a host was reached, at a network address.
+        """
+
+    def noteTLS(relay: object, version: str) -> None:
+        """
+        Tell that the session is over TLS.
+
+        @param version: Such as C{"TLSv1.3"}.
         """
 
     def noteOutcome(relay: object, path: str, outcome: Outcome) -> None:
