@@ -48,6 +48,11 @@ class Host:
     @ivar credentials: Who to be there, if anybody.
     @ivar named: Whether the operator named the host: its addresses are then
         not checked against what the relay may connect to.
+    @ivar authInClear: Whether the credentials may be given to the host
+        without TLS, because the operator said so.
+    @ivar caFile: The path of a file of certificates (PEM) that are trusted
+        instead of the system's, where C{tls} is C{VERIFIED}; L{None} for the
+        system's.
     """
 
     name: str
@@ -56,6 +61,8 @@ class Host:
     implicitTLS: bool = False
     credentials: Credentials | None = None
     named: bool = False
+    authInClear: bool = False
+    caFile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,475 @@
+"""
+Tests for L{relaymail.route.resolver} and L{relaymail.route.wire}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError, ConnectionLost
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.names import dns
+from twisted.names.error import DNSNameError, DNSServerError, DomainError, ResolverError
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
+
+from relaymail.errors import ConfigurationError
+from relaymail.route import resolver as module
+from relaymail.route.resolver import (
+    FAILURE_TTL,
+    MAX_TTL,
+    NEGATIVE_TTL,
+    CachingResolver,
+    makeResolver,
+    parseServer,
+)
+from relaymail.route.wire import PATIENCE, WireResolver
+from relaymail.testing.dns import DNSServer, Fault, ZoneDNS
+
+
+class CachingTests(SynchronousTestCase):
+    """
+    L{CachingResolver} remembers, within bounds.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.zones = ZoneDNS(
+            {
+                "a.example": {"MX": [(0, "mx.example")], "A": ["192.0.2.1"]},
+                "b.example": {"MX": [(0, "mx.example")]},
+                "broken.example": Fault.SERVFAIL,
+                "silent.example": Fault.SILENCE,
+            },
+            ttl=300,
+        )
+        self.resolver = CachingResolver(self.zones, self.clock)
+
+    def ask(self, name: str) -> Deferred[Any]:
+        """
+        Ask for MX records.
+        """
+        d: Deferred[Any] = self.resolver.lookupMailExchange(name)
+        return d
+
+    def asked(self) -> int:
+        """
+        Give the number of questions that reached the zones.
+        """
+        return len(self.zones.asked)
+
+    def test_remembered(self) -> None:
+        """
+        An answer is remembered for its time to live, whatever the case of the
+        name; another type or name is another question.
+        """
+        first = self.successResultOf(self.ask("a.example"))
+        self.clock.advance(299)
+        again = self.successResultOf(self.ask("A.Example."))
+        self.assertEqual(again[0], list(first[0]))
+        self.assertEqual(self.asked(), 1)
+        self.successResultOf(self.resolver.lookupAddress("a.example"))
+        self.assertEqual(self.asked(), 2)
+        self.clock.advance(1)
+        self.successResultOf(self.ask("a.example"))
+        self.assertEqual(self.asked(), 3)
+
+    def test_answersAreTheCallers(self) -> None:
+        """
+        Who takes a remembered answer apart does so for himself only.
+        """
+        self.successResultOf(self.ask("a.example"))[0].clear()
+        self.assertEqual(len(self.successResultOf(self.ask("a.example"))[0]), 1)
+
+    def test_A07_ttl(self) -> None:
+        """
+        A time to live of 0, or with its highest bit set, is none (RFC 2181
+        8); a long one is a day.
+        """
+        for ttl, kept in ((0, 0), (2**31, 0), (2**32 - 1, 0), (2**31 - 1, MAX_TTL)):
+            self.resolver = CachingResolver(self.zones, self.clock)
+            self.zones.ttl = ttl
+            before = self.asked()
+            self.successResultOf(self.ask("a.example"))
+            self.clock.advance(max(kept - 1, 0))
+            self.successResultOf(self.ask("a.example"))
+            self.assertEqual(self.asked() - before, 1 if kept else 2, ttl)
+            self.clock.advance(1)
+            self.successResultOf(self.ask("a.example"))
+            self.assertEqual(self.asked() - before, 2 if kept else 3, ttl)
+
+    def test_D01_nothingIsRemembered(self) -> None:
+        """
+        That there is no such name, or nothing by it, is remembered for a
+        short time.
+        """
+        del self.zones.zones["b.example"]
+        self.failureResultOf(self.ask("b.example"), DNSNameError)
+        self.zones.zones["b.example"] = {"A": ["192.0.2.1"]}
+        self.clock.advance(NEGATIVE_TTL - 1)
+        self.failureResultOf(self.ask("b.example"), DNSNameError)
+        self.clock.advance(1)
+        self.assertEqual(self.successResultOf(self.ask("b.example"))[0], [])
+        self.zones.zones["b.example"] = {"MX": [(0, "mx.example")]}
+        self.assertEqual(self.successResultOf(self.ask("b.example"))[0], [])
+        self.clock.advance(NEGATIVE_TTL)
+        self.assertEqual(len(self.successResultOf(self.ask("b.example"))[0]), 1)
+
+    def test_D01_failureIsRemembered(self) -> None:
+        """
+        That a server failed is remembered for a burst, not longer.
+        """
+        for _ in range(10):
+            self.failureResultOf(self.ask("broken.example"), DNSServerError)
+        self.assertEqual(self.asked(), 1)
+        self.clock.advance(FAILURE_TTL)
+        self.failureResultOf(self.ask("broken.example"), DNSServerError)
+        self.assertEqual(self.asked(), 2)
+
+    def test_coalesced(self) -> None:
+        """
+        A question that is being asked is not asked again; each who asked gets
+        the answer, and who goes away takes it from nobody.
+        """
+        slow: Deferred[Any] = Deferred()
+        asked = []
+
+        class Slow:
+            def query(self, query: dns.Query, timeout: Any) -> Deferred[Any]:
+                asked.append(query)
+                return slow
+
+        self.resolver = CachingResolver(Slow(), self.clock)
+        waiting = [self.ask("a.example") for _ in range(5)]
+        waiting[0].cancel()
+        self.failureResultOf(waiting[0], defer.CancelledError)
+        answer = [
+            dns.RRHeader("a.example", dns.MX, ttl=0, payload=dns.Record_MX(0, "x"))
+        ]
+        slow.callback((answer, [], []))
+        for d in waiting[1:]:
+            self.assertEqual(self.successResultOf(d), (answer, [], []))
+        self.assertEqual(len(asked), 1)
+        self.assertEqual(self.resolver._asked, {})
+
+    def test_anyFailure(self) -> None:
+        """
+        Whatever goes wrong upstream ends the question for all who wait.
+        """
+
+        class Wrong:
+            def query(self, query: dns.Query, timeout: Any) -> Any:
+                return ([object()], [], [])
+
+        self.resolver = CachingResolver(Wrong(), self.clock)
+        self.failureResultOf(self.ask("a.example"), DomainError)
+        self.assertEqual(self.resolver._asked, {})
+
+    def test_A07_bounds(self) -> None:
+        """
+        Only so many answers and records are remembered, the newest of them.
+        """
+        self.patch(module, "MAX_ANSWERS", 3)
+        for i in range(10):
+            self.zones.zones[f"n{i}"] = {"MX": [(0, "mx")] * i}
+            self.successResultOf(self.ask(f"n{i}"))
+        names = [name for name, _, _ in self.resolver._answers]
+        self.assertEqual(names, [b"n7", b"n8", b"n9"])
+        self.assertEqual(self.resolver._records, 24)
+        self.patch(module, "MAX_RECORDS", 20)
+        self.clock.advance(300)
+        self.successResultOf(self.ask("n9"))
+        self.assertLessEqual(self.resolver._records, 20)
+
+    def test_getHostByName(self) -> None:
+        """
+        An address is found by asking for addresses, not for everything (RFC
+        8482).
+        """
+        self.assertEqual(
+            self.successResultOf(self.resolver.getHostByName("a.example")), "192.0.2.1"
+        )
+        self.assertEqual({kind for _, kind in self.zones.asked}, {"A", "AAAA"})
+        self.failureResultOf(self.resolver.getHostByName("b.example"), DNSNameError)
+        failure = self.failureResultOf(self.resolver.getHostByName("broken.example"))
+        self.assertNotIsInstance(failure.value, DNSNameError)
+
+
+class ParseServerTests(SynchronousTestCase):
+    """
+    L{parseServer} reads what C{--dns} is given.
+    """
+
+    def test_servers(self) -> None:
+        """
+        An address with or without a port.
+        """
+        for text, server in (
+            ("127.0.0.1:5353", ("127.0.0.1", 5353)),
+            ("127.0.0.1", ("127.0.0.1", 53)),
+            ("[::1]:5353", ("::1", 5353)),
+            ("[0:0::1]", ("::1", 53)),
+            ("2001:db8::53", ("2001:db8::53", 53)),
+        ):
+            self.assertEqual(parseServer(text), server)
+
+    def test_refused(self) -> None:
+        """
+        All else is one clear sentence.
+        """
+        for text in (
+            "",
+            "dns.example:53",
+            "127.0.0.1:0",
+            "127.0.0.1:65536",
+            "127.0.0.1:x",
+            "127.0.0.1:",
+            "[::1",
+            "[::1]x",
+            "127.0.0.1:+5",
+        ):
+            error = self.assertRaises(ConfigurationError, parseServer, text)
+            self.assertIn(repr(text), str(error))
+
+
+class SystemServersTests(SynchronousTestCase):
+    """
+    L{WireResolver} knows the system's servers.
+    """
+
+    def test_lines(self) -> None:
+        """
+        The servers are those of the file; without any it is this machine.
+        """
+        wire = WireResolver(servers=[("192.0.2.53", 53)], reactor=MemoryReactorClock())
+        wire.parseConfig([b"search x\n", b"nameserver 192.0.2.1 \n", b"nameserver\n"])
+        self.assertEqual(wire.dynServers, [("192.0.2.1", 53)])
+        wire.parseConfig([])
+        self.assertEqual(wire.dynServers, [("127.0.0.1", 53)])
+
+    def test_noTimer(self) -> None:
+        """
+        Nothing is scheduled while nobody asks; the file is looked at again
+        when somebody does, after a while.
+        """
+        path = self.mktemp()
+        reactor = MemoryReactorClock()
+        wire = WireResolver(resolv=path, reactor=reactor)
+        self.assertEqual(wire.dynServers, [("127.0.0.1", 53)])
+        self.assertEqual(reactor.getDelayedCalls(), [])
+        with open(path, "w") as f:
+            f.write("nameserver 192.0.2.7\n")
+        wire.maybeParseConfig()
+        self.assertEqual(wire.dynServers, [("127.0.0.1", 53)])
+        reactor.advance(60)
+        wire.maybeParseConfig()
+        self.assertEqual(wire.dynServers, [("192.0.2.7", 53)])
+
+    def test_default(self) -> None:
+        """
+        Without a server named, the system's are asked.
+        """
+        found = makeResolver(reactor=MemoryReactorClock())
+        self.assertIsInstance(found.upstream.resolvers[-1], WireResolver)
+
+
+class _Liar(DatagramProtocol):
+    """
+    Answers with a wrong number and with another question before the truth.
+    """
+
+    noisy = False
+    transport: Any
+
+    def __init__(self, tell: list[str]) -> None:
+        self.tell = tell
+
+    def datagramReceived(self, data: bytes, address: Any) -> None:
+        query = dns.Message()
+        query.fromStr(data)
+        for how in self.tell:
+            number = query.id ^ 1 if how == "number" else query.id
+            answer = dns.Message(number, answer=1)
+            name = "other.example" if how == "question" else query.queries[0].name.name
+            answer.queries = [dns.Query(name, query.queries[0].type)]
+            record = dns.Record_A("192.0.2.66" if how != "truth" else "192.0.2.1")
+            answer.answers = [dns.RRHeader(name, dns.A, payload=record, ttl=9)]
+            self.transport.write(answer.toStr(), address)
+
+
+class LoopbackTests(TestCase):
+    """
+    L{makeResolver} over a real loopback.
+    """
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        self.zones = ZoneDNS(
+            {
+                "small.example": {"MX": [(0, "mx.example")]},
+                "large.example": {"MX": [(i, f"h{i}.example") for i in range(200)]},
+                "broken.example": Fault.SERVFAIL,
+            }
+        )
+        self.server = DNSServer(self.zones).start()
+        self.addCleanup(self.server.stop)
+        self.resolver = makeResolver(self.server.address)
+
+    @defer.inlineCallbacks
+    def test_A07_overTheWire(self) -> Any:
+        """
+        Answers come over UDP, truncated ones over TCP; none and failure are
+        told apart; a burst makes one question.
+        """
+        burst = [self.resolver.lookupMailExchange("small.example") for _ in range(20)]
+        for answers in (yield defer.gatherResults(burst)):
+            self.assertEqual(len(answers[0]), 1)
+        self.assertEqual(self.zones.asked, [("small.example", "MX")])
+        answers = yield self.resolver.lookupMailExchange("large.example")
+        self.assertEqual(len(answers[0]), 200)
+        yield self.assertFailure(
+            self.resolver.lookupMailExchange("missing.example"), DNSNameError
+        )
+        yield self.assertFailure(
+            self.resolver.lookupMailExchange("broken.example"), DNSServerError
+        )
+
+    @defer.inlineCallbacks
+    def test_overIPv6(self) -> Any:
+        """
+        A server may be reached by IPv6, however its address is written.
+        """
+        try:
+            server = DNSServer(self.zones).start(interface="::1")
+        except CannotListenError:
+            raise SkipTest("this machine has no IPv6") from None
+        self.addCleanup(server.stop)
+        resolver = makeResolver(f"[0::1]:{server.port}")
+        answers = yield resolver.lookupMailExchange("small.example")
+        self.assertEqual(len(answers[0]), 1)
+
+    @defer.inlineCallbacks
+    def test_A07_wrongNumbers(self) -> Any:
+        """
+        An answer with another number is ignored; an answer to another
+        question is no answer.
+        """
+        from twisted.internet import reactor
+
+        liar = _Liar(["number", "truth"])
+        port: Any = reactor.listenUDP(0, liar, interface="127.0.0.1")  # type: ignore[attr-defined]
+        self.addCleanup(port.stopListening)
+        resolver = makeResolver(f"127.0.0.1:{port.getHost().port}")
+        answers = yield resolver.lookupAddress("a.example")
+        self.assertEqual(answers[0][0].payload.dottedQuad(), "192.0.2.1")
+        liar.tell = ["question"]
+        yield self.assertFailure(resolver.lookupAddress("b.example"), DomainError)
+
+
+class WireTests(SynchronousTestCase):
+    """
+    L{WireResolver} in memory.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = _Reactor()
+        self.wire = WireResolver(servers=[("192.0.2.53", 53)], reactor=self.reactor)
+
+    def test_D01_silence(self) -> None:
+        """
+        A server that does not answer is asked some times, then given up, and
+        every port is closed.
+        """
+        d = self.wire.lookupMailExchange("a.example")
+        for wait in PATIENCE:
+            self.assertNoResult(d)
+            self.reactor.advance(wait)
+        self.failureResultOf(d, defer.TimeoutError)
+        self.assertEqual(len(self.reactor.bound), len(PATIENCE))
+        self.assertTrue(all(port.closed for port in self.reactor.bound))
+
+    def test_bound(self) -> None:
+        """
+        Only so many questions are asked at a time; the others wait.
+        """
+        from relaymail.route.wire import MAX_QUESTIONS
+
+        asked = [
+            self.wire.lookupMailExchange(f"n{i}") for i in range(MAX_QUESTIONS + 5)
+        ]
+        self.assertEqual(len(self.reactor.bound), MAX_QUESTIONS)
+        for d in asked:
+            d.addErrback(lambda failure: None)
+
+    def test_tcpFails(self) -> None:
+        """
+        A connection that is refused, closed or silent ends the question.
+        """
+        refused = self.wire.queryTCP([dns.Query("a.example", dns.MX)])
+        factory: Any = self.reactor.tcpClients[-1][2]
+        factory.clientConnectionFailed(None, _failure())
+        self.failureResultOf(refused, ConnectionLost)
+
+        closed = self.wire.queryTCP([dns.Query("a.example", dns.MX)])
+        factory = self.reactor.tcpClients[-1][2]
+        factory.connectionLost(None)
+        self.failureResultOf(closed, ConnectionLost)
+
+    def test_truncatedTwice(self) -> None:
+        """
+        What is truncated over TCP, too, is no answer.
+        """
+        message = dns.Message(trunc=1, answer=1)
+        self.assertIsInstance(self.wire._parts(message).value, ResolverError)
+
+
+class _Port:
+    """
+    A UDP port that sends nowhere.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def write(self, data: bytes, address: Any) -> None:
+        """
+        Send nothing.
+        """
+
+    def stopListening(self) -> None:
+        """
+        Close.
+        """
+        self.closed = True
+
+
+class _Reactor(MemoryReactorClock):
+    """
+    A reactor whose UDP ports send nowhere.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bound: list[_Port] = []
+
+    def listenUDP(
+        self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192
+    ) -> Any:
+        """
+        Bind nothing.
+        """
+        found = _Port()
+        self.bound.append(found)
+        protocol.startProtocol()
+        protocol.transport = found
+        return found
+
+
+def _failure() -> Any:
+    from twisted.python.failure import Failure
+
+    return Failure(ConnectionLost())
