@@ -1,0 +1,405 @@
+# -*- test-case-name: relaymail.test.intake.test_connection -*-
+"""
+The hands of the server dialogue: one connection to the intake.
+
+L{IntakeProtocol} reads lines for L{ServerDialogue
+<relaymail.dialogue.server.ServerDialogue>} and does the actions it gives.
+While an answer is awaited, or the client does not read its replies, nothing
+further is looked at, and soon nothing further is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+
+from relaymail.dialogue.actions import (
+    Action,
+    Actions,
+    Answer,
+    AskRecipient,
+    AskSender,
+    Close,
+    StartTLS,
+    Store,
+    TakeData,
+)
+from relaymail.dialogue.answers import answer, wire
+from relaymail.dialogue.server import ServerDialogue, State
+from relaymail.envelopes import Client, Envelope
+from relaymail.errors import QueueFull, Refused
+from relaymail.intake.content import NO_ROOM
+from relaymail.intake.deadlines import Deadline
+from relaymail.intake.incoming import Incoming
+from relaymail.intake.peers import hostOf, tlsOf
+from relaymail.intake.received import Stamp
+from relaymail.replies import Reply
+
+if TYPE_CHECKING:
+    from relaymail.intake.server import IntakeFactory
+
+_LOCAL_FAILURE = answer(451, "4.3.0", "A failure of this relay; try again later")
+
+
+class Hold(IntEnum):
+    """
+    Why nothing of what is received is looked at.
+    """
+
+    #: Our own judgement, or the queue, has not answered.
+    ANSWER = 1
+    #: The client does not read its replies.
+    WRITING = 2
+    #: The session is over.
+    CLOSED = 3
+
+
+class IntakeProtocol(LineReceiver):
+    """
+    One connection to the intake.
+
+    @ivar factory: What all connections share.
+    @ivar source: What its client is counted under, empty where it is not.
+    """
+
+    log: ClassVar[Logger] = Logger()
+    factory: IntakeFactory
+    transport: Any
+
+    def __init__(self, factory: IntakeFactory, source: str = "") -> None:
+        """
+        @param factory: What all connections share.
+        @param source: What the client is counted under, empty for not.
+        """
+        self.factory = factory
+        self.source = source
+        self.MAX_LENGTH = factory.limits.commandLine - len(self.delimiter)
+        self._limits = factory.limits
+        self._dialogue = ServerDialogue(factory.offer)
+        self._holds: set[Hold] = set()
+        self._stopsReading = False
+        self._peer: Client | None = None
+        self._client: Client | None = None
+        self._incoming: Incoming | None = None
+        self._block = 0
+        self._asked: Deferred[Any] | None = None
+        self._phase = Deadline(factory.clock, self._phaseOver)
+        self._message = Deadline(factory.clock, self._phaseOver)
+
+    def connectionMade(self) -> None:
+        """
+        Greet.
+        """
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        if ISSLTransport.providedBy(self.transport):
+            self._dialogue = ServerDialogue(self.factory.offer, tls=True)
+        self.transport.registerProducer(self, True)
+        self.factory.joined(self)
+        self._phase.set(self._limits.commandSeconds)
+        self._perform(self._dialogue.greeting())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Let go everything but a message that the queue is writing.
+        """
+        self._holds.add(Hold.CLOSED)
+        self.paused = True
+        self.clearLineBuffer()
+        self._phase.stop()
+        self._message.stop()
+        if self._asked is not None:
+            self._asked.cancel()
+        if self._incoming is not None:
+            self._incoming.close()
+        self.factory.left(self)
+
+    def leave(self) -> None:
+        """
+        End the session as soon as nothing is under way.
+        """
+        if Hold.CLOSED not in self._holds:
+            self._perform(self._dialogue.leave())
+
+    def abort(self) -> None:
+        """
+        Cut the connection.
+        """
+        self.transport.abortConnection()
+
+    # What the transport tells.
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Look at what was received, or keep it while something is awaited.
+        """
+        if Hold.CLOSED in self._holds:
+            return
+        LineReceiver.dataReceived(self, data)
+        if self.paused and len(self._buffer) > self._limits.readAhead:
+            self._stopReading()
+
+    def pauseProducing(self) -> None:
+        """
+        Stop: the client does not read what is written to it.
+        """
+        # Under TLS a write may wait for something to be read, the handshake to
+        # begin with: reading itself stops only when too much was received.
+        self._hold(Hold.WRITING)
+
+    def resumeProducing(self) -> None:
+        """
+        Go on: the client has read.
+        """
+        self._release(Hold.WRITING)
+
+    def lineReceived(self, line: bytes) -> None:
+        """
+        Answer a command.
+        """
+        behind = bool(self._buffer)
+        self._phase.set(self._limits.commandSeconds)
+        self._perform(self._dialogue.heard(line, behind=behind))
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """
+        Answer what has no line end within the limit.
+        """
+        self._perform(self._dialogue.overlong())
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """
+        Take a piece of a message.
+        """
+        incoming = self._incoming
+        assert incoming is not None
+        if incoming.feed(data):
+            self.setLineMode(incoming.rest)
+            self._message.clear()
+            self._phase.set(self._limits.commandSeconds)
+            self._perform(self._dialogue.dataEnded(incoming.finish()))
+            return
+        self._block += len(data)
+        if self._block >= self._limits.blockBytes:
+            self._block = 0
+            self._phase.set(self._limits.blockSeconds)
+
+    # What the dialogue wants.
+
+    def _perform(self, actions: Actions) -> None:
+        for action in actions:
+            _HANDS[type(action)](self, action)
+
+    def _answer(self, action: Answer) -> None:
+        self.transport.write(wire(action.reply))
+
+    def _askSender(self, action: AskSender) -> None:
+        self._client = self._whoItIs()
+        self._ask(self._judgeSender, self._client, action.sender)
+
+    def _askRecipient(self, action: AskRecipient) -> None:
+        self._ask(
+            self.factory.acceptance.acceptRecipient,
+            self._client,
+            action.sender,
+            action.recipient,
+        )
+
+    def _takeData(self, action: TakeData) -> None:
+        client = self._client
+        assert client is not None
+        recipients = action.envelope.recipients
+        stamp = Stamp(
+            client=client,
+            hostname=self.factory.offer.hostname,
+            token=self.factory.token(),
+            at=self.factory.clock.seconds(),
+            recipient=recipients[0] if len(recipients) == 1 else "",
+        )
+        self._incoming = Incoming(stamp, self._limits)
+        self._block = 0
+        self._phase.set(self._limits.blockSeconds)
+        self._message.set(self._limits.messageSeconds)
+        self.setRawMode()
+
+    def _store(self, action: Store) -> None:
+        incoming, self._incoming = self._incoming, None
+        assert incoming is not None
+        self._hold(Hold.ANSWER)
+        self._phase.set(self._limits.answerSeconds)
+        try:
+            added = self.factory.queue.add(action.envelope, incoming.content)
+        except Exception:
+            self._notAdded(Failure(), incoming, action.envelope)
+            return
+        added.addCallbacks(
+            self._added,
+            self._notAdded,
+            callbackArgs=(incoming, action.envelope),
+            errbackArgs=(incoming, action.envelope),
+        )
+        added.addErrback(self._broken)
+
+    def _startTLS(self, action: StartTLS) -> None:
+        # Whatever came in clear is not to be read as if it had come under TLS
+        # (RFC 3207 4.2); the dialogue ended the session if there was something.
+        self.clearLineBuffer()
+        self._client = self._peer = None
+        self.transport.startTLS(self.factory.contextFactory)
+
+    def _close(self, action: Close) -> None:
+        self._hold(Hold.CLOSED)
+        self.clearLineBuffer()
+        self._message.clear()
+        self._phase.set(self._limits.lingerSeconds)
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    # What others answer.
+
+    def _judgeSender(self, client: Client, sender: str) -> Deferred[None] | None:
+        if not self.factory.hasRoom():
+            raise Refused(NO_ROOM)
+        return self.factory.acceptance.acceptSender(client, sender)
+
+    def _ask(self, question: Callable[..., Deferred[None] | None], *on: object) -> None:
+        try:
+            asked = question(*on)
+        except Exception:
+            self._perform(self._dialogue.refused(self._replyFor(Failure())))
+            return
+        if asked is None:
+            self._perform(self._dialogue.accepted())
+            return
+        self._asked = asked
+        self._hold(Hold.ANSWER)
+        self._phase.set(self._limits.answerSeconds)
+        asked.addCallbacks(
+            lambda _: self._answered(self._dialogue.accepted), self._notAccepted
+        )
+        asked.addErrback(self._broken)
+
+    def _notAccepted(self, failure: Failure) -> None:
+        if Hold.CLOSED not in self._holds:
+            reply = self._replyFor(failure)
+            self._answered(lambda: self._dialogue.refused(reply))
+
+    def _replyFor(self, failure: Failure) -> Reply:
+        if isinstance(failure.value, Refused):
+            return failure.value.reply
+        self.log.failure(
+            "A client could not be judged; it is told to try again later.", failure
+        )
+        return _LOCAL_FAILURE
+
+    def _added(self, names: list[str], incoming: Incoming, envelope: Envelope) -> None:
+        incoming.close()
+        self.log.info(
+            "{name}: taken from {client.host} ({client.helo}), id={token} "
+            "from=<{sender}> recipients={count}",
+            name=names[0],
+            token=incoming.token,
+            names=names,
+            client=self._client,
+            sender=envelope.sender,
+            count=len(envelope.recipients),
+        )
+        self._answered(lambda: self._dialogue.queued(names[0]))
+
+    def _notAdded(
+        self, failure: Failure, incoming: Incoming, envelope: Envelope
+    ) -> None:
+        incoming.close()
+        reply = NO_ROOM if failure.check(QueueFull) else _LOCAL_FAILURE
+        if reply is _LOCAL_FAILURE:
+            self.log.failure(
+                "A message from <{sender}> could not be put in the queue; its "
+                "client is told to try again later.",
+                failure,
+                sender=envelope.sender,
+            )
+        self._answered(lambda: self._dialogue.refused(reply))
+
+    def _answered(self, told: Callable[[], Actions]) -> None:
+        self._asked = None
+        if Hold.CLOSED in self._holds:
+            return
+        self._phase.set(self._limits.commandSeconds)
+        self._perform(told())
+        self._release(Hold.ANSWER)
+
+    def _broken(self, failure: Failure) -> None:
+        self.log.failure("A session with a client broke; it is cut.", failure)
+        self.abort()
+
+    # Time, and the will to look.
+
+    def _phaseOver(self) -> None:
+        if Hold.CLOSED in self._holds or self._dialogue.state is State.SETTLING:
+            # Either nobody reads our last words, or the queue may yet take the
+            # message: then no answer is the only one that is not wrong.
+            self.abort()
+            return
+        self._perform(self._dialogue.timedOut())
+
+    def _hold(self, why: Hold) -> None:
+        self._holds.add(why)
+        self.paused = True
+
+    def _release(self, why: Hold) -> None:
+        self._holds.discard(why)
+        if self._holds:
+            return
+        self.paused = False
+        if self._stopsReading:
+            self._stopsReading = False
+            self.transport.resumeProducing()
+        self.dataReceived(b"")
+
+    def _stopReading(self) -> None:
+        if not self._stopsReading:
+            self._stopsReading = True
+            self.transport.pauseProducing()
+
+    def _whoItIs(self) -> Client:
+        # Asked late: behind a proxy the client's address is known only once
+        # something of its own was received.
+        if self._peer is None:
+            self._peer = self._lookAtPeer()
+        peer, dialogue = self._peer, self._dialogue
+        return Client(
+            host=peer.host,
+            port=peer.port,
+            helo=dialogue.helo,
+            esmtp=dialogue.esmtp,
+            tls=peer.tls,
+            trusted=peer.trusted,
+        )
+
+    def _lookAtPeer(self) -> Client:
+        address = self.transport.getPeer()
+        return Client(
+            host=hostOf(address),
+            port=getattr(address, "port", 0),
+            tls=tlsOf(self.transport),
+            trusted=self.factory.isTrusted(address),
+        )
+
+
+_HANDS: dict[type[Action], Callable[[IntakeProtocol, Any], None]] = {
+    Answer: IntakeProtocol._answer,
+    AskSender: IntakeProtocol._askSender,
+    AskRecipient: IntakeProtocol._askRecipient,
+    TakeData: IntakeProtocol._takeData,
+    Store: IntakeProtocol._store,
+    StartTLS: IntakeProtocol._startTLS,
+    Close: IntakeProtocol._close,
+}

@@ -1,0 +1,92 @@
+# -*- test-case-name: relaymail.test.intake.test_connection -*-
+"""
+One message on its way in, from the go-ahead to the end of its data.
+"""
+
+from __future__ import annotations
+
+from typing import IO
+
+from relaymail.dialogue.answers import answer
+from relaymail.dialogue.unstuffing import Defect, Unstuffing
+from relaymail.intake.content import Collection
+from relaymail.intake.limits import Limits
+from relaymail.intake.received import Stamp, readHeader
+from relaymail.replies import Reply
+
+_BARE_LINE_ENDS = answer(550, "5.6.0", "The message has a CR or LF that stands alone")
+_LONG_LINE = answer(550, "5.6.0", "The message has a line that is too long")
+_BARE = frozenset({Defect.BARE_CR, Defect.BARE_LF})
+
+
+class Incoming:
+    """
+    Takes the data of one message, and judges it once all is there.
+    """
+
+    def __init__(self, stamp: Stamp, limits: Limits) -> None:
+        """
+        @param stamp: The mark that goes on top.
+        @param limits: The bounds.
+        """
+        self._stamp = stamp
+        self._limits = limits
+        self._normalise = stamp.client.trusted
+        self._unstuffing = Unstuffing(limits.textLine, normalise=self._normalise)
+        self._collection = Collection(self._fields, limits)
+
+    @property
+    def token(self) -> str:
+        """
+        What the Received field calls the message.
+        """
+        return self._stamp.token
+
+    @property
+    def rest(self) -> bytes:
+        """
+        What was received behind the end of the data.
+        """
+        return self._unstuffing.rest
+
+    @property
+    def content(self) -> bytes | IO[bytes]:
+        """
+        The message as it is to be queued, once L{finish} refused nothing.
+        """
+        return self._collection.content
+
+    def feed(self, data: bytes) -> bool:
+        """
+        Take what was received.
+
+        @return: Whether the end of the data was in it.
+        """
+        piece = self._unstuffing.feed(data)
+        if piece:
+            self._collection.write(piece)
+        return self._unstuffing.ended
+
+    def finish(self) -> Reply | None:
+        """
+        Judge the message.
+
+        @return: The reply that it is to be refused with, or L{None}.
+        """
+        collection, defects = self._collection, self._unstuffing.defects
+        if collection.refusal is None and defects:
+            if Defect.LONG_LINE in defects:
+                collection.refuse(_LONG_LINE)
+            elif defects & _BARE and not self._normalise:
+                collection.refuse(_BARE_LINE_ENDS)
+        return collection.finish()
+
+    def close(self) -> None:
+        """
+        Let go what is held.
+        """
+        self._collection.close()
+
+    def _fields(self, head: bytes) -> bytes:
+        limits = self._limits
+        return self._stamp.fields(readHeader(head, limits.hops, limits.headerBytes))

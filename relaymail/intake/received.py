@@ -1,0 +1,152 @@
+# -*- test-case-name: relaymail.test.intake.test_received -*-
+"""
+What the relay writes on top of a message, and the loops it sees there (RFC 5321
+4.4, 6.3).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
+
+from relaymail.dialogue.answers import answer
+from relaymail.envelopes import Client
+from relaymail.errors import Refused
+from relaymail.replies import printable
+
+LOOP = answer(554, "5.4.6", "Too many hops: the message goes round in a loop")
+HEADER_TOO_LARGE = answer(552, "5.3.4", "The header is larger than is taken here")
+
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+# What would end or open a comment or a word of structured fields.
+_UNSAFE = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+_MAX_HELO = 255
+#: How many seconds' dates are remembered: many messages come in one.
+_SECONDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """
+    What is known of a message's header block.
+
+    @ivar hops: How many Received fields it has.
+    @ivar hasDate: Whether there is a Date field.
+    @ivar hasMessageId: Whether there is a Message-ID field.
+    @ivar hasFields: Whether the content begins with a field, or with the empty
+        line that ends a header without any.
+    """
+
+    hops: int
+    hasDate: bool
+    hasMessageId: bool
+    hasFields: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """
+    The mark that this relay puts on one message.
+
+    @ivar client: Who it came from.
+    @ivar hostname: The name of this host.
+    @ivar token: What tells this message from all others, letters and digits.
+    @ivar at: When it came, in seconds of the epoch.
+    @ivar recipient: Its one recipient; empty where there are several, for
+        none may learn of the others (RFC 5321 4.4, 7.2).
+    """
+
+    client: Client
+    hostname: str
+    token: str
+    at: float
+    recipient: str = ""
+
+    def fields(self, header: Header) -> bytes:
+        """
+        Give what is to stand before the content: the Received field, for
+        trusted clients the Date and Message-ID that are missing (RFC 6409
+        8.1, 8.3), and the end of the header where the content has none.
+        """
+        fields = [self.received()]
+        if self.client.trusted and not header.hasDate:
+            fields.append(f"Date: {self._date()}\r\n")
+        if self.client.trusted and not header.hasMessageId:
+            name = f"{int(self.at)}.{self.token}@{self.hostname}"
+            fields.append(f"Message-ID: <{name}>\r\n")
+        if not header.hasFields:
+            fields.append("\r\n")
+        return "".join(fields).encode("ascii", "replace")
+
+    def received(self) -> str:
+        """
+        Give the Received field (RFC 5321 4.4), with its line ends.
+        """
+        client = self.client
+        tls = f"\r\n\t(using {_safe(client.tls)})" if client.tls else ""
+        whom = f"\r\n\tfor <{printable(self.recipient)}>" if self.recipient else ""
+        return (
+            f"Received: from {_safe(client.helo) or 'unknown'}{_origin(client)}{tls}"
+            f"\r\n\tby {self.hostname} with {_with(client)} id {self.token}{whom};"
+            f"\r\n\t{self._date()}\r\n"
+        )
+
+    def _date(self) -> str:
+        return _dateOf(int(self.at))
+
+
+def readHeader(head: bytes, hops: int, limit: int) -> Header:
+    """
+    Look through a header block.
+
+    @param head: The begin of the content: all of it, or more than C{limit}.
+    @param hops: The most Received fields.
+    @param limit: The largest block, in octets, with the line end before the
+        empty line.
+
+    @raise Refused: When the block is larger than that, or has too many
+        Received fields.
+    """
+    if not head.startswith(b"\r\n") and _FIELD.match(head) is None:
+        return Header(hops=0, hasDate=False, hasMessageId=False, hasFields=False)
+    # With a line end before it every field is found by the same search.
+    block = b"\r\n" + head[: limit + 2]
+    end = block.find(b"\r\n\r\n")
+    if end < 0 and len(head) > limit:
+        raise Refused(HEADER_TOO_LARGE)
+    names = block[: end if end >= 0 else len(block)].lower()
+    found = sum(names.count(b"\r\nreceived" + mark) for mark in (b":", b" ", b"\t"))
+    if found > hops:
+        raise Refused(LOOP)
+    return Header(
+        hops=found,
+        hasDate=b"\r\ndate:" in names,
+        hasMessageId=b"\r\nmessage-id:" in names,
+        hasFields=True,
+    )
+
+
+@lru_cache(maxsize=_SECONDS)
+def _dateOf(second: int) -> str:
+    return format_datetime(datetime.fromtimestamp(second, UTC))
+
+
+def _origin(client: Client) -> str:
+    if not client.host:
+        return ""
+    tag = "IPv6:" if ":" in client.host else ""
+    return f" ([{tag}{_safe(client.host)}])"
+
+
+def _with(client: Client) -> str:
+    # RFC 3848: the S is for STARTTLS; plain SMTP has no such name.
+    if not client.esmtp:
+        return "SMTP"
+    return "ESMTPS" if client.tls else "ESMTP"
+
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub("?", text[:_MAX_HELO])

@@ -1,0 +1,230 @@
+# -*- test-case-name: relaymail.test.intake.test_server -*-
+"""
+The intake: what all connections share, and who may connect.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from typing import Any
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IOpenSSLContextFactory,
+    IReactorTime,
+)
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from relaymail.addresses import normalDomain
+from relaymail.dialogue.answers import answer, wire
+from relaymail.intake.connection import IntakeProtocol
+from relaymail.intake.deadlines import Deadline
+from relaymail.intake.limits import DEFAULT_LIMITS, Limits
+from relaymail.intake.peers import hostOf, sourceOf
+from relaymail.interfaces import IAcceptance, IQueue
+from relaymail.replies import Reply
+
+__all__ = ["IntakeFactory", "IntakeProtocol"]
+
+#: Octets of randomness in the token of a message.
+_TOKEN_BYTES = 9
+
+_TOO_MANY_CONNECTIONS = answer(421, "", "4.7.0 Too many connections")
+_GOING_DOWN = answer(421, "", "4.3.2 The service is going down")
+
+
+class IntakeFactory(ServerFactory):
+    """
+    Makes the intake's connections, counts them, and ends them.
+
+    @ivar queue: Where mail goes, an L{IQueue <relaymail.interfaces.IQueue>};
+        where it has a C{hasRoom()} that gives C{False}, MAIL is answered 452.
+    @ivar acceptance: Who may give mail, and for whom.
+    @ivar limits: The bounds.
+    @ivar offer: What the dialogue needs to know of them.
+    @ivar contextFactory: What STARTTLS begins with; L{None}: not offered.
+    """
+
+    log = Logger()
+    noisy = False
+    protocol: type[IntakeProtocol] = IntakeProtocol  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        queue: IQueue,
+        acceptance: IAcceptance,
+        hostname: str,
+        limits: Limits = DEFAULT_LIMITS,
+        contextFactory: IOpenSSLContextFactory | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param queue: Where mail goes.
+        @param acceptance: Who may give mail, and for whom.
+        @param hostname: The name of this host.
+        @param limits: The bounds.
+        @param contextFactory: What STARTTLS begins with.
+        @param clock: What tells the time; L{None} for the reactor.
+
+        @raise MalformedAddress: When the host name is none.
+        """
+        self.queue = queue
+        self.acceptance = acceptance
+        self.limits = limits
+        self.contextFactory = contextFactory
+        self.offer = limits.offer(
+            normalDomain(hostname), tls=contextFactory is not None
+        )
+        self._clock = clock
+        self._sessions: set[IntakeProtocol] = set()
+        self._counts: Counter[str] = Counter()
+        self._waiting: list[Deferred[None]] = []
+        self._stopping = False
+        self._cut: IDelayedCall | None = None
+
+    @property
+    def clock(self) -> IReactorTime:
+        """
+        What tells the time: the reactor, where nothing else was given.
+        """
+        if self._clock is None:
+            from twisted.internet import reactor
+
+            self._clock = IReactorTime(reactor)
+        return self._clock
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """
+        Make a connection, or a short farewell where there are too many.
+        """
+        if self._stopping:
+            return self._farewell(_GOING_DOWN)
+        source = "" if self.isTrusted(addr) else sourceOf(addr) or "unknown"
+        if source and self._tooMany(source):
+            self.log.warn(
+                "A connection of {source} was refused: it has {own}, and there are "
+                "{all} in all.",
+                source=source,
+                own=self._counts[source],
+                all=self._counts.total(),
+            )
+            return self._farewell(_TOO_MANY_CONNECTIONS)
+        return self.protocol(self, source)
+
+    def isTrusted(self, address: IAddress | None) -> bool:
+        """
+        Tell whether a peer is one of our own: on a UNIX socket, or in a
+        trusted network.
+        """
+        if isinstance(address, UNIXAddress):
+            return True
+        return self.acceptance.isTrusted(hostOf(address))
+
+    def hasRoom(self) -> bool:
+        """
+        Tell whether the queue has room, as far as it says so.
+        """
+        hasRoom = getattr(self.queue, "hasRoom", None)
+        return hasRoom is None or bool(hasRoom())
+
+    def token(self) -> str:
+        """
+        Give what tells a message from all others, letters and digits.
+        """
+        return secrets.token_hex(_TOKEN_BYTES)
+
+    def joined(self, session: IntakeProtocol) -> None:
+        """
+        Count a connection.
+        """
+        self._sessions.add(session)
+        if session.source:
+            self._counts[session.source] += 1
+
+    def left(self, session: IntakeProtocol) -> None:
+        """
+        Count a connection no more.
+        """
+        self._sessions.discard(session)
+        if session.source:
+            self._counts[session.source] -= 1
+            if self._counts[session.source] <= 0:
+                del self._counts[session.source]
+        if self._stopping and not self._sessions:
+            self._allGone()
+
+    def stop(self) -> Deferred[None]:
+        """
+        End all sessions: what is under way may finish, within
+        C{limits.stopSeconds}; what else is said is answered 421 4.3.2.
+
+        @return: Fires when the last one is gone.
+        """
+        if not self._stopping:
+            self._stopping = True
+            self._cut = self.clock.callLater(self.limits.stopSeconds, self._cutAll)
+            for session in list(self._sessions):
+                session.leave()
+        gone: Deferred[None] = Deferred()
+        if not self._sessions:
+            self._allGone()
+            return succeed(None)
+        self._waiting.append(gone)
+        return gone
+
+    def _farewell(self, reply: Reply) -> Protocol:
+        return _Farewell(reply, self.clock, self.limits.lingerSeconds)
+
+    def _tooMany(self, source: str) -> bool:
+        return (
+            self._counts[source] >= self.limits.perAddress
+            or self._counts.total() >= self.limits.connections
+        )
+
+    def _cutAll(self) -> None:
+        self._cut = None
+        for session in list(self._sessions):
+            self.log.warn(
+                "The session with {source} did not end in time; it is cut.",
+                source=session.source or "a trusted client",
+            )
+            session.abort()
+
+    def _allGone(self) -> None:
+        cut, self._cut = self._cut, None
+        if cut is not None:
+            cut.cancel()
+        waiting, self._waiting = self._waiting, []
+        for gone in waiting:
+            gone.callback(None)
+
+
+class _Farewell(Protocol):
+    """
+    Says why there is no session, and closes.
+    """
+
+    def __init__(self, reply: Reply, clock: IReactorTime, seconds: float) -> None:
+        self._reply = reply
+        self._cut = Deadline(clock, self._abort)
+        self._seconds = seconds
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        # Under TLS the last words wait for a handshake that may never come.
+        self._cut.set(self._seconds)
+        self.transport.write(wire(self._reply))
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._cut.stop()
+
+    def _abort(self) -> None:
+        transport: Any = self.transport
+        transport.abortConnection()
