@@ -127,7 +127,8 @@ class IQueue(Interface):
         Begin a message, the seed's way.
 
         @return: A binary file to pickle C{[sender, recipient]} into and
-            close, and an L{IMessage <twisted.mail.interfaces.IMessage>} for
+            close, and an L{IMessageSMTP
+            <twisted.mail.interfaces.IMessageSMTP>} for
             the content.  The message waits once C{eomReceived}'s Deferred
             has fired.
         """
@@ -182,6 +183,7 @@ class IQueue(Interface):
         Give a name's view of its message.
 
         @raise UnreadableEntry: When what is stored cannot be read.
+        @raise QueueError: When it cannot be read now.
         @raise KeyError: When there is no such name.
         """
 
@@ -191,6 +193,12 @@ class IQueue(Interface):
         reading the content.
 
         @raise KeyError: When there is no such name.
+        """
+
+    def hasRoom() -> bool:
+        """
+        Tell whether a message of ordinary size would be taken now; it is
+        cheap to ask.
         """
 
     def nextDue() -> float | None:

@@ -163,5 +163,8 @@ def printable(text: bytes | str, limit: int = MAX_TEXT) -> str:
     """
     if isinstance(text, bytes):
         text = text[: limit * 4].decode("utf-8", "backslashreplace")
+    if len(text) <= limit and text.isprintable():
+        # Nearly everything is, and this is on the way of every message.
+        return text.strip()
     safe = "".join(c if c.isprintable() else " " for c in text[: limit + 1]).strip()
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"

@@ -1,0 +1,173 @@
+# -*- test-case-name: relaymail.test.queue.test_powercut -*-
+"""
+Changes written together: one sync of the directory for all, and a journal
+where several of them must be seen together or not at all.
+
+Without a journal each change becomes visible by one rename or one unlink of
+its own, and the batch is durable with the sync that follows.  With one, the
+rename of the journal is the moment that decides: what it names is finished by
+whoever finds it (L{relaymail.queue.recovery}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from twisted.logger import Logger
+
+from relaymail.errors import QueueError
+from relaymail.queue.changes import Change
+from relaymail.queue.disk import Disk
+from relaymail.queue.records import Journal, formatJournal
+
+#: What was asked for in one turn, which is one transaction.
+Turn = Sequence[Change]
+#: What became of each change: its failure, or nothing.
+Results = list[Exception | None]
+
+
+def commit(disk: Disk, directory: str, turns: Sequence[Turn]) -> Results:
+    """
+    Write changes and wait until they would survive a power cut.  A change
+    that fails takes its own files back and leaves the others alone.
+
+    @param disk: Where to.
+    @param directory: The queue's directory.
+    @param turns: The changes, in order.
+
+    @return: For each change of each turn, in order, what went wrong or
+        L{None}.
+    """
+    batch = _Batch(disk, directory, turns)
+    try:
+        batch.write()
+    except Exception as e:
+        # Not a change's own failure: nothing is known to be durable.
+        batch.failAll(e)
+    return batch.results
+
+
+class _Batch:
+    """
+    The changes of one commit, and how far each came.
+    """
+
+    log = Logger()
+
+    def __init__(self, disk: Disk, directory: str, turns: Sequence[Turn]) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._turns = turns
+        self._changes = [change for turn in turns for change in turn]
+        self.results: Results = [None] * len(self._changes)
+
+    def write(self) -> None:
+        self._each("prepare")
+        self._refuseBouncesWithoutNotice()
+        journal = self._decide()
+        decided = sum(1 for _ in self._sound())
+        self._each("apply")
+        if not any(change.durable for _, change in self._sound()):
+            return
+        try:
+            self._disk.sync(self._directory)
+        except QueueError:
+            if journal is None:
+                raise
+            # What the journal names is safe; it stays for the next start.
+            self.log.failure("The journal {journal} is kept", journal=journal)
+            return
+        # A change that was decided and failed is tried again at the next start.
+        if journal is not None and decided == sum(1 for _ in self._sound()):
+            self._disk.unlink(journal)
+
+    def _decide(self) -> str | None:
+        if not self._needsJournal():
+            return None
+        try:
+            return self._writeJournal()
+        except Exception as e:
+            # What only goes needs no journal: a full disk is to drain.
+            for index, change in self._sound():
+                if change.arrive:
+                    self._fail(index, change, e)
+            self._refuseBouncesWithoutNotice()
+            return None
+
+    def failAll(self, error: Exception) -> None:
+        for index, change in self._sound():
+            self._fail(index, change, error)
+
+    def _sound(self) -> Iterator[tuple[int, Change]]:
+        for index, change in enumerate(self._changes):
+            if self.results[index] is None:
+                yield index, change
+
+    def _each(self, step: str) -> None:
+        for index, change in self._sound():
+            try:
+                getattr(change, step)()
+            except Exception as e:
+                self._fail(index, change, e)
+
+    def _fail(self, index: int, change: Change, error: Exception) -> None:
+        self.results[index] = error
+        try:
+            change.undo()
+        except Exception:
+            self.log.failure("Files of {names} are left over", names=change.arrive)
+
+    def _refuseBouncesWithoutNotice(self) -> None:
+        start = 0
+        for turn in self._turns:
+            results = self.results[start : start + len(turn)]
+            missing = next(
+                (
+                    result
+                    for change, result in zip(turn, results, strict=True)
+                    if change.isNotice and result is not None
+                ),
+                None,
+            )
+            if missing is not None:
+                self._refuseIn(turn, start, missing)
+            start += len(turn)
+
+    def _refuseIn(self, turn: Turn, start: int, missing: Exception) -> None:
+        for index, change in enumerate(turn, start):
+            if change.needsNotice and self.results[index] is None:
+                self._fail(index, change, missing)
+
+    def _needsJournal(self) -> bool:
+        start = 0
+        for turn in self._turns:
+            sound = [
+                change
+                for index, change in enumerate(turn, start)
+                if self.results[index] is None
+            ]
+            start += len(turn)
+            if any(len(change.arrive) > 1 for change in sound):
+                return True
+            if any(c.arrive for c in sound) and any(c.leave for c in sound):
+                return True
+        return False
+
+    def _writeJournal(self) -> str:
+        sound = [change for _, change in self._sound()]
+        arrive = tuple(name for change in sound for name in change.arrive)
+        leave = tuple(name for change in sound for name in change.leave)
+        path = f"{self._directory}/{(arrive or leave)[0]}-J"
+        draft = path + "0"
+        file = self._disk.create(draft)
+        try:
+            self._disk.write(file, formatJournal(Journal(arrive, leave)))
+            self._disk.finish(file)
+            self._disk.rename(draft, path)
+            self._disk.sync(self._directory)
+        except BaseException:
+            self._disk.abandon(file)
+            self._disk.unlink(path)
+            self._disk.unlink(draft)
+            raise
+        return path

@@ -1,0 +1,181 @@
+# -*- test-case-name: relaymail.test.queue.test_records -*-
+"""
+What the directory queue knows of a name beyond its envelope, as it stands in
+NAME-S: one JSON object.  And what a journal says is to be finished.
+
+A record that cannot be understood is as good as none: the name is due at once
+and its attempts begin at 0 again.  It never costs the mail.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from relaymail.envelopes import Parameters
+from relaymail.replies import printable
+
+#: The longest record that is looked at, in bytes: four numbers, two words and
+#: a text of at most L{relaymail.replies.MAX_TEXT} characters, escaped.
+MAX_RECORD = 8 * 1024
+#: The longest journal that is looked at, in bytes: some 100 000 names.
+MAX_JOURNAL = 8 * 1024 * 1024
+#: More attempts than any schedule makes; a larger count is damage.
+MAX_ATTEMPTS = 1_000_000
+#: The longest enhanced status (RFC 3463 2) is C{5.999.999}.
+MAX_STATUS = 9
+
+#: MAIL said nothing beyond the sender.
+NO_PARAMETERS = Parameters()
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")
+_BODIES = ("", "7BIT", "8BITMIME")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """
+    Where a name stands.
+
+    @ivar arrived: When the message was accepted, in seconds.
+    @ivar due: When it is to be tried, in seconds.
+    @ivar attempts: How many attempts were begun.
+    @ivar claimed: Whether C{due} is only the end of a lease, which is void
+        when the process that took it has gone.
+    @ivar status: The enhanced status of the last outcome, or empty.
+    @ivar text: What was said last, or empty.
+    @ivar parameters: What MAIL said beyond the sender.
+    """
+
+    arrived: float
+    due: float
+    attempts: int = 0
+    claimed: bool = False
+    status: str = ""
+    text: str = ""
+    parameters: Parameters = NO_PARAMETERS
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """
+    A change of several names that was decided and is to be finished.
+
+    @ivar arrive: The names whose content is to be renamed into place.
+    @ivar leave: The names that are to go.
+    """
+
+    arrive: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+
+
+def isName(name: str) -> bool:
+    """
+    Tell whether a queue may have a name like this: no path, nothing hidden,
+    no character that a log or a shell would trip over.
+    """
+    return _NAME.match(name) is not None
+
+
+def formatRecord(record: Record) -> bytes:
+    """
+    Write a record.
+
+    @return: One line of JSON, at most L{MAX_RECORD} bytes.
+    """
+    fields: dict[str, Any] = {
+        "arrived": record.arrived,
+        "due": record.due,
+        "attempts": record.attempts,
+    }
+    if record.claimed:
+        fields["claimed"] = True
+    if record.status or record.text:
+        fields["status"] = record.status
+        fields["text"] = printable(record.text)
+    if record.parameters.body:
+        fields["body"] = record.parameters.body
+    return json.dumps(fields).encode("ascii") + b"\n"
+
+
+def parseRecord(data: bytes) -> Record | None:
+    """
+    Read a record.
+
+    @return: It, or L{None} where it is damaged and counts as missing.
+    """
+    fields = _object(data, MAX_RECORD)
+    arrived = _seconds(fields.get("arrived"))
+    due = _seconds(fields.get("due"))
+    attempts = fields.get("attempts")
+    if arrived is None or due is None:
+        return None
+    if type(attempts) is not int or not 0 <= attempts <= MAX_ATTEMPTS:
+        return None
+    body = fields.get("body")
+    return Record(
+        arrived,
+        due,
+        attempts,
+        fields.get("claimed") is True,
+        _text(fields.get("status"))[:MAX_STATUS],
+        _text(fields.get("text")),
+        Parameters(body if body in _BODIES else ""),
+    )
+
+
+def formatJournal(journal: Journal) -> bytes:
+    """
+    Write a journal.
+    """
+    fields = {"arrive": journal.arrive, "leave": journal.leave}
+    return json.dumps(fields).encode("ascii") + b"\n"
+
+
+def parseJournal(data: bytes) -> Journal | None:
+    """
+    Read a journal.
+
+    @return: It, or L{None} where it is damaged.
+    """
+    fields = _object(data, MAX_JOURNAL)
+    arrive, leave = _names(fields.get("arrive")), _names(fields.get("leave"))
+    if arrive is None or leave is None:
+        return None
+    return Journal(arrive, leave)
+
+
+def _object(data: bytes, limit: int) -> Mapping[str, Any]:
+    if len(data) > limit:
+        return {}
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _seconds(value: object) -> float | None:
+    if type(value) not in (int, float):
+        return None
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) else None
+
+
+def _text(value: object) -> str:
+    return printable(value) if isinstance(value, str) else ""
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, list):
+        return None
+    if not all(isinstance(name, str) and isName(name) for name in value):
+        return None
+    return tuple(value)

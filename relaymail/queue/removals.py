@@ -1,0 +1,104 @@
+# -*- test-case-name: relaymail.test.queue.test_durability -*-
+"""
+Names on their way out of a directory queue.  Their files may still be there,
+and are not to be taken for mail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from relaymail.outcomes import Outcome
+from relaymail.queue.changes import Removal
+from relaymail.queue.writer import Writer
+
+#: How long to wait before what could not be removed is tried again, in
+#: seconds: a disk that is repaired by hand is not repaired sooner.
+TRY_AGAIN = 60.0
+
+
+class Removals:
+    """
+    The names whose removal was asked for and is not finished.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, make: Callable[[str, Outcome | None], Removal], writer: Writer
+    ) -> None:
+        """
+        @param make: Makes the change that removes a name.
+        @param writer: What makes changes.
+        """
+        self._make = make
+        self._writer = writer
+        self._leaving: set[str] = set()
+        self._stuck: set[str] = set()
+        self._hidden: set[str] = set()
+        self._tryAgainAt: float | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._leaving or name in self._stuck or name in self._hidden
+
+    def hide(self, name: str) -> None:
+        """
+        Never take what is stored for a name for mail again.
+        """
+        self._hidden.add(name)
+
+    def remove(self, name: str, outcome: Outcome | None = None) -> Deferred[None]:
+        """
+        Remove what is stored for a name.
+
+        @return: Fires when that would survive a power cut.  When it fails and
+            the name is not in here, nothing was done because a notice that is
+            to take its place was not taken; else it is tried again.
+        """
+        change = self._make(name, outcome)
+        self._leaving.add(name)
+        removed = self._writer.submit(change)
+        removed.addCallbacks(
+            self._cbRemoved,
+            self._ebRemoved,
+            callbackArgs=(name,),
+            errbackArgs=(name, change),
+        )
+        return removed
+
+    def tryAgain(self, now: float) -> None:
+        """
+        Try what failed once more, if it is time.
+
+        @param now: The time, in seconds.
+        """
+        if not self._stuck:
+            return
+        if self._tryAgainAt is None:
+            self._tryAgainAt = now + TRY_AGAIN
+        if now < self._tryAgainAt:
+            return
+        self._tryAgainAt = None
+        stuck, self._stuck = self._stuck, set()
+        for name in stuck:
+            self.remove(name).addErrback(lambda _: None)
+
+    def _cbRemoved(self, _: None, name: str) -> None:
+        self._leaving.discard(name)
+
+    def _ebRemoved(self, failure: Failure, name: str, change: Removal) -> Failure:
+        self._leaving.discard(name)
+        if change.begun or not change.needsNotice:
+            self._stuck.add(name)
+            self.log.failure(
+                "Cannot remove {name}; it is not sent again, and removing it is "
+                "tried again in {seconds} s",
+                failure,
+                name=name,
+                seconds=TRY_AGAIN,
+            )
+        return failure

@@ -1,0 +1,240 @@
+# -*- test-case-name: relaymail.test.queue.test_directory -*-
+"""
+The names of a queue in memory: which wait, which are claimed, and which rest
+until their time comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from os import PathLike, fsdecode
+from os.path import basename
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.python import log
+
+from relaymail.envelopes import Parameters
+from relaymail.outcomes import Outcome
+from relaymail.queue.contents import IKeyedContent
+from relaymail.queue.records import NO_PARAMETERS
+
+#: How long a claim holds, in seconds: longer than any attempt takes (RFC 5321
+#: 4.5.3.2 adds up to under an hour), so that a lease that ended means that
+#: whoever took it has gone.
+LEASE = 3600.0
+
+#: A path or a name as an app may give it.
+AnyPath = str | bytes | PathLike[str] | PathLike[bytes]
+
+
+@dataclass(slots=True)
+class Entry:
+    """
+    What is known of a name.
+
+    @ivar arrived: When its message was accepted, in seconds.
+    @ivar attempts: How many attempts were begun.
+    @ivar status: The enhanced status of the last outcome, or empty.
+    @ivar text: What was said last, or empty.
+    @ivar parameters: What MAIL said beyond the sender.
+    @ivar bornClaimed: Whether its first claim was written with it.
+    @ivar stated: Whether where it stands is written somewhere.
+    @ivar envelope: Its sender and recipient, once known.
+    @ivar content: Its content, once known.
+    """
+
+    arrived: float
+    attempts: int = 0
+    status: str = ""
+    text: str = ""
+    parameters: Parameters = NO_PARAMETERS
+    bornClaimed: bool = False
+    stated: bool = False
+    envelope: Sequence[str | int] | None = None
+    content: IKeyedContent | None = None
+
+
+@dataclass(slots=True)
+class Resting:
+    """
+    Names whose time is to come.  What has not come due costs nothing.
+
+    @ivar due: When each is due, in seconds.
+    """
+
+    due: dict[str, float] = field(default_factory=dict)
+    _heap: list[tuple[float, str]] = field(default_factory=list)
+
+    def add(self, name: str, when: float) -> None:
+        """
+        Let a name rest until C{when}.
+        """
+        self.due[name] = when
+        heappush(self._heap, (when, name))
+        # What was discarded stays in the heap until it is its turn; it must
+        # not become the most of it.
+        if len(self._heap) > 2 * len(self.due) + 64:
+            self._heap = [(when, name) for name, when in self.due.items()]
+            heapify(self._heap)
+
+    def discard(self, name: str) -> None:
+        """
+        Forget a name, if it rests.
+        """
+        self.due.pop(name, None)
+
+    def next(self) -> float | None:
+        """
+        Give the earliest time, or L{None} where nothing rests.
+        """
+        while self._heap:
+            when, name = self._heap[0]
+            if self.due.get(name) == when:
+                return when
+            heappop(self._heap)
+        return None
+
+    def takeDue(self, now: float) -> list[str]:
+        """
+        Take out the names that are due, the earliest first.
+        """
+        taken: list[str] = []
+        while (when := self.next()) is not None and when <= now:
+            name = heappop(self._heap)[1]
+            del self.due[name]
+            taken.append(name)
+        return taken
+
+
+class Window:
+    """
+    What L{IQueue<relaymail.interfaces.IQueue>} asks about names, without the
+    storing.
+
+    @cvar noisy: Whether informational messages are logged.
+    @ivar waiting: The names that are due and unclaimed, as keys.
+    @ivar relayed: The names that are claimed, as keys.
+    @ivar onWaiting: Called with nothing when names became waiting, but for
+        those that L{setWaiting} puts back; L{None}: nobody wants to know.
+    """
+
+    noisy = True
+    onWaiting: Callable[[], None] | None = None
+
+    waiting: dict[str, int]
+    relayed: dict[str, int]
+    _clock: IReactorTime | None = None
+
+    @property
+    def clock(self) -> IReactorTime:
+        """
+        What tells the queue's time, in seconds of the epoch.
+        """
+        if self._clock is None:
+            from twisted.internet import reactor
+
+            self._clock = IReactorTime(reactor)
+        return self._clock
+
+    def getWaiting(self) -> list[str]:
+        """
+        Give a new list of the waiting names, the longest waiting first.
+        """
+        return list(self.waiting)
+
+    def hasWaiting(self) -> bool:
+        """
+        Tell whether any name is waiting.
+        """
+        return bool(self.waiting)
+
+    def getRelayed(self) -> list[str]:
+        """
+        Give a new list of the claimed names.
+        """
+        return list(self.relayed)
+
+    def nextDue(self) -> float | None:
+        """
+        Give the time at which the next resting name comes due, or L{None}
+        where none rests.
+        """
+        return self._resting.next()
+
+    def addMessage(self, message: AnyPath) -> None:
+        """
+        Make a stored name waiting unless it is claimed; one that rests rests
+        no longer.
+
+        @param message: The name.
+        """
+        name = nameOf(message)
+        if name not in self.relayed:
+            if name not in self._entries:
+                self._entries[name] = self._meet(name)
+            self._wait(name)
+            self._tell()
+
+    def _meet(self, name: str) -> Entry:
+        """
+        Learn of a name that somebody else stored.
+        """
+        return Entry(self.clock.seconds())
+
+    def _reset(self) -> None:
+        self.waiting = {}
+        self.relayed = {}
+        self._resting = Resting()
+        self._entries: dict[str, Entry] = {}
+
+    def _wait(self, name: str) -> None:
+        self._resting.discard(name)
+        self.waiting[name] = 1
+        if self.noisy:
+            log.msg("Set " + name + " waiting")
+
+    def _wakeDue(self, now: float) -> bool:
+        due = self._resting.takeDue(now)
+        for name in due:
+            self._wait(name)
+        return bool(due)
+
+    def _claim(self, name: str) -> Entry:
+        del self.waiting[name]
+        self.relayed[name] = 1
+        entry = self._entries[name]
+        entry.attempts += 1
+        return entry
+
+    def _giveBack(
+        self, name: str, when: float | None, outcome: Outcome | None
+    ) -> Entry:
+        del self.relayed[name]
+        entry = self._entries[name]
+        if outcome is not None:
+            entry.status, entry.text = outcome.status, outcome.text
+        if when is None or when <= self.clock.seconds():
+            self._wait(name)
+        else:
+            self._resting.add(name, when)
+        return entry
+
+    def _forget(self, name: str) -> Entry:
+        entry = self._entries.pop(name)
+        self.waiting.pop(name, None)
+        self.relayed.pop(name, None)
+        self._resting.discard(name)
+        return entry
+
+    def _tell(self) -> None:
+        if self.onWaiting is not None:
+            self.onWaiting()
+
+
+def nameOf(message: AnyPath) -> str:
+    """
+    Give the name in a name or a path.
+    """
+    return basename(fsdecode(message))

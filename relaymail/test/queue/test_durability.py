@@ -1,0 +1,166 @@
+"""
+Tests for what a directory queue does when, and when that fails.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.envelopes import Envelope
+from relaymail.errors import QueueFull, QueueUnusable
+from relaymail.queue.disk import Room
+from relaymail.queue.removals import TRY_AGAIN
+from relaymail.test.queue.contract import DELIVERED, MESSAGE, NOW, RETRY
+from relaymail.test.queue.directories import DirectoryContract
+
+
+class DurabilityTests(DirectoryContract, SynchronousTestCase):
+    """
+    What is synced, and when.
+    """
+
+    def assertSynced(self) -> None:
+        """
+        Every file was synced before it was renamed, and the directory last.
+        """
+        steps = [(step, path[-2:]) for step, path in self.disk.steps]
+        content, rename = steps.index(("finish", "-C")), steps.index(("rename", "-D"))
+        self.assertLess(content, rename)
+        directory = [i for i, (s, _) in enumerate(self.disk.steps) if s == "sync"][-1]
+        self.assertEqual(self.disk.steps[directory][1], self.directory)
+        self.assertGreater(directory, rename)
+
+    def test_P1_addSyncsBeforeItFires(self) -> None:
+        """
+        Content and envelope are synced, then renamed, then the directory.
+        """
+        self.disk.steps.clear()
+        self.add("x@b.example")
+        self.assertSynced()
+        steps = [(step, path[-2:]) for step, path in self.disk.steps]
+        self.assertLess(steps.index(("finish", "-H")), steps.index(("rename", "-D")))
+
+    def test_P1_eomSyncsBeforeItFires(self) -> None:
+        """
+        So are those of a message that came line by line.
+        """
+        self.disk.steps.clear()
+        self.receive(b"body")
+        self.assertSynced()
+        steps = [(step, path[-2:]) for step, path in self.disk.steps]
+        self.assertLess(steps.index(("sync", "-H")), steps.index(("rename", "-D")))
+
+    def test_P2_whatFailsIsNotTaken(self) -> None:
+        """
+        Whatever operation fails, C{add} fails and nothing is left.
+        """
+        envelope = Envelope("a@a.example", ("x@b.example", "y@b.example"))
+        for step, suffix in (
+            ("create", "-C"),
+            ("write", "-C"),
+            ("finish", "-C"),
+            ("link", "-C"),
+            ("create", "-H"),
+            ("finish", "-H"),
+            ("finish", "-J0"),
+            ("rename", "-J"),
+            ("rename", "-D"),
+            ("sync", self.directory),
+        ):
+            self.disk.failAt(step, suffix, QueueFull("no room"))
+            self.failureResultOf(self.queue.add(envelope, MESSAGE), QueueFull)
+            self.disk.heal()
+            self.restart()
+            self.assertEqual((step, self.files()), (step, []))
+            self.assertEqual(self.queue.getWaiting(), [])
+        self.flushLoggedErrors()
+
+    def test_P3_nameOfAnotherIsLeftAlone(self) -> None:
+        """
+        Should somebody else take the same name meanwhile, his mail stays.
+        """
+
+        def takeName(step: str, path: str) -> None:
+            if (step, path[-2:]) == ("create", "-C"):
+                for suffix in ("-H", "-D"):
+                    Path(path.removesuffix("-C") + suffix).write_bytes(b"other")
+
+        self.disk.onStep = takeName
+        envelope = Envelope("a@a.example", ("x@b.example",))
+        self.failureResultOf(self.queue.add(envelope, MESSAGE), FileExistsError)
+        self.assertEqual([name[-2:] for name in self.files()], ["-D", "-H"])
+        self.disk.heal()
+        self.add("y@b.example")
+
+    def test_P2_eomThatFailsIsNotTaken(self) -> None:
+        """
+        A message whose end cannot be written leaves nothing.
+        """
+        for step, suffix in (("finish", "-C"), ("sync", "-H"), ("rename", "-D")):
+            envelope, message = self.queue.createNewMessage()
+            envelope.close()
+            self.disk.failAt(step, suffix, QueueFull("no room"))
+            self.failureResultOf(message.eomReceived(), QueueFull)
+            self.disk.heal()
+            message.connectionLost()
+            self.assertEqual(self.files(), [])
+
+    def test_P4_whatCannotBeRemovedIsNotSentAgain(self) -> None:
+        """
+        A delivered name whose files cannot be removed is not offered, and
+        removing it is tried again.
+        """
+        (name,) = self.add("x@b.example")
+        self.queue.setRelaying(name)
+        self.disk.failAt("unlink", "-D", QueueUnusable("I/O error"))
+        self.failureResultOf(self.queue.done(name, DELIVERED), QueueUnusable)
+        self.disk.heal()
+        self.flushLoggedErrors(QueueUnusable)
+        self.queue.readDirectory()
+        self.assertEqual(self.queue.getWaiting(), [])
+        self.clock.advance(TRY_AGAIN)
+        self.queue.readDirectory()
+        self.assertEqual(self.files(), [])
+
+    def test_P6_fullDiskDoesNotStopClaims(self) -> None:
+        """
+        Mail is tried though its claim cannot be written for want of room;
+        but not on a disk that is broken.
+        """
+        (name,) = self.add("x@b.example")
+        self.queue.setRelaying(name)
+        self.queue.setWaiting(name, NOW, RETRY)
+        self.disk.onStep = _full
+        self.successResultOf(self.queue.setRelaying(name))
+        self.assertIsNone(self.settle(self.queue.setWaiting(name, NOW, RETRY)))
+        self.disk.onStep = _broken
+        self.failureResultOf(self.queue.setRelaying(name), QueueUnusable)
+        self.flushLoggedErrors(QueueFull, QueueUnusable)
+
+    def test_P6_noRoomIsToldBeforehand(self) -> None:
+        """
+        Without room nothing is begun; it is measured again after a while.
+        """
+        self.disk.room = lambda directory: Room(1024, None)  # type: ignore
+        self.assertFalse(self.queue.hasRoom())
+        envelope = Envelope("a@a.example", ("x@b.example",))
+        self.failureResultOf(self.queue.add(envelope, MESSAGE), QueueFull)
+        self.assertRaises(QueueFull, self.queue.createNewMessage)
+        self.disk.room = lambda directory: Room(1 << 40, 255)  # type: ignore
+        self.clock.advance(10)
+        self.assertFalse(self.queue.hasRoom())
+        self.disk.room = lambda directory: Room(1 << 40, None)  # type: ignore
+        self.clock.advance(10)
+        self.assertTrue(self.queue.hasRoom())
+
+
+def _full(step: str, path: str) -> None:
+    if step == "create":
+        raise QueueFull("no room")
+
+
+def _broken(step: str, path: str) -> None:
+    if step == "create":
+        raise QueueUnusable("I/O error")
