@@ -1,0 +1,67 @@
+# -*- test-case-name: relaymail.test.dialogue.test_extensions -*-
+"""
+What a server said it can do, in its reply to EHLO (RFC 5321 4.1.1.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from relaymail.replies import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """
+    The keywords of an EHLO reply.
+
+    @ivar keywords: Keyword, in upper case, to the text behind it.
+    """
+
+    keywords: Mapping[bytes, bytes] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    def __contains__(self, keyword: bytes) -> bool:
+        return keyword in self.keywords
+
+    @property
+    def mechanisms(self) -> tuple[bytes, ...]:
+        """
+        The SASL mechanisms offered (RFC 4954 3), in the server's order.
+        """
+        return tuple(self.keywords.get(b"AUTH", b"").upper().split())
+
+    @property
+    def sizeLimit(self) -> int:
+        """
+        The largest message the server takes, in bytes (RFC 1870 4); 0 where
+        it did not say.
+        """
+        text = self.keywords.get(b"SIZE", b"")
+        return int(text) if text.isdigit() and len(text) <= 20 else 0
+
+
+#: What a peer that was only told HELO can do.
+NO_EXTENSIONS = Extensions()
+
+
+def parseExtensions(reply: Reply) -> Extensions:
+    """
+    Read the reply to EHLO.  Its first line greets and is left out; a keyword
+    counts in any case, and C{AUTH=LOGIN}, an old way to write it, counts as
+    C{AUTH LOGIN}.
+    """
+    keywords: dict[bytes, bytes] = {}
+    for line in reply.lines[1:]:
+        keyword, _, text = line.strip().partition(b" ")
+        keyword = keyword.upper()
+        if keyword.startswith(b"AUTH="):
+            keyword, text = b"AUTH", keyword[5:] + b" " + text
+        if keyword == b"AUTH" and keyword in keywords:
+            text = keywords[keyword] + b" " + text
+        if keyword:
+            keywords[keyword] = text.strip()
+    return Extensions(MappingProxyType(keywords))

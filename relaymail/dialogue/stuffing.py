@@ -1,0 +1,71 @@
+# -*- test-case-name: relaymail.test.dialogue.test_stuffing -*-
+"""
+Content to what goes over the wire between 354 and the dot (RFC 5321 4.5.2).
+"""
+
+from __future__ import annotations
+
+
+class DotStuffer:
+    """
+    Gives a message in the form that DATA takes: every line ends in CRLF, no CR
+    or LF stands alone (RFC 5321 2.3.8), a leading dot is doubled, and the end
+    is a dot on a line of its own.
+
+    The pieces may be cut anywhere: what a piece means may hang on the end of
+    the one before it, and that is all that is remembered.
+
+    @ivar atLineStart: Whether the next byte begins a line.
+    """
+
+    def __init__(self) -> None:
+        self.atLineStart = True
+        self._heldCR = False
+
+    def stuff(self, piece: bytes) -> bytes:
+        """
+        Give the next piece of the message in wire form.
+        """
+        if not piece:
+            return b""
+        if self._heldCR:
+            piece = b"\r" + piece
+        self._heldCR = piece.endswith(b"\r")
+        if self._heldCR:
+            piece = piece[:-1]
+        return self._stuffDots(_canonical(piece))
+
+    def end(self) -> bytes:
+        """
+        Give what ends the message: the line end its last line may lack, and
+        the dot.  The stuffer is then as new.
+        """
+        if self._heldCR:
+            tail = b"\r\n.\r\n"
+        else:
+            tail = b".\r\n" if self.atLineStart else b"\r\n.\r\n"
+        self.atLineStart, self._heldCR = True, False
+        return tail
+
+    def _stuffDots(self, piece: bytes) -> bytes:
+        if not piece:
+            return piece
+        stuffed = piece.replace(b"\r\n.", b"\r\n..")
+        if self.atLineStart and piece.startswith(b"."):
+            stuffed = b"." + stuffed
+        self.atLineStart = piece.endswith(b"\r\n")
+        return stuffed
+
+
+def _canonical(piece: bytes) -> bytes:
+    """
+    Give every line end as CRLF.  Counting is much cheaper than replacing, and
+    shows whether there is anything to replace.
+    """
+    pairs = piece.count(b"\r\n")
+    if piece.count(b"\r") != pairs:
+        piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        pairs = 0
+    if piece.count(b"\n") != pairs:
+        piece = piece.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return piece
