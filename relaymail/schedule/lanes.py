@@ -13,6 +13,8 @@ The rules of the answer:
   - While another lane waits or is busy, a lane holds at most half of
     C{maxConnections}, and no more than an equal share among the lanes that
     wait; but always one.
+  - The last tenth of C{maxConnections} is for lanes that hold none, as soon as
+    there is more than one lane.
   - A lane starts slowly: with L{FIRST_PACE} connections at most, one more for
     each delivery, and one only after trouble.
   - What there is goes round the lanes one connection at a time, and the next
@@ -32,6 +34,8 @@ from itertools import islice, repeat
 #: How many connections a lane may have before anything was delivered: enough
 #: to keep an ordinary destination busy, few enough not to frighten a small one.
 FIRST_PACE = 5
+#: Which part of the connections is for lanes that hold none: one in ten.
+RESERVE_PART = 10
 #: How many connections a lane may have after trouble.
 TROUBLED_PACE = 1
 #: The largest number of lanes whose pace is remembered: each is a few hundred
@@ -179,7 +183,7 @@ class Lanes:
             times.
         """
         self._forgetPaces(busy)
-        turns = self._share(self._room(busy), free)
+        turns = self._share(self._room(busy), busy, free)
         counts: dict[Hashable, int] = {}
         for lane in turns:
             counts[lane] = counts.get(lane, 0) + 1
@@ -247,19 +251,35 @@ class Lanes:
             room[lane] = min(bound - busy.get(lane, 0), len(waiting.groups))
         return room
 
-    def _share(self, room: dict[Hashable, int], free: int) -> list[Hashable]:
+    def _share(
+        self, room: dict[Hashable, int], busy: Mapping[Hashable, int], free: int
+    ) -> list[Hashable]:
         """
-        Give one turn after the other to the lanes that have room, round after
-        round, until nothing is free.
+        Give one turn to each lane that holds nothing, and then one after the
+        other to the lanes that have room, round after round, until nothing is
+        free but what is kept for lanes to come.
         """
-        turns: list[Hashable] = []
         ready = [lane for lane, count in room.items() if count > 0]
-        while ready and len(turns) < free:
-            turns += ready[: free - len(turns)]
+        turns = [lane for lane in ready if not busy.get(lane, 0)][: max(free, 0)]
+        for lane in turns:
+            room[lane] -= 1
+        end = max(free - self._reserve(busy), len(turns))
+        while len(turns) < end:
+            ready = [lane for lane in ready if room[lane] > 0]
+            if not ready:
+                break
+            turns += ready[: end - len(turns)]
             for lane in ready:
                 room[lane] -= 1
-            ready = [lane for lane in ready if room[lane] > 0]
         return turns
+
+    def _reserve(self, busy: Mapping[Hashable, int]) -> int:
+        """
+        Say how many connections are kept for lanes that hold none, so that
+        lanes whose hosts are silent do not hold up the others.
+        """
+        lanes = {lane for lane, count in busy.items() if count > 0}.union(self._lanes)
+        return self.maxConnections // RESERVE_PART if len(lanes) > 1 else 0
 
     def _batches(self, waiting: _Waiting, count: int) -> list[int]:
         """

@@ -112,10 +112,24 @@ class MayStartTests(SynchronousTestCase):
             fill(lanes, lane, [1] * 500)
             for _ in range(50):
                 lanes.noteDelivered(lane)
+        # One of the twelve is kept for lanes that hold none.
         self.assertEqual(
             Counter(lane for lane, _ in lanes.whoMayStart({"a": 4}, 8)),
-            {"a": 2, "b": 6},
+            {"a": 2, "b": 5},
         )
+
+    def test_A06_someAreKeptForLanesThatHoldNone(self) -> None:
+        """
+        Silent lanes with much mail each leave room for one that comes later.
+        """
+        lanes = Lanes(100, 10)
+        for number in range(50):
+            fill(lanes, f"silent{number}", [1] * 500)
+        busy = Counter(lane for lane, _ in lanes.whoMayStart({}, 100))
+        self.assertEqual((len(busy), busy.total()), (50, 90))
+        fill(lanes, "good", [1] * 500)
+        self.assertEqual(lanes.whoMayStart(busy, 10), [("good", 10)])
+        self.assertEqual(lanes.whoMayStart(busy + Counter(good=1), 9), [])
 
     def test_halfWhileAnotherIsBusy(self) -> None:
         """
