@@ -1,0 +1,426 @@
+# -*- test-case-name: relaymail.test.deliver.test_attempts -*-
+"""
+Attempts: one batch of names over one route.
+
+The class is public as L{relaymail.relaymanager}'s, where the relaying manager
+looks it up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from relaymail import bounce
+from relaymail.addresses import quotePath
+from relaymail.deliver.settlement import Settlement
+from relaymail.envelopes import Letter
+from relaymail.errors import MalformedAddress
+from relaymail.interfaces import IAttempt, IQueue
+from relaymail.outcome import verdicts
+from relaymail.outcome.verdicts import Fate, Verdict
+from relaymail.outcomes import Bounce, Outcome, Retry
+from relaymail.queue.pickles import MAX_PICKLE, dumpEnvelope, loadEnvelope
+from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
+from relaymail.route.hosts import Host, Route
+from relaymail.route.troubles import troubleOf
+from relaymail.route.walk import Walk
+
+#: How long the seed's way to wait after trouble is, in seconds; a queue that is
+#: an L{IQueue} waits as the relaying manager's C{retryAt} says.
+BACK_OFF = 30
+#: What stands for an outcome that nobody noted.
+_UNEXPLAINED_RETRY = Retry("4.4.2", Phase.IDLE, Trouble(Phase.IDLE, TroubleKind.LOST))
+_UNEXPLAINED_BOUNCE = Bounce("5.0.0", Phase.FINAL)
+
+
+@implementer(IAttempt)
+class _AttemptManager:
+    """
+    One batch of names over one route.
+
+    @ivar manager: The relaying manager.
+    @ivar noisy: Whether informational messages are logged.
+    @ivar reactor: Where calls are scheduled.
+    @ivar takesPart: Whether the queue is an L{IQueue}.
+    @ivar lane: What the batch was taken from.
+    @ivar host: The host being tried, or L{None}.
+    @ivar address: The network address that was reached, empty before.
+    @ivar tls: The TLS version of the session, empty in clear.
+    """
+
+    _log = Logger()
+    lane: Hashable = None
+    address = ""
+    tls = ""
+    _relay: Any = None
+    _walk: Walk | None = None
+    _ended: tuple[Phase, Evidence] | None = None
+    _given = 0
+    _mayRecover = False
+
+    def __init__(self, manager: Any, noisy: bool = True, reactor: Any = None) -> None:
+        """
+        @param manager: The relaying manager.
+        @param noisy: Whether informational messages are logged.
+        @param reactor: Where to schedule calls; L{None} for the global one.
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self.manager = manager
+        self.noisy = noisy
+        self.reactor = reactor
+        self.takesPart = IQueue.providedBy(manager.queue)
+        self._completionDeferreds: list[Deferred[None]] = []
+        self._settlement = Settlement(manager.queue)
+
+    @property
+    def host(self) -> Host | None:
+        """
+        The host being tried, or L{None}.
+        """
+        return self._walk.host if self._walk is not None else None
+
+    @property
+    def isStopping(self) -> bool:
+        """
+        Whether nothing new is to be begun.
+        """
+        return bool(getattr(self.manager, "isStopping", False))
+
+    def getCompletionDeferred(self) -> Deferred[None]:
+        """
+        Give a Deferred that fires when the attempt is over.
+        """
+        done: Deferred[None] = Deferred()
+        self._completionDeferreds.append(done)
+        return done
+
+    # What the relaying manager says.
+
+    def begin(self, relay: Any, route: Route) -> None:
+        """
+        Try the first host.
+
+        @param relay: The factory.
+        @param route: The hosts.
+        """
+        if relay not in self.manager.managed:
+            # Given up while the hosts were looked up.
+            return
+        self._relay = relay
+        self._walk = Walk(route)
+        self._goOn(relay)
+
+    def failRoute(self, relay: Any, failure: Failure) -> None:
+        """
+        Give up: no host could be named, or none connected to.
+
+        @param relay: The factory.
+        @param failure: Why.
+        """
+        if relay not in self.manager.managed:
+            return
+        self._relay = relay
+        trouble = troubleOf(failure, Phase.RESOLVE)
+        self.noteSession(relay, trouble.phase, trouble, 0)
+        self._walk = None
+        self.notifyDone(relay)
+
+    # What a relayer asks.
+
+    def judge(
+        self, phase: Phase, evidence: Evidence, accepted: int = 0
+    ) -> Outcome | None:
+        """
+        See L{IAttempt.judge}.
+        """
+        verdict = verdicts.judge(
+            phase, evidence, lastHost=self._isLastHost(), accepted=accepted
+        )
+        self._noteStates(verdict)
+        return self._outcomeOf(verdict, phase, evidence)
+
+    def openLetter(self, path: str) -> Letter | None:
+        """
+        See L{IAttempt.openLetter}.
+        """
+        name = os.path.basename(path)
+        letter = self._settlement.open(name)
+        if letter is None:
+            self._leaveOut(name)
+            return None
+        try:
+            quotePath(letter.sender)
+            quotePath(letter.recipient)
+        except MalformedAddress as e:
+            trouble = Trouble(Phase.MAIL, TroubleKind.UNSENDABLE, str(e))
+            self._settle(self._relay, path, self.judge(Phase.MAIL, trouble))
+            return None
+        return letter
+
+    def moreMessages(self, relay: Any) -> Sequence[str]:
+        """
+        See L{IAttempt.moreMessages}.
+        """
+        limit = self.manager.maxMessagesPerConnection - self._given
+        if self.isStopping or limit < 1:
+            return ()
+        paths: list[str] = self.manager.takeMore(self, relay, limit)
+        self._given += len(paths)
+        return paths
+
+    def waitForMessages(self, relay: Any, relayer: Any) -> bool:
+        """
+        See L{IAttempt.waitForMessages}.
+        """
+        if self.isStopping or self._given >= self.manager.maxMessagesPerConnection:
+            return False
+        kept: bool = self.manager.keep(self, relay, relayer)
+        return kept
+
+    def tryNextHost(self, relay: Any) -> bool:
+        """
+        See L{IAttempt.tryNextHost}.
+        """
+        names = self.manager.managed.get(relay)
+        if not names or self._walk is None or self._ended is None or self.isStopping:
+            return False
+        phase, evidence = self._ended
+        verdict = verdicts.judge(phase, evidence, lastHost=self._isLastHost())
+        self._noteStates(verdict)
+        self._mayRecover |= verdict.status.startswith("4")
+        if phase is Phase.STARTTLS and self._walk.againInClear():
+            self._ended = None
+        elif verdict.fate is Fate.AGAIN:
+            self._walk.again()
+        elif verdict.fate is not Fate.NEXT_HOST:
+            return False
+        return self._goOn(relay)
+
+    # What a relayer tells.
+
+    def noteReached(self, relay: Any, address: str) -> None:
+        """
+        See L{IAttempt.noteReached}.
+        """
+        self.address, self.tls = address, ""
+        self._ended = None
+
+    def noteTLS(self, relay: Any, version: str) -> None:
+        """
+        See L{IAttempt.noteTLS}.
+        """
+        self.tls = version
+
+    def noteOutcome(self, relay: Any, path: str, outcome: Outcome) -> None:
+        """
+        See L{IAttempt.noteOutcome}.
+        """
+        self._settlement.note(os.path.basename(path), outcome)
+
+    def noteSession(
+        self, relay: Any, phase: Phase, evidence: Evidence, transactions: int
+    ) -> None:
+        """
+        See L{IAttempt.noteSession}.
+        """
+        isOver = isinstance(evidence, Trouble) and evidence.kind is TroubleKind.LOST
+        isOver = isOver or (isinstance(evidence, Reply) and evidence.code == 421)
+        if transactions and isOver and phase in (Phase.MAIL, Phase.RSET):
+            # The server had enough of the connection, not of the mail.
+            phase = Phase.IDLE
+        self._ended = (phase, evidence)
+
+    def notifySuccess(self, relay: Any, message: str) -> None:
+        """
+        Settle a name that was delivered.
+
+        @param relay: The factory.
+        @param message: The path.
+        """
+        if self.noisy:
+            self._log.info("success sending {path}, removing from queue", path=message)
+        self._finish(relay, message)
+
+    def notifyFailure(self, relay: Any, message: str) -> None:
+        """
+        Settle a name that is never delivered: tell its sender, unless that is
+        the null one.
+
+        @param relay: The factory.
+        @param message: The path.
+        """
+        if self.noisy:
+            self._log.info("could not relay {path}", path=message)
+        name = os.path.basename(message)
+        if not self.takesPart:
+            self._bounce(name)
+            return self._finish(relay, self.manager.queue.getPath(name))
+        self.manager.managed[relay].remove(name)
+        letter = self._settlement.letter(name)
+        if letter is not None:
+            outcome = self._settlement.noted(name, Bounce, _UNEXPLAINED_BOUNCE)
+            self._settlement.failed(name, letter, outcome, self.manager.bounces)
+            self.manager.flushSoon()
+
+    def notifyRetry(self, relay: Any, path: str) -> None:
+        """
+        See L{IAttempt.notifyRetry}.
+        """
+        name = os.path.basename(path)
+        letter = self._settlement.letter(name)
+        if letter is None:
+            return self._leaveOut(name)
+        outcome = self._settlement.noted(name, Retry, _UNEXPLAINED_RETRY)
+        when = self.manager.retryAt(letter, outcome)
+        if when is None:
+            self.noteOutcome(relay, path, verdicts.expired(outcome))
+            return self.notifyFailure(relay, path)
+        self.manager.managed[relay].remove(name)
+        self._settlement.retried(name, letter, outcome, when)
+        self.manager.wake()
+
+    def notifyDone(self, relay: Any) -> None:
+        """
+        The connection is no more, or there was none: go on at the next host,
+        or give back what is left.
+
+        @param relay: The factory.
+        """
+        if self.takesPart:
+            if self.tryNextHost(relay):
+                return
+            self._settleWhatIsLeft(relay)
+        for name in self.manager.managed.get(relay, ()):
+            if self.noisy:
+                self._log.info("Setting {name} waiting", name=name)
+            self.manager.queue.setWaiting(name)
+        self.manager.managed.pop(relay, None)
+        waiting, self._completionDeferreds = self._completionDeferreds, []
+        for done in waiting:
+            done.callback(None)
+
+    def notifyNoConnection(self, relay: Any) -> None:
+        """
+        No host was reached: wait before the names are tried again.
+
+        @param relay: The factory.
+        """
+        names = self.manager.managed.get(relay)
+        if names is None:
+            self._log.info("notifyNoConnection passed unknown relay!")
+            return
+        if self.noisy:
+            self._log.info("Backing off on delivery of {names}", names=names)
+        if self.takesPart:
+            if self._ended is None:
+                trouble = Trouble(Phase.CONNECT, TroubleKind.UNREACHABLE)
+                self._ended = (Phase.CONNECT, trouble)
+            return
+        self.reactor.callLater(BACK_OFF, setAllWaiting, self.manager.queue, names)
+        del self.manager.managed[relay]
+
+    def _finish(self, relay: Any, message: str) -> None:
+        """
+        Take a name out of the queue, and out of what is being relayed.
+
+        @param relay: The factory.
+        @param message: The path.
+        """
+        name = os.path.basename(message)
+        self.manager.managed[relay].remove(name)
+        if self.takesPart:
+            self._settlement.delivered(name)
+        else:
+            self.manager.queue.done(message)
+
+    # How it is done.
+
+    def _goOn(self, relay: Any) -> bool:
+        host = self._walk.goOn() if self._walk is not None else None
+        if host is None:
+            return False
+        manager = self.manager
+        names = manager.managed[relay]
+        relay.messages = [manager.queue.getPath(name) for name in names]
+        self._given, self._ended = len(names), None
+        self.address = self.tls = ""
+        try:
+            manager._cbExchange(host.name, host.port or manager.PORT, relay)
+        except Exception:
+            relay.clientConnectionFailed(None, Failure())
+        return True
+
+    def _isLastHost(self) -> bool:
+        return self._walk is None or self._walk.isLast
+
+    def _noteStates(self, verdict: Verdict) -> None:
+        if self.host is not None:
+            self.manager.noteHost(self.host, verdict.host)
+        self.manager.noteLane(self.lane, verdict.lane)
+
+    def _outcomeOf(
+        self, verdict: Verdict, phase: Phase, evidence: Evidence
+    ) -> Outcome | None:
+        name = self.host.name if self.host is not None else ""
+        return verdicts.outcomeOf(
+            verdict, phase, evidence, name, self.address, self.tls
+        )
+
+    def _settleWhatIsLeft(self, relay: Any) -> None:
+        names = list(self.manager.managed.get(relay, ()))
+        if not names or self.isStopping:
+            return
+        lost = Trouble(Phase.CONNECT, TroubleKind.LOST)
+        phase, evidence = self._ended or (Phase.CONNECT, lost)
+        verdict = verdicts.judge(phase, evidence, mayRecover=self._mayRecover)
+        self._noteStates(verdict)
+        outcome = self._outcomeOf(verdict, phase, evidence)
+        for name in names:
+            path = self.manager.queue.getPath(name)
+            self._settle(relay, path, outcome)
+
+    def _settle(self, relay: Any, path: str, outcome: Outcome | None) -> None:
+        self.noteOutcome(relay, path, outcome or _UNEXPLAINED_RETRY)
+        if isinstance(outcome, Bounce):
+            self.notifyFailure(relay, path)
+        else:
+            self.notifyRetry(relay, path)
+
+    def _leaveOut(self, name: str) -> None:
+        names = self.manager.managed.get(self._relay, [])
+        if name in names:
+            names.remove(name)
+
+    def _bounce(self, name: str) -> None:
+        """
+        Queue a notice the seed's way, for a queue that is no L{IQueue}.
+        """
+        queue = self.manager.queue
+        with queue.getEnvelopeFile(name) as file:
+            sender, recipient = map(str, loadEnvelope(file.read(MAX_PICKLE)))
+        if not sender:
+            return
+        with open(queue.getPath(name) + "-D", "rb") as content:
+            source, target, notice = bounce.generateBounce(content, sender, recipient)
+        envelopeFile, message = queue.createNewMessage()
+        with envelopeFile:
+            envelopeFile.write(dumpEnvelope([source.decode(), target.decode()]))
+        for line in notice.splitlines():
+            message.lineReceived(line)
+        message.eomReceived()
+
+
+def setAllWaiting(queue: Any, names: Iterable[str]) -> None:
+    """
+    Give names back to a queue, the seed's way.
+    """
+    for name in names:
+        queue.setWaiting(name)

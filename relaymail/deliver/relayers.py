@@ -1,0 +1,427 @@
+# -*- test-case-name: relaymail.test.deliver.test_relayers -*-
+"""
+Managed relayers: clients that tell an attempt manager what became of each
+letter, and the factories that build one for each host that is reached.
+
+They are public as L{relaymail.relaymanager}'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.python.failure import Failure
+
+from relaymail import relay, smtp
+from relaymail.dialogue.patience import PATIENCE
+from relaymail.envelopes import Letter
+from relaymail.interfaces import IAttempt
+from relaymail.outcomes import Bounce, Delivered, Outcome
+from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
+from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.tlscontexts import creatorFor
+from relaymail.route.troubles import troubleOf
+
+
+def takesPart(attempt: Any) -> bool:
+    """
+    Tell whether an attempt manager, and the queue behind it, know of outcomes.
+    """
+    return IAttempt.providedBy(attempt) and getattr(attempt, "takesPart", True)
+
+
+class ManagedRelayerMixin:
+    """
+    Tells an attempt manager what became of each letter.
+
+    @ivar manager: The attempt manager.
+    @ivar factory: The factory that built the relayer, which sets it.
+    """
+
+    debug = False
+    phaseTimeouts: Mapping[Phase, float] | None = PATIENCE
+    resetsAfterMail = False
+    forgivesSurplus = False
+    phase = Phase.FINAL
+    evidence: Evidence | None = None
+    evidencePhase: Phase | None = None
+    transactions = 0
+    _isLeaving = False
+    _transaction: Any = None
+    messages: list[Any]
+    names: list[Any]
+
+    def __init__(self, manager: Any) -> None:
+        """
+        @param manager: The attempt manager.
+        """
+        self.manager = manager
+
+    @property
+    def factory(self) -> Any:
+        """
+        The factory that built the relayer.
+        """
+        return self._factory
+
+    @factory.setter
+    def factory(self, value: Any) -> None:
+        self._factory = value
+
+    def sentMail(
+        self, code: int, resp: Any, numOk: Any, addresses: Any, log: Any
+    ) -> None:
+        """
+        Tell the attempt manager what became of the letters of a transaction:
+        of as many as there are C{addresses}, or of one.
+        """
+        if takesPart(self.manager):
+            lines = tuple((resp or b"").split(b"\n"))
+            return self._settle(self.phase, Reply(code, lines), addresses, numOk or 0)
+        name = self.names[0]
+        if code in smtp.SUCCESS:
+            self.manager.notifySuccess(self.factory, name)
+        else:
+            self.manager.notifyFailure(self.factory, name)
+        del self.messages[0]
+        del self.names[0]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Tell the attempt manager that no more is sent over this connection.
+        """
+        lost = getattr(super(), "connectionLost", None)
+        if lost is not None:
+            lost(reason)
+        if takesPart(self.manager):
+            self._tellEnd()
+        self.manager.notifyDone(self.factory)
+
+    def resume(self, paths: Iterable[str]) -> None:
+        """
+        Go on, after a wait, with more letters.
+
+        @param paths: Their paths; they are claimed.
+        """
+        client: Any = self
+        client._takeIn(paths)
+        client.smtpState_from(250, b"")
+
+    def leave(self) -> None:
+        """
+        Quit, after a wait for letters that did not come.
+        """
+        client: Any = self
+        client._disconnectFromServer()
+
+    def getMailFrom(self) -> Any:
+        """
+        Give the sender of the next letter, or L{None} where there is none for
+        this connection.
+        """
+        if self._isLeaving or getattr(self.manager, "isStopping", False):
+            return None
+        return super().getMailFrom()  # type: ignore[misc]
+
+    def _open(self, path: str) -> Letter | None:
+        if takesPart(self.manager):
+            letter: Letter | None = self.manager.openLetter(path)
+            return letter
+        opened: Letter = super()._open(path)  # type: ignore[misc]
+        return opened
+
+    def _moreMessages(self) -> Sequence[str]:
+        if not takesPart(self.manager):
+            return ()
+        paths: Sequence[str] = self.manager.moreMessages(self.factory)
+        return paths
+
+    def _nothingToSend(self) -> None:
+        client: Any = self
+        if (
+            not self._isLeaving
+            and takesPart(self.manager)
+            and self.manager.waitForMessages(self.factory, self)
+        ):
+            client.setTimeout(None)
+            client._await(Phase.IDLE, (), client.smtpState_disconnect)
+        else:
+            client._disconnectFromServer()
+
+    def _settle(
+        self, phase: Phase, evidence: Evidence, addresses: Any, accepted: int
+    ) -> None:
+        """
+        Tell what became of the letters of a transaction, the first ones.
+        Those for which that is not decided here stay on the list.
+        """
+        count = 1 if addresses is None else len(addresses) or self._countLeading()
+        letters, paths = self.messages[:count], self.names[:count]
+        del self.messages[:count], self.names[:count]
+        left = []
+        for index, path in enumerate(paths):
+            where, what = phase, evidence
+            if addresses and addresses[index][1] not in smtp.SUCCESS:
+                where = Phase.RCPT
+                what = Reply(
+                    addresses[index][1], tuple(addresses[index][2].split(b"\n"))
+                )
+            outcome = self.manager.judge(where, what, accepted)
+            if outcome is not None:
+                self._tellOutcome(path, outcome)
+                continue
+            left.append(index)
+            if where is not Phase.RCPT:
+                self._isLeaving = True
+                self._noteEvidence(where, what)
+        self.messages[:0] = [letters[index] for index in left]
+        self.names[:0] = [paths[index] for index in left]
+
+    def _countLeading(self) -> int:
+        return len(super().getMailTo())  # type: ignore[misc]
+
+    def _tellOutcome(self, path: str, outcome: Outcome) -> None:
+        self.manager.noteOutcome(self.factory, path, outcome)
+        match outcome:
+            case Delivered():
+                self.manager.notifySuccess(self.factory, path)
+            case Bounce():
+                self.manager.notifyFailure(self.factory, path)
+            case _:
+                self.manager.notifyRetry(self.factory, path)
+
+    def _noteEvidence(self, phase: Phase, evidence: Evidence) -> None:
+        if self.evidence is None:
+            self.evidence, self.evidencePhase = evidence, phase
+
+    def _tellEnd(self) -> None:
+        phase = self.evidencePhase or self.phase
+        evidence = self.evidence or Trouble(phase, TroubleKind.LOST)
+        refusal = getattr(self._transaction, "refusal", None)
+        if refusal is not None:
+            # Whatever was answered behind it follows from it.
+            phase, evidence = Phase.MAIL, refusal
+        elif phase in (Phase.BODY, Phase.FINAL):
+            # What may have been taken is not for another host (RFC 1047), and
+            # what was not offered yet is not spoken of.
+            self._settleInterrupted(phase, evidence)
+            phase, evidence = Phase.IDLE, Trouble(Phase.IDLE, TroubleKind.LOST)
+        self.manager.noteSession(self.factory, phase, evidence, self.transactions)
+
+    def _settleInterrupted(self, phase: Phase, evidence: Evidence) -> None:
+        client: Any = self
+        if self._transaction is not None:
+            client._noteResults(self._transaction)
+            accepted = len(client.successAddresses)
+            self._settle(phase, evidence, client.toAddressesResult, accepted)
+
+
+class SMTPManagedRelayer(ManagedRelayerMixin, relay.SMTPRelayer):
+    """
+    Sends letters over SMTP, and tells an attempt manager what became of them.
+
+    @ivar factory: The factory that built the relayer, which sets it.
+    """
+
+    def __init__(self, messages: Iterable[str], manager: Any, *args: Any, **kw: Any):
+        """
+        @param messages: The paths of the letters.
+        @param manager: The attempt manager.
+        @param args: Positional arguments of L{SMTPClient.__init__
+            <relaymail.smtp.SMTPClient.__init__>}.
+        @param kw: Keyword arguments of it.
+        """
+        ManagedRelayerMixin.__init__(self, manager)
+        relay.SMTPRelayer.__init__(self, messages, *args, **kw)
+
+
+class ESMTPManagedRelayer(ManagedRelayerMixin, relay.ESMTPRelayer):
+    """
+    Sends letters over ESMTP, and tells an attempt manager what became of them.
+    """
+
+    def __init__(self, messages: Iterable[str], manager: Any, *args: Any, **kw: Any):
+        """
+        @param messages: The paths of the letters.
+        @param manager: The attempt manager.
+        @param args: Positional arguments of L{ESMTPClient.__init__
+            <relaymail.smtp.ESMTPClient.__init__>}.
+        @param kw: Keyword arguments of it.
+        """
+        ManagedRelayerMixin.__init__(self, manager)
+        relay.ESMTPRelayer.__init__(self, messages, *args, **kw)
+
+    def handshakeCompleted(self) -> None:
+        """
+        Tell the attempt manager which TLS there is.
+        """
+        super().handshakeCompleted()
+        handle = getattr(self.transport, "getHandle", lambda: None)()
+        version = getattr(handle, "get_protocol_version_name", lambda: "TLS")()
+        if takesPart(self.manager):
+            self.manager.noteTLS(self.factory, version)
+
+
+class SMTPManagedRelayerFactory(ClientFactory):
+    """
+    Builds an L{SMTPManagedRelayer} for each host that is reached.
+
+    @cvar protocol: What builds it.
+    @ivar messages: The paths of the letters to send.
+    @ivar manager: The attempt manager.
+    @ivar pArgs: Positional arguments of L{SMTPClient.__init__
+        <relaymail.smtp.SMTPClient.__init__>}.
+    @ivar pKwArgs: Keyword arguments of it.
+    """
+
+    noisy = False
+    protocol: Callable[..., Any] = SMTPManagedRelayer
+
+    def __init__(self, messages: list[str], manager: Any, *args: Any, **kw: Any):
+        """
+        @param messages: The paths of the letters.
+        @param manager: The attempt manager.
+        @param args: Positional arguments of L{SMTPClient.__init__
+            <relaymail.smtp.SMTPClient.__init__>}.
+        @param kw: Keyword arguments of it.
+        """
+        self.messages = messages
+        self.manager = manager
+        self.pArgs = args
+        self.pKwArgs = kw
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """
+        Build a relayer.
+
+        @param addr: The address that was reached.
+
+        @return: It, or L{None} where the attempt was given up meanwhile.
+        """
+        if not self._isWanted(addr):
+            return None
+        built = self.protocol(self.messages, self.manager, *self.pArgs, **self.pKwArgs)
+        return self._adopt(built)
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
+        """
+        Tell the attempt manager that no host was reached.
+
+        @param connector: What tried, or L{None}.
+        @param reason: Why not.
+        """
+        if takesPart(self.manager):
+            trouble = troubleOf(reason, Phase.CONNECT)
+            self.manager.noteSession(self, trouble.phase, trouble, 0)
+        self.manager.notifyNoConnection(self)
+        self.manager.notifyDone(self)
+
+    def _isWanted(self, addr: Any) -> bool:
+        """
+        Tell the attempt manager that a host was reached.
+
+        @return: Whether there is still something for it.
+        """
+        if not takesPart(self.manager):
+            return True
+        self.manager.noteReached(self, getattr(addr, "host", ""))
+        return self in self.manager.manager.managed
+
+    def _adopt(self, built: Any) -> Any:
+        built.factory = self
+        if takesPart(self.manager) and isinstance(built, ManagedRelayerMixin):
+            self._equip(built, self.manager.manager)
+        return built
+
+    def _equip(self, relayer: Any, relaying: Any) -> None:
+        """
+        Give a relayer what the relaying manager says.
+        """
+        relaying.noteRelayer(self, relayer)
+        relayer.phaseTimeouts = relaying.phaseTimeouts
+        if relaying.reactor is not None:
+            relayer.callLater = relaying.reactor.callLater
+        if type(relayer).sentMail is ManagedRelayerMixin.sentMail:
+            # One that has its own may know only names[0].
+            relayer.recipientsPerTransaction = relaying.recipientsPerTransaction
+
+
+class ESMTPManagedRelayerFactory(SMTPManagedRelayerFactory):
+    """
+    Builds an L{ESMTPManagedRelayer} for each host that is reached.
+
+    @ivar secret: What to authenticate with: bytes, or a callable that gives
+        them for an address; L{None} for nothing.
+    @ivar contextFactory: Makes TLS connections; L{None} for what the host
+        needs.
+    """
+
+    protocol = ESMTPManagedRelayer
+
+    def __init__(
+        self,
+        messages: list[str],
+        manager: Any,
+        secret: Any,
+        contextFactory: Any,
+        *args: Any,
+        **kw: Any,
+    ) -> None:
+        """
+        @param messages: The paths of the letters.
+        @param manager: The attempt manager.
+        @param secret: See C{secret}.
+        @param contextFactory: See C{contextFactory}.
+        @param args: Positional arguments of L{SMTPClient.__init__
+            <relaymail.smtp.SMTPClient.__init__>}.
+        @param kw: Keyword arguments of it.
+        """
+        self.secret = secret
+        self.contextFactory = contextFactory
+        SMTPManagedRelayerFactory.__init__(self, messages, manager, *args, **kw)
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """
+        Build a relayer, with the secret and the TLS for this host.
+
+        @param addr: The address that was reached.
+
+        @return: It, or L{None} where the attempt was given up meanwhile.
+        """
+        if not self._isWanted(addr):
+            return None
+        host: Host | None = getattr(self.manager, "host", None)
+        secret, context = self.secret, self.contextFactory
+        if callable(secret):
+            secret = secret(addr)
+        if host is not None:
+            context = creatorFor(host) if context is None else context
+            secret = host.credentials.password if host.credentials else secret
+        built = self.protocol(
+            self.messages, self.manager, secret, context, *self.pArgs, **self.pKwArgs
+        )
+        if host is not None:
+            _prepare(built, host)
+        return self._adopt(built)
+
+
+def _prepare(client: Any, host: Host) -> None:
+    """
+    Set a client to what its host needs.
+    """
+    if host.tls in (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED):
+        client.requireTransportSecurity = True
+    if host.credentials is None:
+        return
+    client.requireAuthentication = True
+    client.authenticateInClear = host.authInClear
+    client.trustsTLS = host.tls is TLSNeed.VERIFIED
+    user = host.credentials.user.encode("utf-8")
+    for mechanism in (
+        smtp.PLAINAuthenticator,
+        smtp.LOGINAuthenticator,
+        smtp.CramMD5ClientAuthenticator,
+    ):
+        client.registerAuthenticator(mechanism(user))

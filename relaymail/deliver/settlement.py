@@ -1,0 +1,162 @@
+# -*- test-case-name: relaymail.test.deliver.test_settlement -*-
+"""
+What an attempt makes of each of its names, in the queue and in the log.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from relaymail.deliver.bounces import Bounces
+from relaymail.envelopes import Letter
+from relaymail.errors import UnreadableEntry
+from relaymail.outcome.lines import OUTCOME_FORMAT, outcomeFields
+from relaymail.outcomes import Outcome
+
+_O = TypeVar("_O", bound=Outcome)
+
+#: How long a name waits that could not be read for want of something, in
+#: seconds.
+_LATER = 30.0
+
+
+class Settlement:
+    """
+    The letters of an attempt, and what is known of them.
+    """
+
+    _log = Logger()
+
+    def __init__(self, queue: Any) -> None:
+        """
+        @param queue: An L{IQueue <relaymail.interfaces.IQueue>} provider.
+        """
+        self._queue = queue
+        self._letters: dict[str, Letter] = {}
+        self._outcomes: dict[str, Outcome] = {}
+
+    def open(self, name: str) -> Letter | None:
+        """
+        Give a letter that can be sent, to its last byte.
+
+        @return: It, or L{None} where it cannot be read: it is then set aside,
+            or put back where that may pass.
+        """
+        letter = self.letter(name)
+        try:
+            # Reads the content where nobody did so yet.
+            bool(letter is not None and letter.content.eightBit)
+        except Exception as e:
+            self._unreadable(name, e)
+            return None
+        return letter
+
+    def letter(self, name: str) -> Letter | None:
+        """
+        Give a letter.
+
+        @return: See L{open}.
+        """
+        letter = self._letters.get(name)
+        if letter is not None:
+            return letter
+        try:
+            letter = self._letters[name] = self._queue.letter(name)
+        except Exception as e:
+            self._unreadable(name, e)
+        return letter
+
+    def note(self, name: str, outcome: Outcome) -> None:
+        """
+        Remember what became of a name, until it is settled.
+        """
+        self._outcomes[name] = outcome
+
+    def noted(self, name: str, kind: type[_O], otherwise: _O) -> _O:
+        """
+        Give what became of a name.
+
+        @param kind: What it must be.
+        @param otherwise: What to give where it is not.
+        """
+        outcome = self._outcomes.get(name)
+        return outcome if isinstance(outcome, kind) else otherwise
+
+    def delivered(self, name: str) -> None:
+        """
+        Take a name that was delivered out of the queue.
+        """
+        outcome = self._outcomes.pop(name, None)
+        letter = self._letters.pop(name, None) or self._unopened(name)
+        if outcome is not None and letter is not None:
+            self._record(name, letter, outcome)
+        self._watch(name, self._queue.done(name, outcome))
+
+    def _unopened(self, name: str) -> Letter | None:
+        """
+        Give a letter that a relayer of a program's own did not open here.
+        """
+        try:
+            letter: Letter = self._queue.letter(name)
+        except Exception:
+            # It was delivered all the same; there is only no line for it.
+            return None
+        return letter
+
+    def failed(self, name: str, letter: Letter, outcome: Any, bounces: Bounces) -> None:
+        """
+        Hand over a name that is never delivered.
+        """
+        self.forget(name)
+        self._record(name, letter, outcome)
+        bounces.add(name, letter, outcome)
+
+    def retried(self, name: str, letter: Letter, outcome: Outcome, when: float) -> None:
+        """
+        Let a name rest until it is tried again.
+        """
+        self.forget(name)
+        self._record(name, letter, outcome, when)
+        self._watch(name, self._queue.setWaiting(name, when, outcome))
+
+    def forget(self, name: str) -> None:
+        """
+        Know nothing more of a name.
+        """
+        self._outcomes.pop(name, None)
+        self._letters.pop(name, None)
+
+    def _unreadable(self, name: str, error: Exception) -> None:
+        self._log.failure("{name} cannot be read", name=name)
+        self.forget(name)
+        if isinstance(error, UnreadableEntry):
+            self._queue.setAside(name, str(error))
+        elif not isinstance(error, KeyError):
+            # Such as a want of descriptors, which passes.
+            self._queue.setWaiting(name, self._queue.clock.seconds() + _LATER)
+
+    def _record(
+        self, name: str, letter: Letter, outcome: Outcome, when: float | None = None
+    ) -> None:
+        delay = max(self._queue.clock.seconds() - letter.arrived, 0.0)
+        fields = outcomeFields(
+            name,
+            letter.sender,
+            letter.recipient,
+            outcome,
+            delay,
+            letter.attempts,
+            when,
+        )
+        self._log.info(OUTCOME_FORMAT, **fields)
+
+    def _watch(self, name: str, written: Any) -> None:
+        if isinstance(written, Deferred):
+            written.addErrback(self._notWritten, name)
+
+    def _notWritten(self, failure: Failure, name: str) -> None:
+        self._log.failure("What became of {name} was not written", failure, name=name)

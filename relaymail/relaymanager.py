@@ -1,0 +1,614 @@
+# -*- test-case-name: relaymail.test.test_relaymanager -*-
+"""
+Relaying: from the queue to the hosts that take the mail on.
+
+A relaying manager (L{SmartHostSMTPRelayingManager}) asks its queue what waits
+and starts I{attempts}: an L{_AttemptManager} for a batch of names over one route,
+with a factory that builds a managed relayer whenever a host of the route is
+reached.  The relayer sends, and reports to the attempt manager, which settles
+each name: done, again later, or done and its sender told.
+
+What waits is sorted into lanes by L{relaymail.schedule.lanes}, what a reply means
+is said by L{relaymail.outcome.verdicts}, where mail goes by L{relaymail.route};
+here they are put together.  The relaying manager looks all of it up in this
+module when it is needed, so that a program may put others in their place.
+
+A queue that is no L{IQueue <relaymail.interfaces.IQueue>}, and an attempt manager
+that is no L{IAttempt <relaymail.interfaces.IAttempt>}, are used as Twisted
+documents them; C{takesPart} is where that is asked.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from twisted.application.internet import TimerService
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from relaymail.addresses import domainOf
+from relaymail.deliver.attempts import BACK_OFF, _AttemptManager, setAllWaiting
+from relaymail.deliver.bounces import Bounces
+from relaymail.deliver.connections import Connections, KeptConnections
+from relaymail.deliver.relayers import (
+    ESMTPManagedRelayer,
+    ESMTPManagedRelayerFactory,
+    ManagedRelayerMixin,
+    SMTPManagedRelayer,
+    SMTPManagedRelayerFactory,
+    takesPart,
+)
+from relaymail.deliver.turns import Call
+from relaymail.deliver.work import Claim, Work
+from relaymail.dialogue.patience import PATIENCE
+from relaymail.envelopes import Letter
+from relaymail.errors import MalformedAddress
+from relaymail.outcome.verdicts import HostState, LaneState
+from relaymail.outcomes import Outcome
+from relaymail.queue.directory import Queue
+from relaymail.replies import Phase
+from relaymail.route.connector import Connector
+from relaymail.route.destinations import DestinationPolicy
+from relaymail.route.hosts import Host, Route, TLSNeed
+from relaymail.route.memory import NamedHosts
+from relaymail.route.mx import (
+    CanonicalNameChainTooLong,
+    CanonicalNameLoop,
+    MXCalculator,
+)
+from relaymail.route.resolver import makeResolver
+from relaymail.route.router import Unroutable, refuseUnroutable, routeFor
+from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY, nextAttempt
+
+__all__ = [
+    "CanonicalNameChainTooLong",
+    "CanonicalNameLoop",
+    "ESMTPManagedRelayer",
+    "ESMTPManagedRelayerFactory",
+    "MXCalculator",
+    "ManagedRelayerMixin",
+    "Queue",
+    "RelayStateHelper",
+    "SMTPManagedRelayer",
+    "SMTPManagedRelayerFactory",
+    "SmartHostESMTPRelayingManager",
+    "SmartHostSMTPRelayingManager",
+    "_AttemptManager",
+    "_checkState",
+]
+
+#: How long L{SmartHostSMTPRelayingManager.stop} waits for sessions to end, in
+#: seconds, before it closes them.
+STOP_PATIENCE = 10.0
+#: How long to wait before a queue that could not be looked at is looked at
+#: again, in seconds.
+_LOOK_AGAIN = 5.0
+
+_log = Logger()
+
+
+class SmartHostSMTPRelayingManager:
+    """
+    Relays what is in a queue.
+
+    L{checkState} is to be called now and then (L{RelayStateHelper}); between
+    two calls L{wake} does the same for what has just come in.
+
+    @cvar factory: What builds the factory for an attempt; called with the
+        paths, the attempt manager, C{fArgs} and C{fKwArgs}.
+    @cvar PORT: The port of the hosts.
+    @cvar mxcalc: Names the hosts of a domain; made when it is first needed.
+    @cvar reactor: Where to connect and schedule calls; L{None} for the global
+        one.
+    @cvar smartHosts: The hosts that all mail goes to, the first first; none
+        for the hosts of each domain.
+    @cvar destinations: Which addresses, found in the DNS, are connected to;
+        L{None} for all.
+    @cvar ownNames: The names of this relay, which it never sends to.
+    @cvar hostname: The name of this relay in notices.
+    @cvar tls: What sessions with the hosts of domains need.
+    @cvar retrySchedule: The waits after each attempt, in seconds.
+    @cvar expireAfter: How long a message is tried, in seconds.
+    @cvar idleTimeout: How long a connection is kept for mail to come, in
+        seconds; 0 for not at all.
+    @cvar recipientsPerTransaction: How many recipients of a message are sent
+        it at once.
+    @cvar connectTimeout: How long to wait for each address, in seconds.
+    @cvar phaseTimeouts: How long to wait in each phase of a session.
+    @cvar chance: Gives a random number from 0 up to, but not including, 1.
+
+    @ivar queue: The queue.
+    @ivar maxConnections: How many connections there are at most.
+    @ivar maxMessagesPerConnection: How many names one connection is given.
+    @ivar fArgs: Positional arguments for C{factory}.
+    @ivar fKwArgs: Keyword arguments for C{factory}.
+    @ivar managed: The factory of each attempt, to the names it has.
+    @ivar isStopping: Whether nothing new is begun.
+    """
+
+    _log = Logger()
+
+    factory: Callable[..., Any] = SMTPManagedRelayerFactory
+    PORT = 25
+    mxcalc: Any = None
+    reactor: Any = None
+    smartHosts: Sequence[Host] = ()
+    destinations: DestinationPolicy | None = None
+    ownNames: Iterable[str] = ()
+    hostname = ""
+    tls = TLSNeed.NEVER
+    retrySchedule: Sequence[float] = DEFAULT_RETRY
+    expireAfter: float = DEFAULT_EXPIRY
+    idleTimeout: float = 0
+    recipientsPerTransaction = 1
+    connectTimeout: float = PATIENCE[Phase.CONNECT]
+    phaseTimeouts: Mapping[Phase, float] | None = PATIENCE
+    chance: Callable[[], float] = staticmethod(random.random)
+
+    def __init__(
+        self,
+        queue: Any,
+        maxConnections: int = 2,
+        maxMessagesPerConnection: int = 10,
+    ) -> None:
+        """
+        @param queue: The queue.
+        @param maxConnections: How many connections there are at most.
+        @param maxMessagesPerConnection: How many names one connection is
+            given.
+        """
+        self.maxConnections = maxConnections
+        self.maxMessagesPerConnection = maxMessagesPerConnection
+        self.queue = queue
+        self.fArgs: tuple[Any, ...] = ()
+        self.fKwArgs: dict[str, Any] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.managed: dict[Any, list[str]] = {}
+        self.isStopping = False
+        self.bounces = Bounces(self.queue)
+        self._work = Work(self.queue, self._laneOf)
+        self._busy: Counter[Hashable] = Counter()
+        self._kept = KeptConnections()
+        self._connections = Connections()
+        self._named = NamedHosts()
+        self._resolver: Any = None
+        self._wakeUp = Call(self._theReactor, self._woken)
+        self._due = Call(self._theReactor, self._cameDue)
+        self._tellSenders = Call(self._theReactor, self._flush)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """
+        Give what outlives the process.
+        """
+        volatile = ("managed", "isStopping", "bounces")
+        return {
+            key: value
+            for key, value in self.__dict__.items()
+            if not key.startswith("_") and key not in volatile
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """
+        Begin anew with what outlived a process.
+        """
+        self.__dict__.update(state)
+        self._begin()
+
+    # What waits.
+
+    def checkState(self) -> Deferred[Any] | None:
+        """
+        Look at the queue, and start relaying what waits.
+
+        @return: L{None} where nothing was started; else fires, with a list of
+            C{(success, result)}, when the attempts that were started are over.
+        """
+        self.queue.readDirectory()
+        self._work.isStale = True
+        if len(self.managed) >= self.maxConnections and not self._kept:
+            return None
+        if not self.queue.hasWaiting():
+            return None
+        return self._checkStateMX()
+
+    def _checkStateMX(self) -> Deferred[Any] | None:
+        """
+        Start relaying what waits.
+        """
+        self._work.placeAll()
+        attempts = self._startWaiting()
+        return DeferredList(attempts) if attempts else None
+
+    def wake(self) -> None:
+        """
+        Start relaying what waits, before long: several calls in one turn of
+        the reactor come to one.  Nothing happens but for a queue whose
+        C{onWaiting} is set.
+        """
+        self._work.isStale = True
+        if self._isAwake():
+            self._wakeUp.soon()
+
+    def _woken(self) -> None:
+        try:
+            self._startWaiting()
+            due = self.queue.nextDue()
+            now = self.queue.clock.seconds()
+            self._due.after(None if due is None else due - now)
+        except Exception:
+            self._log.failure("What waits could not be started; the timer tries again")
+
+    def _cameDue(self) -> None:
+        try:
+            self.queue.readDirectory()
+        except Exception:
+            self._log.failure("The queue could not be looked at; it is tried again")
+            self._due.after(_LOOK_AGAIN)
+        else:
+            self.wake()
+
+    def _isAwake(self) -> bool:
+        return (
+            not self.isStopping and getattr(self.queue, "onWaiting", None) is not None
+        )
+
+    def _startWaiting(self) -> list[Deferred[Any]]:
+        """
+        Give what waits to the connections that wait for it, and start
+        attempts for the rest, as far as they may be started.
+        """
+        free = self.maxConnections - len(self.managed)
+        if self.isStopping or (free <= 0 and not self._kept):
+            return []
+        lanes = self._work.lanes
+        lanes.maxConnections = self.maxConnections
+        lanes.batch = self.maxMessagesPerConnection
+        self._work.placeNew()
+        for kept in self._kept:
+            if lanes.waiting(kept.attempt.lane):
+                self._kept.resume(kept)
+        if not len(lanes):
+            return []
+        if free <= 0:
+            self._kept.letOldestGo()
+            return []
+        starts = lanes.whoMayStart(self._busy, free)
+        claims = [(lane, self._work.take(lane, size)) for lane, size in starts]
+        started = [self._start(lane, claim) for lane, claim in claims if claim.names]
+        return [attempt for attempt in started if attempt is not None]
+
+    def _laneOf(self, recipient: str) -> Hashable:
+        try:
+            destination = domainOf(recipient)
+        except MalformedAddress:
+            self._log.error("Illegal message destination: {to}", to=recipient)
+            return Unroutable(recipient)
+        return tuple(self.smartHosts) or destination
+
+    # Attempts.
+
+    def _start(self, lane: Hashable, claim: Claim) -> Deferred[None] | None:
+        try:
+            return self._begun(lane, claim)
+        except Exception:
+            # Such as a factory that does not take its arguments.
+            self._log.failure("An attempt could not be begun; its mail waits")
+            self._theReactor().callLater(
+                BACK_OFF, setAllWaiting, self.queue, claim.names
+            )
+            return None
+
+    def _begun(self, lane: Hashable, claim: Claim) -> Deferred[None]:
+        attempt = _AttemptManager(self, self.queue.noisy, self.reactor)
+        attempt.lane = lane
+        paths = [self.queue.getPath(name) for name in claim.names]
+        arguments = self.fArgs or self._usualArguments()
+        factory = self.factory(paths, attempt, *arguments, **self.fKwArgs)
+        self.managed[factory] = claim.names
+        self._busy[lane] += 1
+        done = attempt.getCompletionDeferred()
+        done.addBoth(self._attemptEnded, lane, factory)
+        if claim.writes:
+            route = DeferredList(claim.writes).addCallback(
+                lambda _: self.hostsFor(lane)
+            )
+        else:
+            route = defer.maybeDeferred(self.hostsFor, lane)
+        route.addCallback(partial(self._hostsFound, attempt, factory))
+        route.addErrback(self._ebExchange, factory, str(lane))
+        return done
+
+    def _usualArguments(self) -> tuple[Any, ...]:
+        """
+        Give what stands for C{fArgs} where a program has set none.
+        """
+        return (self._theHostname(),)
+
+    def _attemptEnded(self, result: Any, lane: Hashable, factory: Any) -> Any:
+        self._connections.ended(factory)
+        self._kept.forget(factory)
+        self._busy[lane] -= 1
+        if self._busy[lane] <= 0:
+            del self._busy[lane]
+        self.wake()
+        return result
+
+    def hostsFor(self, destination: Any) -> Deferred[Route]:
+        """
+        Name the hosts for a destination.
+
+        @param destination: A domain; with smart hosts, those.
+
+        @return: Fires with the route.
+        """
+        if isinstance(destination, Unroutable):
+            return refuseUnroutable(destination)
+        return routeFor(
+            destination,
+            None if self.smartHosts else self._theMXCalculator(),
+            self._named.inOrder(self.smartHosts, self._theReactor().seconds()),
+            self.ownNames,
+            self.tls,
+        )
+
+    def _hostsFound(self, attempt: Any, factory: Any, route: Route) -> None:
+        if takesPart(attempt) or hasattr(attempt, "begin"):
+            attempt.begin(factory, route)
+        else:
+            host = route.hosts[0]
+            self._cbExchange(host.name, host.port or self.PORT, factory)
+
+    def _cbExchange(self, address: str, port: int, factory: Any) -> None:
+        """
+        Connect to a host.  What is overridden here decides how.
+
+        @param address: The host's name or address.
+        @param port: The port.
+        @param factory: The factory of the attempt.
+        """
+        host: Host = getattr(factory.manager, "host", None) or Host(
+            address, tls=self.tls
+        )
+        if host.name != address:
+            host = replace(host, name=address, named=True)
+        connector = Connector(
+            self._theReactor(),
+            self._theResolver(),
+            self.destinations,
+            self.connectTimeout,
+        )
+        connecting = connector.connect(host, port, factory)
+        self._connections.making(connecting)
+        connecting.addErrback(partial(factory.clientConnectionFailed, None))
+        connecting.addErrback(self._notReported)
+
+    def _notReported(self, failure: Failure) -> None:
+        self._log.failure("An attempt could not be settled", failure)
+
+    def _ebExchange(self, failure: Failure, factory: Any, domain: str) -> None:
+        """
+        Settle an attempt for which no host could be named.
+
+        @param failure: Why.
+        @param factory: The factory of the attempt.
+        @param domain: The destination.
+        """
+        self._log.info(
+            "Error setting up managed relay factory for {domain}: {why}",
+            domain=domain,
+            why=failure.getErrorMessage(),
+        )
+        if takesPart(factory.manager):
+            factory.manager.failRoute(factory, failure)
+            return
+        names = self.managed.pop(factory)
+        self._theReactor().callLater(BACK_OFF, setAllWaiting, self.queue, names)
+        factory.manager.notifyDone(factory)
+
+    # What attempt managers ask, and tell.
+
+    def takeMore(self, attempt: Any, relay: Any, limit: int) -> list[str]:
+        """
+        Give an attempt more of its lane.
+
+        @param attempt: The attempt manager.
+        @param relay: Its factory.
+        @param limit: How many names at most.
+
+        @return: The paths; they are claimed.
+        """
+        self._work.placeNew()
+        claim = self._work.take(attempt.lane, limit)
+        self.managed[relay].extend(claim.names)
+        return [self.queue.getPath(name) for name in claim.names]
+
+    def retryAt(self, letter: Letter, outcome: Outcome) -> float | None:
+        """
+        Say when a letter is tried again.
+
+        @param letter: The letter, after the attempt.
+        @param outcome: What became of that.
+
+        @return: When, in seconds of the queue's clock; L{None} if it has
+            expired.
+        """
+        return nextAttempt(
+            letter.attempts,
+            letter.arrived,
+            self.queue.clock.seconds(),
+            self.chance(),
+            self.retrySchedule,
+            self.expireAfter,
+        )
+
+    def keep(self, attempt: Any, relay: Any, relayer: Any) -> bool:
+        """
+        Keep a connection for mail to come.
+
+        @param attempt: The attempt manager.
+        @param relay: Its factory.
+        @param relayer: The relayer, which is told to resume or to leave.
+
+        @return: Whether it is kept.
+        """
+        if self.idleTimeout <= 0 or not self._isAwake() or len(self._work.lanes):
+            return False
+        reactor = self._theReactor()
+        self._kept.keep(attempt, relay, relayer, reactor, self.idleTimeout)
+        return True
+
+    def noteRelayer(self, relay: Any, relayer: Any) -> None:
+        """
+        Remember who sends for an attempt.
+
+        @param relay: The factory.
+        @param relayer: What it built.
+        """
+        self._connections.made(relay, relayer)
+
+    def noteHost(self, host: Host, state: HostState) -> None:
+        """
+        Remember whether a host works.
+        """
+        if state is HostState.UNKNOWN:
+            return
+        isGood = state is HostState.FINE
+        if host in self.smartHosts:
+            if isGood:
+                self._named.markGood(host)
+            else:
+                self._named.markBad(host, self._theReactor().seconds())
+        elif self.mxcalc is not None:
+            mark = "markGood" if isGood else "markBad"
+            getattr(self.mxcalc, mark, lambda name: None)(host.name)
+
+    def noteLane(self, lane: Hashable, state: LaneState) -> None:
+        """
+        Remember whether a lane takes mail.
+        """
+        if state is LaneState.FINE:
+            self._work.lanes.noteDelivered(lane)
+        elif state is LaneState.THROTTLE:
+            self._work.lanes.noteTrouble(lane)
+
+    def flushSoon(self) -> None:
+        """
+        Tell the senders of what failed, at the end of this turn.
+        """
+        self._tellSenders.soon()
+
+    def _flush(self) -> None:
+        self.bounces.flush(self._theHostname())
+
+    # The end.
+
+    def stop(self) -> Deferred[None]:
+        """
+        Begin nothing new, let what is being sent end, within L{STOP_PATIENCE}
+        seconds, and put back the rest.
+
+        @return: Fires when there is no connection left.
+        """
+        self.isStopping = True
+        self._wakeUp.cancel()
+        self._due.cancel()
+        for kept in self._kept:
+            self._kept.letGo(kept.relay)
+        self._connections.giveUpMaking()
+        self._connections.abortUnbegun()
+        for factory in list(self.managed):
+            if not getattr(factory.manager, "address", ""):
+                # Its hosts are still being looked up.
+                factory.manager.notifyDone(factory)
+        ended = DeferredList(
+            [factory.manager.getCompletionDeferred() for factory in self.managed]
+        )
+        reactor = self._theReactor()
+        patience = reactor.callLater(STOP_PATIENCE, self._abort)
+        return ended.addCallback(self._stopped, patience)
+
+    def _abort(self) -> None:
+        for factory in list(self.managed):
+            self._connections.abort(factory)
+
+    def _stopped(self, _: Any, patience: Any) -> None:
+        if patience.active():
+            patience.cancel()
+        self._tellSenders.now()
+
+    # What is made late.
+
+    def _theReactor(self) -> Any:
+        if self.reactor is None:
+            from twisted.internet import reactor
+
+            return reactor
+        return self.reactor
+
+    def _theMXCalculator(self) -> Any:
+        if self.mxcalc is None:
+            self.mxcalc = MXCalculator(clock=self.reactor)
+            if self.destinations is None:
+                self.destinations = DestinationPolicy()
+        return self.mxcalc
+
+    def _theResolver(self) -> Any:
+        resolver = getattr(self._theMXCalculator(), "resolver", None)
+        if resolver is None:
+            # A calculator of a program's own that has none.
+            if self._resolver is None:
+                self._resolver = makeResolver(reactor=self.reactor)
+            resolver = self._resolver
+        return resolver
+
+    def _theHostname(self) -> str:
+        return self.hostname or socket.gethostname()
+
+
+class SmartHostESMTPRelayingManager(SmartHostSMTPRelayingManager):
+    """
+    Relays what is in a queue, over ESMTP.
+    """
+
+    factory = ESMTPManagedRelayerFactory
+
+    def _usualArguments(self) -> tuple[Any, ...]:
+        return (None, None, self._theHostname())
+
+
+def _checkState(manager: SmartHostSMTPRelayingManager) -> None:
+    """
+    Have a relaying manager look at its queue.  It never raises, for a timer
+    stops for ever when what it calls does.
+
+    @param manager: The relaying manager.
+    """
+    try:
+        started = manager.checkState()
+    except Exception:
+        _log.failure("The queue could not be looked at; the timer tries again")
+        return
+    if isinstance(started, Deferred):
+        started.addErrback(lambda f: _log.failure("An attempt was not settled", f))
+
+
+def RelayStateHelper(
+    manager: SmartHostSMTPRelayingManager, delay: float
+) -> TimerService:
+    """
+    Make a service that has a relaying manager look at its queue now and then.
+
+    @param manager: The relaying manager.
+    @param delay: The seconds between two looks.
+    """
+    return TimerService(delay, _checkState, manager)

@@ -1,0 +1,109 @@
+# -*- test-case-name: relaymail.test.route.test_connector -*-
+"""
+From a host's name to a connection: its addresses are looked up first, each is
+checked, and then they are tried one after the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    wrapClientTLS,
+)
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
+
+from relaymail.errors import RouteError
+from relaymail.replies import Phase, Trouble, TroubleKind
+from relaymail.route.destinations import DestinationPolicy
+from relaymail.route.hosts import Host
+from relaymail.route.lookup import lookupAddresses
+from relaymail.route.tlscontexts import creatorFor
+
+#: How many addresses of one host are tried in one attempt; RFC 5321 5.1 asks
+#: for two at the least, and each that is silent costs a time-out.
+MAX_TRIES = 4
+
+
+class Connector:
+    """
+    Connects to hosts.
+
+    @ivar reactor: Where to connect.
+    @ivar resolver: Looks up addresses.
+    @ivar policy: Which addresses are connected to; L{None} for all.
+    @ivar timeout: How long to wait for each address, in seconds.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: Any,
+        policy: DestinationPolicy | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        """
+        @param reactor: An L{IReactorTCP
+            <twisted.internet.interfaces.IReactorTCP>} provider.
+        @param resolver: See L{lookupAddresses
+            <relaymail.route.lookup.lookupAddresses>}.
+        """
+        self.reactor = reactor
+        self.resolver = resolver
+        self.policy = policy
+        self.timeout = timeout
+
+    def connect(
+        self, host: Host, port: int, factory: IProtocolFactory
+    ) -> Deferred[IProtocol]:
+        """
+        Connect to a host.
+
+        @param host: The host.
+        @param port: The port.
+        @param factory: Builds the protocol, once an address was reached.
+
+        @return: Fires with the protocol.  Fails with the last address's
+            reason, or with L{RouteError <relaymail.errors.RouteError>} where
+            there is no address or none that may be connected to.
+        """
+        return Deferred.fromCoroutine(self._connect(host, port, factory))
+
+    async def _connect(self, host: Host, port: int, factory: IProtocolFactory) -> Any:
+        addresses = await lookupAddresses(self.resolver, host.name)
+        *first, last = self._permitted(addresses, host, port)[:MAX_TRIES]
+        for address in first:
+            try:
+                return await self._endpoint(address, host, port).connect(factory)
+            except (defer.CancelledError, ConnectingCancelledError):
+                raise
+            except Exception:
+                # The last address's reason is as good as any.
+                continue
+        return await self._endpoint(last, host, port).connect(factory)
+
+    def _permitted(self, addresses: list[str], host: Host, port: int) -> list[str]:
+        if self.policy is None or host.named:
+            return addresses
+        troubles = [self.policy.trouble(address, port) for address in addresses]
+        for trouble in troubles:
+            # A host that is this relay under one address is it under all.
+            if trouble is not None and trouble.kind is TroubleKind.LOOP:
+                raise RouteError(trouble)
+        left = [a for a, t in zip(addresses, troubles, strict=True) if t is None]
+        if not left:
+            raise RouteError(
+                troubles[0] or Trouble(Phase.CONNECT, TroubleKind.FORBIDDEN)
+            )
+        return left
+
+    def _endpoint(self, address: str, host: Host, port: int) -> Any:
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        endpoint = kind(self.reactor, address, port, timeout=self.timeout)
+        creator = creatorFor(host) if host.implicitTLS else None
+        return endpoint if creator is None else wrapClientTLS(creator, endpoint)

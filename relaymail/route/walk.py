@@ -1,0 +1,64 @@
+# -*- test-case-name: relaymail.test.route.test_walk -*-
+"""
+One walk along a route: which host is tried, and which is next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+
+from relaymail.route.hosts import Host, Route, TLSNeed
+
+
+class Walk:
+    """
+    The state of one attempt's way along its route.
+
+    @ivar route: The route.
+    @ivar host: The host being tried, or L{None} before the first.
+    """
+
+    def __init__(self, route: Route) -> None:
+        """
+        @param route: The hosts, the best first.
+        """
+        self.route = route
+        self.host: Host | None = None
+        self._ahead = deque(route.hosts)
+
+    @property
+    def isLast(self) -> bool:
+        """
+        Whether no further host can be tried.
+        """
+        return not self._ahead
+
+    def goOn(self) -> Host | None:
+        """
+        Go on to the next host.
+
+        @return: It, or L{None} at the end of the route.
+        """
+        self.host = self._ahead.popleft() if self._ahead else None
+        return self.host
+
+    def again(self) -> None:
+        """
+        Make the host that is being tried the next one too.
+        """
+        if self.host is not None:
+            self._ahead.appendleft(self.host)
+
+    def againInClear(self) -> bool:
+        """
+        Make the host that is being tried the next one too, this time without
+        TLS, if TLS was only used because it was offered (RFC 7435 3).
+
+        @return: Whether that may be.
+        """
+        host = self.host
+        if host is None or host.tls is not TLSNeed.OFFERED or host.credentials:
+            return False
+        self._ahead.appendleft(replace(host, tls=TLSNeed.NEVER))
+        return True

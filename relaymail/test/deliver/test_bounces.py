@@ -1,0 +1,157 @@
+# -*- test-case-name: relaymail.test.deliver.test_bounces -*-
+"""
+Tests for L{relaymail.deliver.bounces}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import fail
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.deliver.bounces import Bounces
+from relaymail.envelopes import Envelope
+from relaymail.errors import QueueFull
+from relaymail.outcomes import Bounce
+from relaymail.queue.memory import MemoryQueue
+from relaymail.replies import Phase, Reply
+
+FAILED = Bounce("5.1.1", Phase.RCPT, Reply(550, (b"5.1.1 Nobody",)), "mx.example")
+
+
+class BouncesTests(SynchronousTestCase):
+    """
+    Tests for L{Bounces}.
+    """
+
+    def setUp(self) -> None:
+        self.queue = MemoryQueue(Clock())
+        self.bounces = Bounces(self.queue)
+
+    def failed(self, sender: str, *recipients: str) -> list[str]:
+        """
+        Let a message fail for all its recipients.
+        """
+        d = self.queue.add(Envelope(sender, recipients), b"Subject: x\r\n\r\ny\r\n")
+        names = self.successResultOf(d)
+        for name in names:
+            self.queue.setRelaying(name)
+            self.bounces.add(name, self.queue.letter(name), FAILED)
+        return names
+
+    def notices(self) -> list[tuple[str, bytes]]:
+        """
+        Give for whom the notices in the queue are, and what they say.
+        """
+        letters = map(self.queue.letter, self.queue.getWaiting())
+        return [(x.recipient, x.content.open().read()) for x in letters]
+
+    def test_oneNoticeForAMessage(self) -> None:
+        """
+        All failures of a message come to one notice, and its names are done.
+        """
+        self.failed("a@example.com", "b@x.example", "c@x.example")
+        self.bounces.flush("relay.example")
+        ((to, text),) = self.notices()
+        self.assertEqual(to, "a@example.com")
+        for words in (
+            b"Final-Recipient: rfc822; b@x.example",
+            b"Final-Recipient: rfc822; c@x.example",
+            b"Reporting-MTA: dns; relay.example",
+            b"Diagnostic-Code: smtp; 550 5.1.1 Nobody",
+            b"Subject: x",
+        ):
+            self.assertIn(words, text)
+        self.assertEqual(self.queue.getRelayed(), [])
+
+    def test_oneNoticeEach(self) -> None:
+        """
+        Each message has its own.
+        """
+        self.failed("a@example.com", "b@x.example")
+        self.failed("d@example.com", "b@x.example")
+        self.bounces.flush("relay.example")
+        self.assertEqual(
+            [to for to, _ in self.notices()], ["a@example.com", "d@example.com"]
+        )
+
+    def test_onlyOnce(self) -> None:
+        """
+        What was told is not told again.
+        """
+        self.failed("a@example.com", "b@x.example")
+        self.bounces.flush("relay.example")
+        self.bounces.flush("relay.example")
+        self.assertEqual(len(self.notices()), 1)
+
+    def test_nobodyToTell(self) -> None:
+        """
+        The null sender is not told; the names are done.
+        """
+        self.failed("", "b@x.example")
+        self.bounces.flush("relay.example")
+        self.assertEqual((self.notices(), self.queue._entries), ([], {}))
+
+    def test_P5_noRoom(self) -> None:
+        """
+        A notice that is not taken leaves the names in the queue, to fail again
+        later.
+        """
+        names = self.failed("a@example.com", "b@x.example")
+        self.queue.add = lambda *a: fail(QueueFull("no"))  # type: ignore
+        self.bounces.flush("relay.example")
+        self.assertEqual(self.queue.getRelayed(), [])
+        self.assertEqual(list(self.queue._entries), names)
+        due = self.queue.nextDue()
+        self.assertTrue(due and due > 0)
+        self.assertEqual(len(self.flushLoggedErrors(QueueFull)), 1)
+
+    def test_P5_whatRaises(self) -> None:
+        """
+        So where the queue raises; other messages go on.
+        """
+        bad = self.failed("a@example.com", "b@x.example")
+        add = self.queue.add
+        calls: list[Any] = []
+
+        def failing(*args: Any) -> Any:
+            calls.append(args)
+            if len(calls) == 1:
+                raise RuntimeError("a queue that does not work")
+            return add(*args)
+
+        self.queue.add = failing  # type: ignore[method-assign, assignment]
+        self.failedAgain("d@example.com", add)
+        self.bounces.flush("relay.example")
+        self.assertEqual([to for to, _ in self.notices()], ["d@example.com"])
+        self.assertIn(bad[0], self.queue._entries)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def failedAgain(self, sender: str, add: Any) -> None:
+        """
+        Let another message fail.
+        """
+        names = self.successResultOf(add(Envelope(sender, ("b@x.example",)), b"z\r\n"))
+        self.queue.setRelaying(names[0])
+        self.bounces.add(names[0], self.queue.letter(names[0]), FAILED)
+
+    def test_unreadableOriginal(self) -> None:
+        """
+        A content that cannot be read does not keep the sender from being told.
+        """
+        (name,) = self.failed("a@example.com", "b@x.example")
+        letter = self.bounces._failed[self.queue.contentKey(name)][0][1]
+
+        class Broken:
+            size = 1
+            eightBit = False
+
+            def open(self) -> Any:
+                raise OSError("a bad sector")
+
+        letter.content = Broken()  # type: ignore[assignment]
+        self.bounces.flush("relay.example")
+        self.assertEqual(len(self.notices()), 1)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)

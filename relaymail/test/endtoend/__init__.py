@@ -1,0 +1,3 @@
+"""
+Tests of the whole relay: real sockets and real processes, on loopback only.
+"""

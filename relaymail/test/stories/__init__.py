@@ -1,0 +1,3 @@
+"""
+Stories: mail through the whole engine, against hosts that misbehave, in memory.
+"""
