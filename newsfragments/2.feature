@@ -1,0 +1,1 @@
+The relay of Twisted's documented ``twisted.mail.relaymanager`` works on Python 3.11 and later: as the same classes in ``relaymail``, as the service ``twistd relaymail``, and as ``relaymail.service.Relay`` for programs.

@@ -1,0 +1,212 @@
+# -*- test-case-name: relaymail.test.test_tap -*-
+"""
+C{twistd relaymail}: from the command line to the service.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ClassVar
+
+from twisted.python import usage
+
+from relaymail.certificates import loadTLS
+from relaymail.configuration import (
+    DEFAULT_CONNECTIONS,
+    DEFAULT_MESSAGES,
+    DEFAULT_SMTP,
+    SMTP_PORT,
+    Configuration,
+    configure,
+    parseNumber,
+)
+from relaymail.errors import ConfigurationError, RelayMailError
+from relaymail.intake.acceptance import DEFAULT_NETWORKS
+from relaymail.service import Relay, checkEndpoint
+
+#: Where the queue is when nothing is said.
+DEFAULT_QUEUE = "spool"
+
+ExceptHook = Callable[
+    [type[BaseException], BaseException, TracebackType | None], object
+]
+
+
+class Options(usage.Options):
+    """
+    The options of C{twistd relaymail}.
+
+    @ivar configuration: What they say, once they were parsed.
+    """
+
+    synopsis = "[options]"
+    longdesc = (
+        "Takes mail by SMTP, keeps it in a queue on the disk, and delivers it to "
+        "smart hosts or to the mail exchange hosts of its destinations."
+    )
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        [
+            "queue",
+            "q",
+            DEFAULT_QUEUE,
+            "Where mail is kept: directory:DIR, or the path of a directory, "
+            "which is made when there is nothing.",
+        ],
+        ["hostname", "H", None, "What the relay calls itself [this machine's name]."],
+        ["dns", None, None, "The DNS server to ask, IP:PORT [the system's]."],
+        ["mx-port", None, SMTP_PORT, "The port of mail exchange hosts."],
+        [
+            "retry",
+            None,
+            "1m,5m,15m,30m,1h",
+            "The delays between attempts; the last one repeats.",
+        ],
+        ["expire", None, "5d", "How long mail is tried before it bounces."],
+        [
+            "max-connections",
+            None,
+            DEFAULT_CONNECTIONS,
+            "The most connections to other hosts.",
+        ],
+        [
+            "max-messages-per-connection",
+            None,
+            DEFAULT_MESSAGES,
+            "The most messages that one of them carries.",
+        ],
+        ["tls-key", None, None, "The private key for STARTTLS, a PEM file."],
+        ["tls-cert", None, None, "Its certificate and chain, a PEM file."],
+        [
+            "networks",
+            None,
+            DEFAULT_NETWORKS,
+            "Who may relay: networks, between commas.",
+        ],
+    ]
+
+    configuration: Configuration
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["smtp"] = []
+        self["smarthost"] = []
+        self["allow-destination"] = []
+
+    def opt_smtp(self, endpoint: str) -> None:
+        """
+        An endpoint on which mail is taken; may be given several times.
+        [default: tcp:2525:interface=127.0.0.1]
+        """
+        self["smtp"].append(endpoint)
+
+    def opt_smarthost(self, host: str) -> None:
+        """
+        A host that gets all mail: HOST, HOST:PORT, or a URL with smtp://,
+        smtp+starttls:// or smtps:// such as
+        smtps://USER@HOST?password-file=PATH; the next one given is tried when
+        this one fails. [default: the mail exchange hosts of each destination]
+        """
+        self["smarthost"].append(host)
+
+    def opt_allow_destination(self, network: str) -> None:
+        """
+        A network mail may be delivered to although it is private, loopback or
+        otherwise not of the Internet; may be given several times.
+        """
+        self["allow-destination"].append(network)
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """
+        Read a command line.
+
+        @raise usage.UsageError: When the relay cannot be run like that.
+        @raise SystemExit: The same under C{twistd}, of which some versions
+            end with exit code 0 after a wrong option, and all of them hide
+            the sentence behind a page of help.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as e:
+            if self.parent is None:
+                raise
+            sys.exit(f"relaymail: {e}")
+
+    def opt_version(self) -> None:
+        """
+        Display relaymail's version and exit.
+        """
+        from relaymail import __version__
+
+        print(f"relaymail {__version__}")
+        sys.exit(0)
+
+    def postOptions(self) -> None:
+        """
+        Read what the options say.
+
+        @raise usage.UsageError: When the relay cannot be run like that, with a
+            sentence that says why.
+        """
+        try:
+            self.configuration = self._configure()
+            for endpoint in self.configuration.smtp:
+                checkEndpoint(endpoint)
+            loadTLS(self.configuration.tlsKey, self.configuration.tlsCert)
+        except ConfigurationError as e:
+            raise usage.UsageError(str(e)) from e
+
+    def _configure(self) -> Configuration:
+        return configure(
+            queue=self["queue"],
+            hostname=self["hostname"],
+            smtp=self["smtp"] or [DEFAULT_SMTP],
+            smartHosts=self["smarthost"],
+            dns=self["dns"],
+            mxPort=self._number("mx-port"),
+            retry=self["retry"],
+            expire=self["expire"],
+            maxConnections=self._number("max-connections"),
+            maxMessagesPerConnection=self._number("max-messages-per-connection"),
+            tlsKey=self["tls-key"],
+            tlsCert=self["tls-cert"],
+            networks=self["networks"],
+            allowDestinations=self["allow-destination"],
+        )
+
+    def _number(self, option: str) -> int:
+        return parseNumber(f"--{option}", str(self[option]))
+
+
+def makeService(options: Options) -> Relay:
+    """
+    Make the relay that the options tell of.
+
+    @param options: The options, parsed.
+    """
+    sys.excepthook = plainly(sys.excepthook)
+    return Relay(options.configuration)
+
+
+def plainly(hook: ExceptHook) -> ExceptHook:
+    """
+    Give an exception hook that says relaymail's own errors in their one
+    sentence: C{twistd} lets what a service cannot start with end the process.
+
+    @param hook: What takes every other exception.
+    """
+
+    def say(
+        kind: type[BaseException],
+        error: BaseException,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, RelayMailError):
+            # The other one is the log, where it was said already.
+            print(f"relaymail: {error}", file=sys.__stderr__)
+        else:
+            hook(kind, error, traceback)
+
+    return say

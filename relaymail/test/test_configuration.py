@@ -1,0 +1,240 @@
+# -*- test-case-name: relaymail.test.test_configuration -*-
+"""
+Tests for L{relaymail.configuration}.
+"""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.configuration import (
+    DEFAULT_SMTP,
+    Configuration,
+    chooseHostname,
+    configure,
+    parseNumber,
+    parseQueue,
+)
+from relaymail.errors import ConfigurationError
+from relaymail.route.hosts import Host
+
+
+class ConfigurationTests(SynchronousTestCase):
+    """
+    Tests for L{Configuration}.
+    """
+
+    def make(self, **settings: Any) -> Configuration:
+        """
+        Make one that is right but for the settings given.
+        """
+        given = {"queue": "spool", "hostname": "relay.example.com", **settings}
+        return Configuration(**given)
+
+    def test_defaults(self) -> None:
+        """
+        What is not said is what the documentation says.
+        """
+        told = self.make()
+        self.assertEqual(told.smtp, (DEFAULT_SMTP,))
+        self.assertEqual(told.mxPort, 25)
+        self.assertEqual(told.retry, (60, 300, 900, 1800, 3600))
+        self.assertEqual(told.expire, 5 * 86400)
+        self.assertEqual(told.maxConnections, 100)
+        self.assertEqual(
+            told.networks, (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+        )
+        self.assertEqual(told.allowDestinations, ())
+
+    def test_wrong(self) -> None:
+        """
+        What cannot be run is refused with a sentence that names it.
+        """
+        wrong: list[tuple[dict[str, Any], str]] = [
+            ({"hostname": "a b"}, "hostname 'a b'"),
+            ({"hostname": "relay.example.com\r\nX"}, "hostname"),
+            ({"queue": ""}, "no queue"),
+            ({"dns": "nonsense"}, "DNS server"),
+            ({"tlsKey": "key.pem"}, "name both or neither"),
+            ({"retry": ()}, "delays"),
+            ({"retry": (60.0, 0.0)}, "delays"),
+            ({"expire": 0.0}, "expires"),
+            ({"mxPort": 0}, "MX port"),
+            ({"mxPort": 65536}, "MX port"),
+            ({"maxConnections": 0}, "number of connections"),
+            ({"maxMessagesPerConnection": 0}, "messages per connection"),
+        ]
+        for settings, told in wrong:
+            error = self.assertRaises(ConfigurationError, self.make, **settings)
+            self.assertIn(told, str(error))
+            self.assertNotIn("\n", str(error))
+
+
+class ConfigureTests(SynchronousTestCase):
+    """
+    Tests for L{configure}.
+    """
+
+    def test_words(self) -> None:
+        """
+        Settings are read from the words a person writes.
+        """
+        told = configure(
+            queue="spool",
+            hostname="relay.example.com",
+            smtp="tcp:25",
+            smartHosts=["one.example.com", Host("two.example.com", 26)],
+            retry="1m,2h",
+            expire="2d",
+            networks="192.0.2.0/24, ::1",
+            allowDestinations=["10.0.0.0/8", "127.0.0.1"],
+        )
+        self.assertEqual(told.queue, os.path.abspath("spool"))
+        self.assertEqual(told.smtp, ("tcp:25",))
+        self.assertEqual(
+            [(h.name, h.port) for h in told.smartHosts],
+            [("one.example.com", 25), ("two.example.com", 26)],
+        )
+        self.assertEqual(told.retry, (60, 7200))
+        self.assertEqual(told.expire, 2 * 86400)
+        self.assertEqual(
+            told.networks, (ip_network("192.0.2.0/24"), ip_network("::1/128"))
+        )
+        self.assertEqual(
+            told.allowDestinations,
+            (ip_network("10.0.0.0/8"), ip_network("127.0.0.1/32")),
+        )
+
+    def test_A09_password(self) -> None:
+        """
+        A password is read from where it is kept, and shows nowhere.
+        """
+        secret = Path(self.mktemp())
+        secret.write_bytes(b"hunter2\n")
+        told = configure(
+            queue="spool",
+            hostname="relay.example.com",
+            smartHosts=f"smtps://me@mail.example.com?password-file={secret}",
+        )
+        credentials = told.smartHosts[0].credentials
+        assert credentials is not None
+        self.assertEqual(credentials.password, b"hunter2")
+        self.assertNotIn("hunter2", repr(told))
+
+    def test_passwordFromEnvironment(self) -> None:
+        """
+        A password may stand in a variable of the environment.
+        """
+        self.patch(os, "environb", {b"RELAY_PASSWORD": b"hunter2"})
+        host = "smtps://me@mail.example.com?password-env=RELAY_PASSWORD"
+        told = configure(queue="s", hostname="a.example", smartHosts=host)
+        credentials = told.smartHosts[0].credentials
+        assert credentials is not None
+        self.assertEqual(credentials.password, b"hunter2")
+
+    def test_noPassword(self) -> None:
+        """
+        A password that is not there is told of.
+        """
+        host = "smtps://me@mail.example.com?password-file=nowhere"
+        error = self.assertRaises(
+            ConfigurationError, configure, queue="s", hostname="a.b", smartHosts=host
+        )
+        self.assertIn("cannot be read", str(error))
+
+    def test_unknownSetting(self) -> None:
+        """
+        A setting that does not exist is an error.
+        """
+        self.assertRaises(
+            TypeError, configure, queue="spool", hostname="a.example", nonsense=1
+        )
+
+    def test_missingFile(self) -> None:
+        """
+        A key that is not there is told of.
+        """
+        error = self.assertRaises(
+            ConfigurationError, configure, queue="spool", tlsKey="nowhere.pem"
+        )
+        self.assertEqual(str(error), "'nowhere.pem' is not a file")
+
+
+class QueueTests(SynchronousTestCase):
+    """
+    Tests for L{parseQueue}.
+    """
+
+    def test_directory(self) -> None:
+        """
+        A directory, or nothing yet, is a queue; the scheme may be left out.
+        """
+        path = os.path.abspath(self.mktemp())
+        self.assertEqual(parseQueue(path), path)
+        self.assertEqual(parseQueue(f"directory:{path}"), path)
+        os.mkdir(path)
+        self.assertEqual(parseQueue(path), path)
+        self.assertEqual(os.listdir(path), [])
+
+    def test_file(self) -> None:
+        """
+        Something else than a directory is none, and is left alone.
+        """
+        path = Path(self.mktemp())
+        path.write_text("precious")
+        for text in (str(path), f"directory:{path}"):
+            error = self.assertRaises(ConfigurationError, parseQueue, text)
+            self.assertIn("not a directory", str(error))
+        self.assertEqual(path.read_text(), "precious")
+
+    def test_danglingLink(self) -> None:
+        """
+        A link to nowhere is no queue.
+        """
+        path = self.mktemp()
+        os.symlink("nowhere", path)
+        self.assertRaises(ConfigurationError, parseQueue, path)
+
+    def test_unknownKind(self) -> None:
+        """
+        A kind of queue that is not known is told of.
+        """
+        for text in ("spool:/var/spool/mail", "postgresql://host/db"):
+            error = self.assertRaises(ConfigurationError, parseQueue, text)
+            self.assertIn("of a kind that is not known", str(error))
+
+    def test_nothing(self) -> None:
+        """
+        No path is no queue.
+        """
+        for text in ("", "directory:", "a\0b"):
+            self.assertRaises(ConfigurationError, parseQueue, text)
+
+
+class SmallTests(SynchronousTestCase):
+    """
+    Tests for the small readers.
+    """
+
+    def test_numbers(self) -> None:
+        """
+        Whole numbers are read, nothing else.
+        """
+        self.assertEqual(parseNumber("the port", "25"), 25)
+        for text in ("", "-1", "1.5", "x", "\u0663", "1" * 10):
+            self.assertRaises(ConfigurationError, parseNumber, "the port", text)
+
+    def test_hostname(self) -> None:
+        """
+        The first name that is a full one is chosen.
+        """
+        self.assertEqual(
+            chooseHostname(["vm", "bad name.example", "a.example.com", "b.example"]),
+            "a.example.com",
+        )
+        self.assertEqual(chooseHostname(["vm"]), "localhost.localdomain")

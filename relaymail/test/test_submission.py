@@ -1,0 +1,104 @@
+# -*- test-case-name: relaymail.test.test_submission -*-
+"""
+Tests for L{relaymail.submission}.
+"""
+
+from __future__ import annotations
+
+import re
+from email.message import EmailMessage
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.errors import MalformedAddress, MalformedMessage
+from relaymail.submission import MAX_RECIPIENTS, canonical, compose
+
+
+class CanonicalTests(SynchronousTestCase):
+    """
+    Tests for L{canonical}.
+    """
+
+    def test_lineEnds(self) -> None:
+        """
+        Every line end becomes CRLF, and the last line has one.
+        """
+        self.assertEqual(canonical(b"a\nb\rc\r\nd"), b"a\r\nb\r\nc\r\nd\r\n")
+        self.assertEqual(canonical(b"a\r\n"), b"a\r\n")
+        self.assertEqual(canonical(b""), b"\r\n")
+
+    @given(st.text(alphabet="a.\r\n\x00\x0b\x85\u2028", max_size=30))
+    @settings(deadline=None, max_examples=50)
+    def test_A01_noBareLineEnds(self, text: str) -> None:
+        """
+        No CR stands without LF and no LF without CR, whatever is given; and
+        what is canonical stays as it is.
+        """
+        data = canonical(text)
+        self.assertIsNone(re.search(rb"\r(?!\n)|(?<!\r)\n", data))
+        self.assertTrue(data.endswith(b"\r\n"))
+        self.assertEqual(canonical(data), data)
+
+    def test_text(self) -> None:
+        """
+        Text is sent as UTF-8; what UTF-8 cannot hold is refused.
+        """
+        self.assertEqual(canonical("é"), b"\xc3\xa9\r\n")
+        self.assertRaises(MalformedMessage, canonical, "\ud800")
+
+    def test_emailMessage(self) -> None:
+        """
+        A message of the standard library is written out.
+        """
+        message = EmailMessage()
+        message["Subject"] = "one"
+        message.set_content("From here\nto there\n")
+        data = canonical(message)
+        self.assertIn(b"Subject: one\r\n", data)
+        self.assertIn(b"\r\n\r\nFrom here\r\nto there\r\n", data)
+
+    def test_noMessage(self) -> None:
+        """
+        What is no message is refused.
+        """
+        self.assertRaises(MalformedMessage, canonical, 7)
+
+
+class ComposeTests(SynchronousTestCase):
+    """
+    Tests for L{compose}.
+    """
+
+    def test_envelope(self) -> None:
+        """
+        Addresses are put into their one form, given as bytes or str, one or
+        several; the order stays.
+        """
+        envelope, data = compose(b"a@EXAMPLE.com", ["c@b.example", b"b@c.example"], "x")
+        self.assertEqual(envelope.sender, "a@example.com")
+        self.assertEqual(envelope.recipients, ("c@b.example", "b@c.example"))
+        self.assertEqual(envelope.parameters.body, "")
+        self.assertEqual(data, b"x\r\n")
+        envelope, _ = compose(None, "c@b.example", "é")
+        self.assertEqual(envelope.sender, "")
+        self.assertEqual(envelope.recipients, ("c@b.example",))
+        self.assertEqual(envelope.parameters.body, "8BITMIME")
+
+    def test_A03_injection(self) -> None:
+        """
+        CR, LF and NUL in an address are refused.
+        """
+        for end in ("\r\n", "\n", "\r", "\0"):
+            bad = f"a@example.com{end}RCPT TO:<b@example.com>"
+            self.assertRaises(MalformedAddress, compose, bad, "b@example.com", "x")
+            self.assertRaises(MalformedAddress, compose, "", [bad], "x")
+
+    def test_recipients(self) -> None:
+        """
+        There is at least one recipient, and not more than the bound.
+        """
+        self.assertRaises(MalformedAddress, compose, "a@example.com", [], "x")
+        many = ["b@example.com"] * (MAX_RECIPIENTS + 1)
+        self.assertRaises(MalformedAddress, compose, "a@example.com", many, "x")
