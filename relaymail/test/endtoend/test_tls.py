@@ -1,0 +1,315 @@
+# -*- test-case-name: relaymail.test.endtoend.test_tls -*-
+"""
+Tests for TLS and passwords, with certificates of our own.
+"""
+
+from __future__ import annotations
+
+import datetime
+import smtplib
+import ssl
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from twisted.internet.threads import deferToThread
+
+from relaymail.certificates import loadTLS
+from relaymail.test.certificates import BEGIN, END, writeCertificate
+from relaymail.test.endtoend.harness import (
+    CLIENT_PATIENCE,
+    MESSAGE,
+    RECIPIENT,
+    SENDER,
+    SOON,
+    EndToEndTestCase,
+    exchange,
+    submit,
+)
+from relaymail.test.endtoend.processes import until
+from relaymail.testing.servers import KEYWORDS, SMTPServer
+
+USER, PASSWORD = "me", "correct horse"
+
+
+class Authority:
+    """
+    A certificate authority that nobody knows.
+
+    @ivar path: The file of its certificate.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True)
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Nobody's CA")])
+        certificate = (
+            self._builder(self._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.path = directory / "ca.pem"
+        self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def serverContext(self, address: str = "127.0.0.1") -> Any:
+        """
+        Make what TLS begins with at a server with a certificate for an address.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        certificate = (
+            self._builder(name, key)
+            .add_extension(names, False)
+            .sign(self._key, hashes.SHA256())
+        )
+        keyPath = self._directory / "server-key.pem"
+        certPath = self._directory / "server.pem"
+        keyPath.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        certPath.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return loadTLS(str(keyPath), str(certPath))
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(BEGIN)
+            .not_valid_after(END - datetime.timedelta(days=1))
+        )
+
+
+class SmartHostTests(EndToEndTestCase):
+    """
+    A smart host that wants TLS and a password.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make an authority, and keep the password in a file.
+        """
+        super().setUp()
+        self.authority = Authority(self.directory)
+        self.password = self.directory / "password"
+        self.password.write_text(f"{PASSWORD}\n")
+
+    def start(self, **settings: Any) -> SMTPServer:
+        """
+        Start a server that wants a password.
+        """
+        told = {
+            "contextFactory": self.authority.serverContext(),
+            "users": {USER: PASSWORD},
+            **settings,
+        }
+        return self.startServer(**told)
+
+    def url(self, scheme: str, server: SMTPServer, more: str = "") -> str:
+        """
+        Describe a smart host.
+        """
+        more = more or f"&ca-file={self.authority.path}"
+        return f"{scheme}://{USER}@{server.address}?password-file={self.password}{more}"
+
+    async def arrives(self, scheme: str, server: SMTPServer) -> None:
+        """
+        Check that a message arrives over TLS, from the user.
+        """
+        relay = self.startRelay(smartHosts=[self.url(scheme, server)])
+        await submit(self.portOf(relay))
+        (received,) = await server.whenReceived(1)
+        self.assertContents([received])
+        self.assertTrue(received.session.isTLS)
+        self.assertEqual(received.session.user, USER)
+        await until(lambda: not relay.queue.getRelayed(), "it is settled")
+        (line,) = self.lines("delivered id=")
+        self.assertIn(" tls=TLSv1.", line)
+
+    async def keepsMail(self, *urls: str, tries: int = 2) -> None:
+        """
+        Check that a message is tried again and again, and does not bounce.
+        """
+        relay = self.startRelay(smartHosts=urls, retry=SOON)
+        await submit(self.portOf(relay))
+        await until(lambda: len(self.lines("retry id=")) >= tries, "it was tried again")
+        self.assertEqual(self.lines("bounced id="), [])
+        self.assertEqual(len(list(Path(relay.queue.directory).glob("*-D"))), 1)
+
+    def lines(self, words: str) -> list[str]:
+        """
+        Give the lines of the log that begin with some words.
+        """
+        return [line for line in self.logged() if line.startswith(words)]
+
+    async def test_starttls(self) -> None:
+        """
+        C{smtp+starttls://} gives the password over TLS.
+        """
+        server = self.start()
+        await self.arrives("smtp+starttls", server)
+        commands = [line.split()[0] for line in server.sessions[0].commands]
+        self.assertEqual(commands[:4], ["EHLO", "STARTTLS", "EHLO", "AUTH"])
+
+    async def test_smtps(self) -> None:
+        """
+        C{smtps://} speaks TLS from the first byte.
+        """
+        await self.arrives("smtps", self.start(implicitTLS=True))
+
+    async def test_twistd(self) -> None:
+        """
+        The same as a process; the password is in no log (A09).
+        """
+        server = self.start()
+        twistd = self.makeTwistd("--smarthost", self.url("smtp+starttls", server))
+        await twistd.start()
+        await submit(twistd.port)
+        (received,) = await server.whenReceived(1)
+        self.assertEqual(received.session.user, USER)
+        await until(lambda: not twistd.entries(), "it is settled")
+        await twistd.terminate()
+        self.assertNotIn(PASSWORD, twistd.log + twistd.errors)
+
+    async def test_D11_A09_wrongPassword(self) -> None:
+        """
+        Where our password is wrong the mail waits: it is the operator's
+        trouble, not the sender's. The password is not in the log.
+        """
+        self.password.write_text("wrong mule")
+        server = self.start()
+        await self.keepsMail(self.url("smtp+starttls", server))
+        self.assertEqual(server.received, [])
+        self.assertNotIn("wrong mule", "\n".join(self.logged()))
+
+    async def test_D09_A02_unknownAuthority(self) -> None:
+        """
+        A certificate that nobody vouches for gets neither password nor mail.
+        """
+        server = self.start()
+        await self.keepsMail(self.url("smtp+starttls", server, more="&tls=verified"))
+        self.assertEqual([s.user for s in server.sessions if s.user], [])
+        self.assertNotIn("AUTH", str([s.commands for s in server.sessions]))
+
+    async def test_D09_A02_notOffered(self) -> None:
+        """
+        A smart host that offers no STARTTLS gets neither password nor mail.
+        """
+        server = self.start(contextFactory=None)
+        await self.keepsMail(self.url("smtp+starttls", server))
+        self.assertEqual(server.received, [])
+        self.assertNotIn("AUTH", str([s.commands for s in server.sessions]))
+
+    async def test_D09_A02_promiseNotKept(self) -> None:
+        """
+        A smart host whose TLS fails gets neither password nor mail.
+        """
+        server = self.start(contextFactory=None, keywords=[*KEYWORDS, "STARTTLS"])
+        await self.keepsMail(self.url("smtp+starttls", server))
+        self.assertEqual(server.received, [])
+        self.assertNotIn("AUTH", str([s.commands for s in server.sessions]))
+
+
+class OpportunisticTests(EndToEndTestCase):
+    """
+    A mail exchange host is spoken to over TLS where it offers it.
+    """
+
+    async def deliver(self, server: SMTPServer) -> None:
+        """
+        Send a message to the one host of a domain, in one attempt.
+        """
+        dns = self.startDNS(exchange(("mx.one.example", "127.0.0.1")))
+        relay = self.startRelay(dns=dns.address, mxPort=server.port)
+        await submit(self.portOf(relay))
+        await server.whenReceived(1)
+        await until(lambda: not relay.queue.getRelayed(), "it is settled")
+        self.assertContents(server.received)
+        self.assertEqual(
+            [line for line in self.logged() if line.startswith("retry id=")], []
+        )
+
+    async def test_anyCertificate(self) -> None:
+        """
+        Any certificate is better than none (RFC 7435).
+        """
+        context = loadTLS(*writeCertificate(self.directory, "other.example"))
+        server = self.startServer(contextFactory=context)
+        await self.deliver(server)
+        self.assertTrue(server.received[0].session.isTLS)
+
+    async def test_D09_handshakeFails(self) -> None:
+        """
+        Where the handshake fails, the mail goes in clear over a new connection.
+        """
+        server = self.startServer(keywords=[*KEYWORDS, "STARTTLS"])
+        await self.deliver(server)
+        first, second = server.sessions
+        self.assertEqual(first.commands[-1], "STARTTLS")
+        self.assertNotIn("STARTTLS", second.commands)
+        self.assertIs(server.received[0].session, second)
+
+    async def test_D09_refused(self) -> None:
+        """
+        Where STARTTLS is refused, the mail goes in clear.
+        """
+        context = loadTLS(*writeCertificate(self.directory, "mx.one.example"))
+        server = self.startServer(
+            {"STARTTLS": "454 4.7.0 Not now"}, contextFactory=context
+        )
+        await self.deliver(server)
+        self.assertFalse(server.received[0].session.isTLS)
+
+
+class IntakeTests(EndToEndTestCase):
+    """
+    The relay's own STARTTLS.
+    """
+
+    async def test_starttls(self) -> None:
+        """
+        With a key and a certificate, clients may give their mail over TLS.
+        """
+        key, cert = writeCertificate(self.directory, "127.0.0.1")
+        server = self.startServer()
+        twistd = self.makeTwistd(
+            *("--smarthost", server.address, "--tls-key", key, "--tls-cert", cert)
+        )
+        await twistd.start()
+        versions = await deferToThread(self.send, twistd.port)
+        self.assertEqual(versions[:4], "TLSv")
+        (received,) = await server.whenReceived(1)
+        self.assertContents([received])
+        trace = received.content.partition(b"\r\nFrom:")[0]
+        self.assertIn(b" with ESMTPS", trace)
+
+    def send(self, port: int) -> str:
+        """
+        Give a relay a message over TLS.
+
+        @return: The version of TLS.
+        """
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        with smtplib.SMTP("127.0.0.1", port, timeout=CLIENT_PATIENCE) as client:
+            client.starttls(context=context)
+            client.ehlo()
+            assert not client.has_extn("starttls")
+            client.sendmail(SENDER, [RECIPIENT], MESSAGE)
+            assert isinstance(client.sock, ssl.SSLSocket)
+            return client.sock.version() or ""
