@@ -22,6 +22,7 @@ from relaymail.dialogue.replyreader import MalformedReply, ReplyReader
 from relaymail.dialogue.transaction import Transaction
 from relaymail.errors import MalformedAddress
 from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
+from relaymail.route.troubles import troubleOf
 
 #: The codes of replies that say done (RFC 5321 4.2.1).
 SUCCESS = range(200, 300)
@@ -259,6 +260,8 @@ def checkedIdentity(identity: bytes | str) -> bytes:
 def _lossEvidence(phase: Phase, reason: Failure) -> Trouble:
     if reason.check(ConnectionDone, ConnectionLost):
         return Trouble(phase, TroubleKind.LOST, reason.getErrorMessage())
-    kind = TroubleKind.TLS if phase is Phase.STARTTLS else TroubleKind.LOST
+    isTLS = troubleOf(reason, phase).kind is TroubleKind.TLS
+    # A certificate may be refused when the handshake is already over.
+    kind = TroubleKind.TLS if isTLS or phase is Phase.STARTTLS else TroubleKind.LOST
     told = f"{type(reason.value).__name__}: {reason.getErrorMessage()}"
     return Trouble(phase, kind, told)
