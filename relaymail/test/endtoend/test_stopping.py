@@ -96,6 +96,22 @@ class TerminateTests(EndToEndTestCase):
         await server.whenReceived(1)
         self.assertContents(server.received)
 
+    async def test_P10_silentGreeting(self) -> None:
+        """
+        A host that has not even greeted does not hold up the end: nothing of
+        a message is under way there, and it stays in the queue.
+        """
+        server = self.startServer({"CONNECT": Act.SILENCE})
+        relay = self.startRelay(smartHosts=[server.address])
+        relay.manager.phaseTimeouts = None
+        await submit(self.portOf(relay))
+        await until(lambda: server.open, "it is connected")
+        begin = server.reactor.seconds()
+        await relay.stopService()
+        # Far less than what a transfer that was begun is given.
+        self.assertLess(server.reactor.seconds() - begin, 5.0)
+        self.assertEqual(len(list((self.directory / "spool").glob("*-D"))), 1)
+
 
 class RefusedStartTests(EndToEndTestCase):
     """
