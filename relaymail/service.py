@@ -267,7 +267,6 @@ class Relay(MultiService):
         manager.PORT = told.mxPort
         manager.hostname = told.hostname
         manager.ownNames = (told.hostname,)
-        manager.ownNames = (told.hostname,)
         manager.tls = TLSNeed.OFFERED
         manager.smartHosts = told.smartHosts
         manager.destinations = self._policy()
@@ -339,24 +338,31 @@ class Relay(MultiService):
                 self._within("ending what is being delivered", self.manager.stop),
             ]
         )
-        await self._within("writing the queue", self.queue.stop)
-        self._stopWorker()
+        if await self._within("writing the queue", self.queue.stop):
+            self._stopWorker()
+        else:
+            # To end the thread is to wait for what hangs in it; as a daemon it
+            # does not keep the process.
+            self._worker = None
         await children
         self.log.info("The relay has stopped")
 
-    def _within(self, what: str, step: Callable[[], Any]) -> Deferred[Any]:
+    def _within(self, what: str, step: Callable[[], Any]) -> Deferred[bool]:
         """
         Do one step of stopping; one that fails or hangs does not keep the
         next ones from being done.
+
+        @return: Fires with whether it was done.
         """
 
-        def failed(failure: Failure) -> None:
+        def failed(failure: Failure) -> bool:
             self.log.failure(
                 "While stopping, {what} failed; going on", failure, what=what
             )
+            return False
 
         d = maybeDeferred(step).addTimeout(STOP_PATIENCE, self._reactor)
-        return d.addErrback(failed)
+        return d.addCallbacks(lambda _: True, failed)
 
     def _stopWorker(self) -> None:
         worker, self._worker = self._worker, None

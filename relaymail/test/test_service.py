@@ -479,6 +479,21 @@ class StopTests(RelayTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
+    def test_P10_aDiskThatHangsIsNotWaitedFor(self) -> None:
+        """
+        When the queue cannot be written in time, its thread is left alone: to
+        end it is to wait for what hangs in it.
+        """
+        relay = self.start()
+        ended: list[bool] = []
+        self.patch(relay._worker, "stop", lambda: ended.append(True))
+        self.patch(relay.queue, "stop", Deferred)
+        d = relay.stopService()
+        self.reactor.advance(STOP_PATIENCE)
+        self.successResultOf(d)
+        self.assertEqual(ended, [])
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
     def test_P10_startAgain(self) -> None:
         """
         What was in the queue is there again after a stop and a start.
