@@ -263,12 +263,15 @@ class Disk:
         Make a directory of our own, and those above it; one that is there is
         left as it is.
         """
-        try:
-            with _Trying("create", path):
-                os.makedirs(path, DIRECTORY_MODE)
-        except FileExistsError:
+        path = os.path.abspath(path)
+        above = os.path.dirname(path)
+        if os.path.lexists(path):
             return
-        self.sync(os.path.dirname(os.path.abspath(path)))
+        if not os.path.lexists(above):
+            self.makeDirectory(above)
+        with _Trying("create", path, missing=QueueUnusable):
+            os.mkdir(path, DIRECTORY_MODE)
+        self.sync(above)
 
     def checkDirectory(self, path: str) -> None:
         """

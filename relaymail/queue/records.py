@@ -22,8 +22,9 @@ from relaymail.replies import printable
 #: The longest record that is looked at, in bytes: four numbers, two words and
 #: a text of at most L{relaymail.replies.MAX_TEXT} characters, escaped.
 MAX_RECORD = 8 * 1024
-#: The longest journal that is looked at, in bytes: some 100 000 names.
-MAX_JOURNAL = 8 * 1024 * 1024
+#: The longest journal that is looked at, in bytes: more than a batch writes,
+#: 200 changes of messages with 10 000 recipients each.
+MAX_JOURNAL = 256 * 1024 * 1024
 #: More attempts than any schedule makes; a larger count is damage.
 MAX_ATTEMPTS = 1_000_000
 #: The longest enhanced status (RFC 3463 2) is C{5.999.999}.

@@ -184,3 +184,35 @@ class OpeningTests(SynchronousTestCase):
         """
         Path(self.path).write_bytes(b"")
         self.assertRaises(QueueUnusable, openDirectory, self.path, self.clock)
+
+
+class MakeDirectoryTests(SynchronousTestCase):
+    """
+    Directories of our own.
+    """
+
+    def test_P1_A08_everyLevelIsPrivateAndSynced(self) -> None:
+        """
+        Each directory that is made is for this user only, and the one above
+        it is synced.
+        """
+        root = os.path.abspath(self.mktemp())
+        os.mkdir(root)
+        synced: list[str] = []
+        disk = Disk()
+        self.patch(disk, "sync", synced.append)
+        disk.makeDirectory(os.path.join(root, "a", "b"))
+        self.assertEqual(synced, [root, os.path.join(root, "a")])
+        for made in ("a", "a/b"):
+            mode = os.stat(os.path.join(root, made)).st_mode
+            self.assertEqual(mode & 0o777, 0o700)
+
+    def test_cannotBeMade(self) -> None:
+        """
+        Below a link that leads nowhere nothing can be made, and that is said.
+        """
+        link = self.mktemp()
+        os.symlink("nowhere", link)
+        self.assertRaises(
+            QueueUnusable, Disk().makeDirectory, os.path.join(link, "spool")
+        )
