@@ -19,7 +19,8 @@ from relaymail.route.connector import MAX_TRIES, Connector
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.testing.dns import Fault, ZoneDNS
-from relaymail.testing.doubles import Fate, MemoryNetwork
+from relaymail.testing.machine import EVERY_PORT, Machine
+from relaymail.testing.network import Fate, Network
 from relaymail.testing.servers import SMTPServer
 
 
@@ -38,7 +39,8 @@ class ConnectTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.network = MemoryNetwork()
+        self.network = Network()
+        self.machine = self.network.machine("198.51.100.1")
         self.resolver = ZoneDNS()
 
     def connect(
@@ -54,15 +56,14 @@ class ConnectTests(SynchronousTestCase):
             self.resolver.zones["mx.example"] = addresses
         if isinstance(host, str):
             host = Host(host)
-        connector = Connector(self.network, self.resolver, policy, 7.0)
+        connector = Connector(self.machine, self.resolver, policy, 7.0)
         return connector.connect(host, 25, Factory())
 
     def listen(self, address: str) -> None:
         """
         Put a host there.
         """
-        server = self.network.hosts[address] = SMTPServer()
-        server.reactor = self.network
+        SMTPServer().start(self.network.machine(address), address, EVERY_PORT)
 
     @property
     def tried(self) -> list[str]:
@@ -95,7 +96,7 @@ class ConnectTests(SynchronousTestCase):
         Addresses are tried one after the other, IPv6 ones too, each for as
         long as the time-out says.
         """
-        self.network.hosts["192.0.2.2"] = Fate.SILENT
+        self.network.fates["192.0.2.2"] = Fate.SILENT
         self.listen("2001:db8::1")
         d = self.connect(A=["192.0.2.1", "192.0.2.2"], AAAA=["2001:db8::1"])
         self.network.run(6.9)
@@ -109,7 +110,7 @@ class ConnectTests(SynchronousTestCase):
         """
         It fails with the last address's reason.
         """
-        self.network.hosts["192.0.2.2"] = Fate.SILENT
+        self.network.fates["192.0.2.2"] = Fate.SILENT
         d = self.connect(A=["192.0.2.1", "192.0.2.2"])
         self.network.run(7)
         self.failureResultOf(d, TimeoutError)
@@ -183,7 +184,7 @@ class ConnectTests(SynchronousTestCase):
         """
         What is cancelled tries nothing further.
         """
-        self.network.hosts["192.0.2.1"] = Fate.SILENT
+        self.network.fates["192.0.2.1"] = Fate.SILENT
         d = self.connect(A=["192.0.2.1", "192.0.2.2"])
         self.network.run(1)
         d.cancel()
@@ -198,13 +199,13 @@ class ConnectTests(SynchronousTestCase):
         """
         for tls, isWrapped in ((TLSNeed.ENCRYPTED, True), (TLSNeed.NEVER, False)):
             built: list[Any] = []
-            connectTCP = MemoryNetwork.connectTCP
+            connectTCP = Machine.connectTCP
 
             def connect(host: str, port: int, factory: Any, **kw: Any) -> Any:
                 built.append(factory._wrappedFactory)  # noqa: B023
-                return connectTCP(self.network, host, port, factory, **kw)  # noqa: B023
+                return connectTCP(self.machine, host, port, factory, **kw)  # noqa: B023
 
-            self.patch(self.network, "connectTCP", connect)
+            self.patch(self.machine, "connectTCP", connect)
             d = self.connect(
                 Host("mx.example", tls=tls, implicitTLS=True), A=["192.0.2.1"]
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from relaymail.test.stories.harness import FIRST, SECOND, SENDER, StoryTestCase
-from relaymail.testing.doubles import Fate
+from relaymail.testing.network import Fate
 from relaymail.testing.servers import Act, Late
 
 
@@ -73,7 +73,7 @@ class BusyTests(StoryTestCase):
             self.world.exchange(
                 f"d{number}.example", {f"mx.d{number}.example": address}
             )
-            self.world.network.hosts[address] = Fate.SILENT
+            self.world.network.fates[address] = Fate.SILENT
             self.flood(1, f"b@d{number}.example")
         self.world.run(1)
         mx = self.world.host(FIRST)

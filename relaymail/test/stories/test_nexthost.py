@@ -14,7 +14,7 @@ from relaymail.test.stories.harness import (
     StoryTestCase,
     statusOf,
 )
-from relaymail.testing.doubles import Fate
+from relaymail.testing.network import Fate
 from relaymail.testing.servers import Act
 
 
@@ -63,7 +63,7 @@ class NextHostTests(StoryTestCase):
         """
         No answer: the next host when the wait is over.
         """
-        self.world.network.hosts[FIRST] = Fate.SILENT
+        self.world.network.fates[FIRST] = Fate.SILENT
         self.relayed(seconds=29)
         self.assertEqual(self.second.received, [])
         self.world.run(2)

@@ -247,14 +247,11 @@ class BrokenQueueTests(StoryTestCase):
         """
         turns: list[tuple[str, float, int]] = []
         number = [0]
-        network = self.world.network
-        advance = network.advance
 
-        def count(seconds: float) -> None:
+        def count() -> None:
             number[0] += 1
-            advance(seconds)
 
-        self.patch(network, "advance", count)
+        self.patch(self.world.network, "afterEach", count)
         self.mx.answers["RCPT"] = "550 No"
         self.world.send(SENDER, "b@example.org")
 
@@ -262,7 +259,7 @@ class BrokenQueueTests(StoryTestCase):
             original = getattr(self.queue, method)
 
             def noted(*args: Any) -> Any:
-                turns.append((method, network.seconds(), number[0]))
+                turns.append((method, self.world.network.seconds(), number[0]))
                 return original(*args)
 
             self.patch(self.queue, method, noted)

@@ -37,6 +37,7 @@ from relaymail.test.stories.harness import (
     smartManager,
 )
 from relaymail.testing.doubles import MailWorld
+from relaymail.testing.network import Fate
 from relaymail.testing.servers import Act, SMTPServer
 
 
@@ -275,7 +276,7 @@ class HookTests(StoryTestCase):
         self.world.run()
         self.assertEqual(told, [("success", one, "True"), ("failure", two), ("done",)])
         told.clear()
-        del self.world.network.hosts[FIRST]
+        self.world.network.fates[FIRST] = Fate.REFUSED
         self.relayed(seconds=0)
         self.assertEqual(told, [("no connection",), ("done",)])
 

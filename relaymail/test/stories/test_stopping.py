@@ -18,7 +18,8 @@ from relaymail.test.stories.harness import (
     StoryTestCase,
     smartManager,
 )
-from relaymail.testing.doubles import Fate, MailWorld
+from relaymail.testing.doubles import MailWorld
+from relaymail.testing.network import Fate
 from relaymail.testing.servers import Act, Late
 
 
@@ -99,8 +100,8 @@ class StopTests(StoryTestCase):
         its host.
         """
         self.world.zones["mx.example.org"] = {"A": [FIRST, SECOND]}
-        self.world.network.hosts[FIRST] = Fate.SILENT
-        self.world.network.hosts[SECOND] = Fate.SILENT
+        self.world.network.fates[FIRST] = Fate.SILENT
+        self.world.network.fates[SECOND] = Fate.SILENT
         names = self.relayed(seconds=1)
         self.assertEqual(self.stopped(), [None])
         self.assertEqual(self.world.network.tried, [(FIRST, 25)])
@@ -111,8 +112,8 @@ class StopTests(StoryTestCase):
         Nor is the next host tried.
         """
         self.twoHosts()
-        self.world.network.hosts[FIRST] = Fate.SILENT
-        self.world.network.hosts[SECOND] = Fate.SILENT
+        self.world.network.fates[FIRST] = Fate.SILENT
+        self.world.network.fates[SECOND] = Fate.SILENT
         names = self.relayed(seconds=1)
         self.assertEqual(self.stopped(), [None])
         self.assertEqual(self.world.network.tried, [(FIRST, 25)])
