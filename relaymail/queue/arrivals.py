@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from relaymail.envelopes import Envelope
 from relaymail.errors import QueueUnusable
-from relaymail.queue.changes import Addition, Arrival
+from relaymail.queue.changes import Addition, Arrival, Change
 from relaymail.queue.disk import Disk
 from relaymail.queue.message import QueuedMessage
 from relaymail.queue.window import Entry
@@ -40,6 +40,7 @@ class Arrivals:
         writer: Writer,
         number: Callable[[], int],
         taken: Taken,
+        left: Callable[[Change], None],
     ) -> None:
         """
         @param disk: What writes.
@@ -47,13 +48,16 @@ class Arrivals:
         @param writer: What makes changes.
         @param number: Gives a number that it gave nobody before.
         @param taken: Called when mail has come and would survive a power cut.
+        @param left: Called with what failed and left files behind.
         """
         self._disk = disk
         self._base = base
         self._writer = writer
         self._number = number
         self._taken = taken
+        self._left = left
         self._arriving: set[str] = set()
+        self._own = disk.numberFor(self)
 
     def __contains__(self, name: str) -> bool:
         return name in self._arriving
@@ -72,7 +76,7 @@ class Arrivals:
         change = Addition(self._disk, self._base, names, envelope, content, now)
         self._arriving.update(names)
         return self._writer.submit(change).addCallbacks(
-            self._cbAdded, self._ebLost, callbackArgs=(change,), errbackArgs=(names,)
+            self._cbAdded, self._ebLost, callbackArgs=(change,), errbackArgs=(change,)
         )
 
     def create(self, clock: IReactorTime) -> tuple[IO[bytes], QueuedMessage]:
@@ -105,7 +109,7 @@ class Arrivals:
             self._cbArrived,
             self._ebLost,
             callbackArgs=(name, now),
-            errbackArgs=([name],),
+            errbackArgs=(change,),
         )
 
     def _cbArrived(self, _: None, name: str, now: float) -> None:
@@ -130,14 +134,16 @@ class Arrivals:
         self._taken(entries)
         return list(change.arrive)
 
-    def _ebLost(self, failure: Failure, names: list[str]) -> Failure:
-        self._arriving.difference_update(names)
+    def _ebLost(self, failure: Failure, change: Change) -> Failure:
+        self._arriving.difference_update(change.arrive)
+        if change.withdrawal is not None:
+            self._left(change)
         return failure
 
     def _newName(self, now: float) -> str:
         process = self._disk.processId()
         for _ in range(NAME_TRIES):
-            name = f"{process}_{now}_{self._number()}_{id(self)}"
+            name = f"{process}_{now}_{self._number()}_{self._own}"
             # A clock that stands still names as an earlier process did.
             if self._disk.find(f"{self._base}{name}-H") is None:
                 return name

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from twisted.logger import Logger
 
 from relaymail.errors import QueueError
-from relaymail.queue.changes import Change
+from relaymail.queue.changes import Change, Withdrawal
 from relaymail.queue.disk import Disk
 from relaymail.queue.records import Journal, formatJournal
 
@@ -60,13 +60,17 @@ class _Batch:
         self._turns = turns
         self._changes = [change for turn in turns for change in turn]
         self.results: Results = [None] * len(self._changes)
+        self._journal: str | None = None
+        # Something that the journal names was not done: it stays, and that is
+        # tried again at the next start.
+        self._isUnfinished = False
 
     def write(self) -> None:
-        self._each("prepare")
+        self._prepareAll()
         self._refuseBouncesWithoutNotice()
-        journal = self._decide()
-        decided = sum(1 for _ in self._sound())
-        self._each("apply")
+        self._journal = self._decide()
+        self._applyAll()
+        journal = self._journal
         if not any(change.durable for _, change in self._sound()):
             return
         try:
@@ -77,36 +81,102 @@ class _Batch:
             # What the journal names is safe; it stays for the next start.
             self.log.failure("The journal {journal} is kept", journal=journal)
             return
-        # A change that was decided and failed is tried again at the next start.
-        if journal is not None and decided == sum(1 for _ in self._sound()):
+        if journal is not None and not self._isUnfinished:
+            self._drop(journal)
+
+    def _drop(self, journal: str) -> None:
+        """
+        Remove a journal that has been carried out.  One that stays does no
+        harm: what it names is not there to be done again.
+        """
+        try:
             self._disk.unlink(journal)
+        except QueueError:
+            self.log.failure("The journal {journal} is kept", journal=journal)
+
+    def _applyAll(self) -> None:
+        """
+        Make the changes seen, what comes before what goes: a notice that
+        cannot come keeps what it replaces.
+        """
+        order = [*self._sound(arriving=True), *self._sound(arriving=False)]
+        for index, change in order:
+            if self.results[index] is not None:
+                continue
+            try:
+                change.apply()
+            except Exception as e:
+                self._applyFailed(index, change, e)
+
+    def _applyFailed(self, index: int, change: Change, error: Exception) -> None:
+        journal = self._journal
+        if journal is None or not change.arrive:
+            self._isUnfinished = self._isUnfinished or bool(change.leave)
+            self._fail(index, change, error)
+            self._refuseBouncesWithoutNotice()
+        elif self._revoke(journal):
+            self._fail(index, change, error)
+            self._refuseBouncesWithoutNotice()
+            self._journal = self._decide()
+        else:
+            self._journal = None
+            self._refuseArrivals(error, journal)
+
+    def _revoke(self, journal: str) -> bool:
+        """
+        Take a decision back, before anything it names is taken back: a crash
+        between must not find the one without the other.
+
+        @return: Whether that would survive a power cut.
+        """
+        try:
+            self._disk.unlink(journal)
+            self._disk.sync(self._directory)
+        except QueueError:
+            self.log.failure("The journal {journal} may be kept", journal=journal)
+            return False
+        return True
 
     def _decide(self) -> str | None:
         if not self._needsJournal():
             return None
         try:
             return self._writeJournal()
+        except _Undecided as e:
+            self._refuseArrivals(e.error, e.journal)
         except Exception as e:
-            # What only goes needs no journal: a full disk is to drain.
-            for index, change in self._sound():
-                if change.arrive:
-                    self._fail(index, change, e)
-            self._refuseBouncesWithoutNotice()
-            return None
+            self._refuseArrivals(e, None)
+        return None
+
+    def _refuseArrivals(self, error: Exception, journal: str | None) -> None:
+        """
+        Refuse what comes.  What only goes needs no journal: a full disk is to
+        drain.
+
+        @param journal: One that may be found and carried out all the same.
+        """
+        for index, change in self._sound(arriving=True):
+            if journal is None:
+                self._fail(index, change, error)
+            else:
+                self.results[index] = error
+                self._leave(change, journal, error)
+        self._refuseBouncesWithoutNotice()
 
     def failAll(self, error: Exception) -> None:
         for index, change in self._sound():
             self._fail(index, change, error)
 
-    def _sound(self) -> Iterator[tuple[int, Change]]:
+    def _sound(self, arriving: bool | None = None) -> Iterator[tuple[int, Change]]:
         for index, change in enumerate(self._changes):
-            if self.results[index] is None:
+            wanted = arriving is None or arriving == bool(change.arrive)
+            if wanted and self.results[index] is None:
                 yield index, change
 
-    def _each(self, step: str) -> None:
+    def _prepareAll(self) -> None:
         for index, change in self._sound():
             try:
-                getattr(change, step)()
+                change.prepare()
             except Exception as e:
                 self._fail(index, change, e)
 
@@ -114,8 +184,15 @@ class _Batch:
         self.results[index] = error
         try:
             change.undo()
-        except Exception:
-            self.log.failure("Files of {names} are left over", names=change.arrive)
+        except Exception as e:
+            self._leave(change, None, e)
+
+    def _leave(self, change: Change, journal: str | None, why: Exception) -> None:
+        self.log.error(
+            "Files of {names} are left over: {why}", names=change.arrive, why=why
+        )
+        if change.arrive:
+            change.withdrawal = Withdrawal(self._disk, self._directory, change, journal)
 
     def _refuseBouncesWithoutNotice(self) -> None:
         start = 0
@@ -164,10 +241,30 @@ class _Batch:
             self._disk.write(file, formatJournal(Journal(arrive, leave)))
             self._disk.finish(file)
             self._disk.rename(draft, path)
-            self._disk.sync(self._directory)
         except BaseException:
             self._disk.abandon(file)
-            self._disk.unlink(path)
             self._disk.unlink(draft)
             raise
+        try:
+            self._disk.sync(self._directory)
+        except QueueError as e:
+            self._takeBack(path, e)
+            raise
         return path
+
+    def _takeBack(self, journal: str, error: QueueError) -> None:
+        try:
+            self._disk.unlink(journal)
+        except QueueError:
+            raise _Undecided(journal, error) from error
+
+
+class _Undecided(Exception):
+    """
+    It is not known whether a journal would be found after a crash.
+    """
+
+    def __init__(self, journal: str, error: Exception) -> None:
+        super().__init__(journal)
+        self.journal = journal
+        self.error = error

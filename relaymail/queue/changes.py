@@ -43,6 +43,8 @@ class Change(Protocol):
     @ivar isNotice: Whether it adds a notice, which has the null reverse-path.
     @ivar needsNotice: Whether it must not be made where a notice that was
         asked for in the same turn was not.
+    @ivar withdrawal: Where it failed and its files could not be taken away
+        either: what does that later.
     """
 
     arrive: Sequence[str]
@@ -50,6 +52,7 @@ class Change(Protocol):
     durable: bool
     isNotice: bool
     needsNotice: bool
+    withdrawal: Change | None
 
     def prepare(self) -> None:
         """
@@ -79,6 +82,7 @@ class BaseChange:
     durable = True
     isNotice = False
     needsNotice = False
+    withdrawal: Change | None = None
 
     def __init__(self, disk: Disk, base: str) -> None:
         """
@@ -263,6 +267,34 @@ class Removal(BaseChange):
         """
         self.begun = True
         takeOut(self._disk, self.base + self.leave[0])
+
+
+class Withdrawal(BaseChange):
+    """
+    Mail that was not taken is taken back, which could not be done at once.
+    """
+
+    def __init__(
+        self, disk: Disk, directory: str, change: Change, journal: str | None
+    ) -> None:
+        """
+        @param change: What failed.
+        @param journal: The path of a journal that may name it.
+        """
+        super().__init__(disk, directory + "/")
+        self._directory = directory
+        self._change = change
+        self._journal = journal
+
+    def apply(self) -> None:
+        """
+        Take back the journal, for good, and then the files.
+        """
+        if self._journal is not None:
+            self._disk.sync(self._directory)
+            self._disk.unlink(self._journal)
+            self._disk.sync(self._directory)
+        self._change.undo()
 
 
 class Statement(BaseChange):

@@ -103,7 +103,12 @@ class Queue(Window):
         self._removals = Removals(partial(Removal, disk, self._base), self._writer)
         self._statements = Statements(disk, self._base, self._writer, self._nextNumber)
         self._arrivals = Arrivals(
-            disk, self._base, self._writer, self._nextNumber, self._taken
+            disk,
+            self._base,
+            self._writer,
+            self._nextNumber,
+            self._taken,
+            self._removals.withdraw,
         )
         self.readDirectory()
 
@@ -350,6 +355,7 @@ class Queue(Window):
             # Its notice was not taken: as long as there is none it is mail.
             self._entries[name] = entry
             self._resting.add(name, self.clock.seconds() + PUT_BACK)
+            self._tell()
         return failure
 
     def _release(self, result: Any) -> Any:

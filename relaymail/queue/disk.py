@@ -12,8 +12,10 @@ import errno
 import fcntl
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 from relaymail.errors import QueueFull, QueueLocked, QueueUnusable, UnreadableEntry
@@ -69,19 +71,19 @@ class DirectoryLock:
     file is left in it, and the kernel gives it up with the process.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, giveUp: Callable[[], object]) -> None:
         """
-        @param descriptor: A locked descriptor, which is closed with this.
+        @param giveUp: Gives the lock up; it is called once.
         """
-        self._descriptor: int | None = descriptor
+        self._giveUp: Callable[[], object] | None = giveUp
 
     def release(self) -> None:
         """
         Give the lock up; a second time does nothing.
         """
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        giveUp, self._giveUp = self._giveUp, None
+        if giveUp is not None:
+            giveUp()
 
     def __del__(self) -> None:
         self.release()
@@ -102,14 +104,14 @@ class Disk:
 
         @raise FileExistsError: When there is anything of that name.
         """
-        with _Trying("create", path):
+        with Trying("create", path):
             return open(path, "wb", opener=_create)
 
     def write(self, file: IO[bytes], data: bytes) -> None:
         """
         Write to a file that L{create} gave.
         """
-        with _Trying("write to", str(file.name)):
+        with Trying("write to", str(file.name)):
             file.write(data)
 
     def finish(
@@ -124,7 +126,7 @@ class Disk:
 
         @return: What it is now.
         """
-        with _Trying("write", str(file.name)), file:
+        with Trying("write", str(file.name)), file:
             file.flush()
             if modified is not None:
                 os.utime(file.fileno(), (modified, modified))
@@ -145,7 +147,7 @@ class Disk:
         Wait until a file's content, or a directory's entries, would survive a
         power cut.
         """
-        with _Trying("sync", path):
+        with Trying("sync", path):
             descriptor = os.open(path, _READ)
             try:
                 os.fsync(descriptor)
@@ -156,7 +158,7 @@ class Disk:
         """
         Give a file another name, in the place of what had it.
         """
-        with _Trying("rename to", new):
+        with Trying("rename to", new):
             os.rename(old, new)
 
     def link(self, old: str, new: str) -> None:
@@ -165,21 +167,21 @@ class Disk:
 
         @raise FileExistsError: When there is anything of that name.
         """
-        with _Trying("link", new):
+        with Trying("link", new):
             os.link(old, new, follow_symlinks=False)
 
     def unlink(self, path: str) -> None:
         """
         Remove a file; one that is gone is no trouble.
         """
-        with suppress(FileNotFoundError), _Trying("remove", path):
+        with suppress(FileNotFoundError), Trying("remove", path):
             os.unlink(path)
 
     def names(self, directory: str) -> list[str]:
         """
         List a directory.
         """
-        with _Trying("list", directory, missing=QueueUnusable):
+        with Trying("list", directory, missing=QueueUnusable):
             return os.listdir(directory)
 
     def changed(self, directory: str) -> int:
@@ -187,7 +189,7 @@ class Disk:
         Tell when an entry of a directory last came or went, in nanoseconds of
         the epoch.
         """
-        with _Trying("look at", directory, missing=QueueUnusable):
+        with Trying("look at", directory, missing=QueueUnusable):
             return os.stat(directory).st_mtime_ns
 
     def find(self, path: str) -> Found | None:
@@ -197,7 +199,7 @@ class Disk:
         @return: What is there, or L{None}.
         """
         try:
-            with _Trying("look at", path):
+            with Trying("look at", path):
                 return _found(os.lstat(path))
         except FileNotFoundError:
             return None
@@ -211,7 +213,7 @@ class Disk:
         @raise QueueFull: When descriptors have run out, which says nothing of
             the file.
         """
-        with _Trying("open", path, UnreadableEntry, UnreadableEntry):
+        with Trying("open", path, UnreadableEntry, UnreadableEntry):
             return open(path, "rb", opener=_openPlain)
 
     def read(self, path: str, limit: int) -> bytes:
@@ -222,7 +224,7 @@ class Disk:
 
         @raise UnreadableEntry: When it is longer, or cannot be read.
         """
-        with self.open(path) as file, _Trying("read", path, UnreadableEntry):
+        with self.open(path) as file, Trying("read", path, UnreadableEntry):
             data = file.read(limit + 1)
         if len(data) > limit:
             raise UnreadableEntry(f"{path} is longer than {limit} bytes")
@@ -234,7 +236,7 @@ class Disk:
 
         @raise QueueLocked: When another one holds it.
         """
-        with _Trying("lock", directory, missing=QueueUnusable):
+        with Trying("lock", directory, missing=QueueUnusable):
             descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -247,13 +249,13 @@ class Disk:
             except OSError:
                 os.close(descriptor)
                 raise
-        return DirectoryLock(descriptor)
+        return DirectoryLock(partial(os.close, descriptor))
 
     def room(self, directory: str) -> Room:
         """
         Tell what is free where a directory is.
         """
-        with _Trying("measure", directory, missing=QueueUnusable):
+        with Trying("measure", directory, missing=QueueUnusable):
             free = os.statvfs(directory)
         inodes = free.f_favail if free.f_files else None
         return Room(free.f_bavail * free.f_frsize, inodes)
@@ -269,7 +271,7 @@ class Disk:
             return
         if not os.path.lexists(above):
             self.makeDirectory(above)
-        with _Trying("create", path, missing=QueueUnusable):
+        with Trying("create", path, missing=QueueUnusable):
             os.mkdir(path, DIRECTORY_MODE)
         self.sync(above)
 
@@ -280,7 +282,7 @@ class Disk:
         @raise QueueUnusable: When it is missing, no directory, cannot be
             written, or can be written by others.
         """
-        with _Trying("look at", path, missing=QueueUnusable):
+        with Trying("look at", path, missing=QueueUnusable):
             mode = os.stat(path).st_mode
         if not stat.S_ISDIR(mode):
             raise QueueUnusable(f"{path} is not a directory; the queue is not used")
@@ -300,10 +302,20 @@ class Disk:
         """
         return os.getpid()
 
+    def numberFor(self, owner: object) -> int:
+        """
+        Give a number that nobody else in this process has, for names too.
 
-class _Trying:
+        @param owner: Who is to have it, for as long as it lives.
+        """
+        return id(owner)
+
+
+class Trying:
     """
-    Turn what the system says into what an operator reads.
+    Turn what the system says, while something is tried, into what an operator
+    reads.  A disk that is none of the system's translates its errors with it
+    too.
     """
 
     __slots__ = ("_error", "_missing", "_path", "_what")
@@ -315,6 +327,13 @@ class _Trying:
         error: type[QueueUnusable | UnreadableEntry] = QueueUnusable,
         missing: type[QueueUnusable | UnreadableEntry] | None = None,
     ) -> None:
+        """
+        @param what: What is tried, so that a path can follow.
+        @param path: With what.
+        @param error: What an L{OSError} becomes, unless it is want of room.
+        @param missing: What L{FileNotFoundError} and L{FileExistsError}
+            become; L{None} leaves them as they are.
+        """
         self._what = what
         self._path = path
         self._error = error

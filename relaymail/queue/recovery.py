@@ -49,6 +49,9 @@ def recover(disk: Disk, directory: str, now: float) -> None:
                 _log.info("Removed {file}, left by a crash", file=file)
         except QueueError:
             _log.failure("Cannot clear away {file}; going on", file=file)
+    # What a process that was killed had no time to make durable is taken for
+    # true from here on.
+    disk.sync(directory)
 
 
 def putAside(disk: Disk, directory: str, name: str, why: str) -> bool:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail.outcomes import Outcome
-from relaymail.queue.changes import Removal
+from relaymail.queue.changes import Change, Removal
 from relaymail.queue.writer import Writer
 
 #: How long to wait before what could not be removed is tried again, in
@@ -40,10 +40,12 @@ class Removals:
         self._leaving: set[str] = set()
         self._stuck: set[str] = set()
         self._hidden: set[str] = set()
+        self._refused: dict[str, Change] = {}
         self._tryAgainAt: float | None = None
 
     def __contains__(self, name: str) -> bool:
-        return name in self._leaving or name in self._stuck or name in self._hidden
+        gone = name in self._leaving or name in self._stuck or name in self._hidden
+        return gone or name in self._refused
 
     def hide(self, name: str) -> None:
         """
@@ -70,13 +72,22 @@ class Removals:
         )
         return removed
 
+    def withdraw(self, change: Change) -> None:
+        """
+        Never take for mail what was refused and could not be taken away; that
+        is tried again.
+
+        @param change: The arrival that failed.
+        """
+        self._refused.update(dict.fromkeys(change.arrive, change))
+
     def tryAgain(self, now: float) -> None:
         """
         Try what failed once more, if it is time.
 
         @param now: The time, in seconds.
         """
-        if not self._stuck:
+        if not self._stuck and not self._refused:
             return
         if self._tryAgainAt is None:
             self._tryAgainAt = now + TRY_AGAIN
@@ -86,6 +97,17 @@ class Removals:
         stuck, self._stuck = self._stuck, set()
         for name in stuck:
             self.remove(name).addErrback(lambda _: None)
+        for change in {
+            id(change): change for change in self._refused.values()
+        }.values():
+            if change.withdrawal is not None:
+                self._writer.submit(change.withdrawal).addCallbacks(
+                    self._cbWithdrawn, lambda _: None, callbackArgs=(change,)
+                )
+
+    def _cbWithdrawn(self, _: None, change: Change) -> None:
+        for name in change.arrive:
+            self._refused.pop(name, None)
 
     def _cbRemoved(self, _: None, name: str) -> None:
         self._leaving.discard(name)

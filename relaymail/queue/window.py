@@ -156,6 +156,12 @@ class Window:
         """
         return list(self.relayed)
 
+    def getResting(self) -> dict[str, float]:
+        """
+        Give the names whose time is to come, and when it comes, in seconds.
+        """
+        return dict(self._resting.due)
+
     def nextDue(self) -> float | None:
         """
         Give the time at which the next resting name comes due, or L{None}

@@ -5,6 +5,7 @@ What the tests of the directory queue have in common.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,7 +15,9 @@ from relaymail.outcomes import Bounce
 from relaymail.queue.directory import Queue
 from relaymail.replies import Phase, Reply
 from relaymail.test.queue.contract import QueueContract
-from relaymail.test.queue.disks import CountingDisk, PowerCut
+from relaymail.test.queue.disks import CountingDisk
+from relaymail.testing.crashes import Crash, CrashPoints
+from relaymail.testing.disk import MemoryDisk
 
 BOUNCE = Bounce("5.1.1", Phase.RCPT, Reply(550, (b"5.1.1 nobody",)))
 
@@ -24,27 +27,23 @@ T = TypeVar("T")
 
 def runNow(function: Callable[[], T]) -> Deferred[T]:
     """
-    What runs a batch in these tests: no thread.  When the power is cut there
-    is nobody to answer.
+    What runs a batch in these tests: no thread.  When the machine is down
+    there is nobody to answer.
     """
     try:
         return succeed(function())
-    except PowerCut:
+    except Crash:
         return Deferred()
 
 
 class DirectoryContract(QueueContract):
     """
-    What the directory's tests have in common.
+    What the directory's tests have in common, on the real file system.
     """
 
+    directory: str
+    disk: Any
     run_: Any = None
-
-    def makeDisk(self) -> CountingDisk:
-        """
-        Make the disk it is on.
-        """
-        return CountingDisk()
 
     def makeQueue(self) -> Queue:
         """
@@ -52,7 +51,7 @@ class DirectoryContract(QueueContract):
         """
         self.directory = os.path.abspath(self.mktemp())
         os.mkdir(self.directory, 0o755)
-        self.disk = self.makeDisk()
+        self.disk = CountingDisk()
         return self.reopen()
 
     def reopen(self) -> Queue:
@@ -86,3 +85,51 @@ class DirectoryContract(QueueContract):
         """
         self.clock.advance(0)
         return None if result is None else self.successResultOf(result)
+
+
+class MemoryDirectoryContract(DirectoryContract):
+    """
+    The same on a disk in memory.
+
+    @ivar steps: What changed something on the disk: the operation and its
+        path.
+    """
+
+    disk: MemoryDisk
+    chance: random.Random | None = None
+
+    def makeQueue(self) -> Queue:
+        """
+        Make it on a disk of its own.
+        """
+        self.directory = "/spool"
+        self.points = CrashPoints()
+        self.disk = MemoryDisk(self.clock.seconds, self.points, self.chance)
+        self.disk.makeDirectory(self.directory)
+        self.steps: list[tuple[str, str]] = []
+        self.disk.onOperation = lambda step, path: self.steps.append((step, path))
+        return self.reopen()
+
+    def die(self) -> None:
+        """
+        Let the process or its machine die.
+        """
+        self.disk.kill()
+
+    def restart(self) -> Queue:
+        """
+        Crash, unless that has happened, and begin again.
+        """
+        if not self.disk.isDown:
+            self.die()
+        self.disk.heal()
+        self.points.heal()
+        self.queue = queue = self.reopen()
+        queue.lock()
+        return queue
+
+    def files(self) -> list[str]:
+        """
+        List the directory.
+        """
+        return sorted(self.disk.names(self.directory))

@@ -4,6 +4,7 @@ Tests for L{relaymail.queue.directory}: the contract, and what the seed says.
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -15,7 +16,12 @@ from relaymail.envelopes import Envelope
 from relaymail.errors import QueueFull, QueueLocked
 from relaymail.queue.directory import PUT_BACK, Queue
 from relaymail.test.queue.contract import DELIVERED, MESSAGE, NOW
-from relaymail.test.queue.directories import BOUNCE, DirectoryContract, runNow
+from relaymail.test.queue.directories import (
+    BOUNCE,
+    DirectoryContract,
+    MemoryDirectoryContract,
+    runNow,
+)
 
 
 class InlineDirectoryTests(DirectoryContract, SynchronousTestCase):
@@ -31,21 +37,35 @@ class TurnDirectoryTests(DirectoryContract, SynchronousTestCase):
 
     run_ = staticmethod(runNow)
 
+
+class InlineMemoryTests(MemoryDirectoryContract, SynchronousTestCase):
+    """
+    L{Queue} is a queue on a disk in memory.
+    """
+
+
+class TurnMemoryTests(MemoryDirectoryContract, SynchronousTestCase):
+    """
+    L{Queue} is a queue there when it writes turn by turn.
+    """
+
+    run_ = staticmethod(runNow)
+
     def test_addAndDoneOfOneTurnShareOneJournal(self) -> None:
         """
         A notice and the name that it replaces are changed together.
         """
         (name,) = self.add("x@b.example")
         self.queue.setRelaying(name)
-        self.disk.steps.clear()
+        self.steps.clear()
         notice = Envelope("", ("from@a.example",))
         added = self.queue.add(notice, MESSAGE)
         done = self.queue.done(name, BOUNCE)
-        self.assertEqual(self.disk.steps, [])
+        self.assertEqual(self.steps, [])
         self.clock.advance(0)
         (new,) = self.successResultOf(added)
         self.successResultOf(done)
-        journals = [s for s, p in self.disk.steps if s == "rename" and p[-2:] == "-J"]
+        journals = [s for s, p in self.steps if s == "rename" and p[-2:] == "-J"]
         self.assertEqual(len(journals), 1)
         self.assertEqual(self.files(), [f"{new}-D", f"{new}-H"])
 
@@ -53,13 +73,13 @@ class TurnDirectoryTests(DirectoryContract, SynchronousTestCase):
         """
         Twenty messages of one turn share one sync of the directory.
         """
-        self.disk.steps.clear()
+        self.steps.clear()
         envelope = Envelope("a@a.example", ("x@b.example",))
         added = [self.queue.add(envelope, MESSAGE) for _ in range(20)]
         self.clock.advance(0)
         for each in added:
             self.successResultOf(each)
-        syncs = [p for s, p in self.disk.steps if s == "sync"]
+        syncs = [p for s, p in self.steps if s == "sync"]
         self.assertEqual(syncs, [self.directory])
 
     def test_P5_bounceWithoutNoticeIsPutBack(self) -> None:
@@ -69,7 +89,7 @@ class TurnDirectoryTests(DirectoryContract, SynchronousTestCase):
         """
         (name,) = self.add("x@b.example")
         self.queue.setRelaying(name)
-        self.disk.failAt("finish", "-C", QueueFull("no room"))
+        self.disk.fail("finish", errno.ENOSPC, "-C")
         added = self.queue.add(Envelope("", ("from@a.example",)), MESSAGE)
         done = self.queue.done(name, BOUNCE)
         self.clock.advance(0)
@@ -88,7 +108,7 @@ class TurnDirectoryTests(DirectoryContract, SynchronousTestCase):
         """
         (name,) = self.add("x@b.example")
         self.queue.setRelaying(name)
-        self.disk.failAt("finish", "-J0", QueueFull("no room"))
+        self.disk.fail("finish", errno.ENOSPC, "-J0")
         added = self.queue.add(Envelope("a@a.example", ("x@b.example",)), MESSAGE)
         done = self.queue.done(name, DELIVERED)
         self.clock.advance(0)

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import QueueFull, QueueLocked, QueueUnusable, UnreadableEntry
-from relaymail.queue.disk import Disk, _Trying
+from relaymail.queue.disk import Disk, Trying
 from relaymail.queue.opening import openDirectory
 
 
@@ -88,7 +88,7 @@ class DiskTests(SynchronousTestCase):
         ):
 
             def fail(number: int = number) -> None:
-                with _Trying("write to", "/some/where"):
+                with Trying("write to", "/some/where"):
                     raise OSError(number, os.strerror(number))
 
             error = self.assertRaises(kind, fail)

@@ -4,19 +4,19 @@ Tests for what a directory queue does when, and when that fails.
 
 from __future__ import annotations
 
-from pathlib import Path
+import errno
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.envelopes import Envelope
 from relaymail.errors import QueueFull, QueueUnusable
-from relaymail.queue.disk import Room
 from relaymail.queue.removals import TRY_AGAIN
+from relaymail.queue.room import SPARE_BYTES, SPARE_INODES
 from relaymail.test.queue.contract import DELIVERED, MESSAGE, NOW, RETRY
-from relaymail.test.queue.directories import DirectoryContract
+from relaymail.test.queue.directories import MemoryDirectoryContract
 
 
-class DurabilityTests(DirectoryContract, SynchronousTestCase):
+class DurabilityTests(MemoryDirectoryContract, SynchronousTestCase):
     """
     What is synced, and when.
     """
@@ -25,31 +25,31 @@ class DurabilityTests(DirectoryContract, SynchronousTestCase):
         """
         Every file was synced before it was renamed, and the directory last.
         """
-        steps = [(step, path[-2:]) for step, path in self.disk.steps]
+        steps = [(step, path[-2:]) for step, path in self.steps]
         content, rename = steps.index(("finish", "-C")), steps.index(("rename", "-D"))
         self.assertLess(content, rename)
-        directory = [i for i, (s, _) in enumerate(self.disk.steps) if s == "sync"][-1]
-        self.assertEqual(self.disk.steps[directory][1], self.directory)
+        directory = [i for i, (s, _) in enumerate(self.steps) if s == "sync"][-1]
+        self.assertEqual(self.steps[directory][1], self.directory)
         self.assertGreater(directory, rename)
 
     def test_P1_addSyncsBeforeItFires(self) -> None:
         """
         Content and envelope are synced, then renamed, then the directory.
         """
-        self.disk.steps.clear()
+        self.steps.clear()
         self.add("x@b.example")
         self.assertSynced()
-        steps = [(step, path[-2:]) for step, path in self.disk.steps]
+        steps = [(step, path[-2:]) for step, path in self.steps]
         self.assertLess(steps.index(("finish", "-H")), steps.index(("rename", "-D")))
 
     def test_P1_eomSyncsBeforeItFires(self) -> None:
         """
         So are those of a message that came line by line.
         """
-        self.disk.steps.clear()
+        self.steps.clear()
         self.receive(b"body")
         self.assertSynced()
-        steps = [(step, path[-2:]) for step, path in self.disk.steps]
+        steps = [(step, path[-2:]) for step, path in self.steps]
         self.assertLess(steps.index(("sync", "-H")), steps.index(("rename", "-D")))
 
     def test_P2_whatFailsIsNotTaken(self) -> None:
@@ -69,9 +69,8 @@ class DurabilityTests(DirectoryContract, SynchronousTestCase):
             ("rename", "-D"),
             ("sync", self.directory),
         ):
-            self.disk.failAt(step, suffix, QueueFull("no room"))
+            self.disk.fail(step, errno.ENOSPC, suffix)
             self.failureResultOf(self.queue.add(envelope, MESSAGE), QueueFull)
-            self.disk.heal()
             self.restart()
             self.assertEqual((step, self.files()), (step, []))
             self.assertEqual(self.queue.getWaiting(), [])
@@ -85,13 +84,13 @@ class DurabilityTests(DirectoryContract, SynchronousTestCase):
         def takeName(step: str, path: str) -> None:
             if (step, path[-2:]) == ("create", "-C"):
                 for suffix in ("-H", "-D"):
-                    Path(path.removesuffix("-C") + suffix).write_bytes(b"other")
+                    self.disk.plant(path.removesuffix("-C") + suffix, b"other")
 
-        self.disk.onStep = takeName
+        self.disk.onOperation = takeName
         envelope = Envelope("a@a.example", ("x@b.example",))
         self.failureResultOf(self.queue.add(envelope, MESSAGE), FileExistsError)
         self.assertEqual([name[-2:] for name in self.files()], ["-D", "-H"])
-        self.disk.heal()
+        self.disk.onOperation = lambda step, path: None
         self.add("y@b.example")
 
     def test_P2_eomThatFailsIsNotTaken(self) -> None:
@@ -101,9 +100,8 @@ class DurabilityTests(DirectoryContract, SynchronousTestCase):
         for step, suffix in (("finish", "-C"), ("sync", "-H"), ("rename", "-D")):
             envelope, message = self.queue.createNewMessage()
             envelope.close()
-            self.disk.failAt(step, suffix, QueueFull("no room"))
+            self.disk.fail(step, errno.ENOSPC, suffix)
             self.failureResultOf(message.eomReceived(), QueueFull)
-            self.disk.heal()
             message.connectionLost()
             self.assertEqual(self.files(), [])
 
@@ -114,15 +112,25 @@ class DurabilityTests(DirectoryContract, SynchronousTestCase):
         """
         (name,) = self.add("x@b.example")
         self.queue.setRelaying(name)
-        self.disk.failAt("unlink", "-D", QueueUnusable("I/O error"))
+        self.disk.fail("unlink", errno.EIO, "-D")
         self.failureResultOf(self.queue.done(name, DELIVERED), QueueUnusable)
-        self.disk.heal()
         self.flushLoggedErrors(QueueUnusable)
         self.queue.readDirectory()
         self.assertEqual(self.queue.getWaiting(), [])
         self.clock.advance(TRY_AGAIN)
         self.queue.readDirectory()
         self.assertEqual(self.files(), [])
+
+    def test_P7_whatCannotBeMovedIsHidden(self) -> None:
+        """
+        Even where it cannot be moved it is not offered again.
+        """
+        (name,) = self.add("x@b.example")
+        self.disk.fail("rename", errno.EIO, "-H")
+        self.queue.setAside(name, "no envelope")
+        self.flushLoggedErrors(QueueUnusable)
+        self.queue.readDirectory()
+        self.assertEqual(self.queue.getWaiting(), [])
 
     def test_P6_fullDiskDoesNotStopClaims(self) -> None:
         """
@@ -132,10 +140,11 @@ class DurabilityTests(DirectoryContract, SynchronousTestCase):
         (name,) = self.add("x@b.example")
         self.queue.setRelaying(name)
         self.queue.setWaiting(name, NOW, RETRY)
-        self.disk.onStep = _full
+        self.disk.fail("create", errno.ENOSPC, times=None)
         self.successResultOf(self.queue.setRelaying(name))
         self.assertIsNone(self.settle(self.queue.setWaiting(name, NOW, RETRY)))
-        self.disk.onStep = _broken
+        self.disk.repair()
+        self.disk.fail("create", errno.EIO, times=None)
         self.failureResultOf(self.queue.setRelaying(name), QueueUnusable)
         self.flushLoggedErrors(QueueFull, QueueUnusable)
 
@@ -143,24 +152,14 @@ class DurabilityTests(DirectoryContract, SynchronousTestCase):
         """
         Without room nothing is begun; it is measured again after a while.
         """
-        self.disk.room = lambda directory: Room(1024, None)  # type: ignore
+        self.disk.capacity = SPARE_BYTES - 1
         self.assertFalse(self.queue.hasRoom())
         envelope = Envelope("a@a.example", ("x@b.example",))
         self.failureResultOf(self.queue.add(envelope, MESSAGE), QueueFull)
         self.assertRaises(QueueFull, self.queue.createNewMessage)
-        self.disk.room = lambda directory: Room(1 << 40, 255)  # type: ignore
+        self.disk.capacity, self.disk.inodes = None, SPARE_INODES
         self.clock.advance(10)
         self.assertFalse(self.queue.hasRoom())
-        self.disk.room = lambda directory: Room(1 << 40, None)  # type: ignore
+        self.disk.inodes = None
         self.clock.advance(10)
         self.assertTrue(self.queue.hasRoom())
-
-
-def _full(step: str, path: str) -> None:
-    if step == "create":
-        raise QueueFull("no room")
-
-
-def _broken(step: str, path: str) -> None:
-    if step == "create":
-        raise QueueUnusable("I/O error")

@@ -4,17 +4,14 @@ Tests for what a directory queue knows after a restart.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.queue.records import parseRecord
 from relaymail.test.queue.contract import MESSAGE, NOW, RETRY
-from relaymail.test.queue.directories import DirectoryContract
+from relaymail.test.queue.directories import MemoryDirectoryContract
 
 
-class RestartTests(DirectoryContract, SynchronousTestCase):
+class RestartTests(MemoryDirectoryContract, SynchronousTestCase):
     """
     What survives a crash.
     """
@@ -79,9 +76,10 @@ class RestartTests(DirectoryContract, SynchronousTestCase):
         """
         self.receive(b"body")
         (name,) = self.queue.getWaiting()
-        self.disk.steps.clear()
+        self.queue.lock()
+        self.steps.clear()
         self.assertIsNone(self.queue.setRelaying(name))
-        self.assertNotIn("sync", [step for step, _ in self.disk.steps])
+        self.assertNotIn("sync", [step for step, _ in self.steps])
         self.assertEqual(self.restart().letter(name).attempts, 1)
 
     def test_firstClaimOfAnAddedNameWritesNothing(self) -> None:
@@ -90,9 +88,9 @@ class RestartTests(DirectoryContract, SynchronousTestCase):
         """
         (name,) = self.add("x@b.example")
         self.queue.lock()
-        self.disk.steps.clear()
+        self.steps.clear()
         self.assertIsNone(self.queue.setRelaying(name))
-        self.assertEqual(self.disk.steps, [])
+        self.assertEqual(self.steps, [])
 
     def test_recordIsReadable(self) -> None:
         """
@@ -101,7 +99,7 @@ class RestartTests(DirectoryContract, SynchronousTestCase):
         (name,) = self.add("x@b.example")
         self.queue.setRelaying(name)
         self.queue.setWaiting(name, NOW + 60, RETRY)
-        record = parseRecord(Path(self.queue.getPath(name) + "-S").read_bytes())
+        record = parseRecord(self.disk.files()[self.queue.getPath(name) + "-S"])
         assert record is not None
         self.assertEqual(
             (record.status, record.text, record.claimed),
@@ -114,7 +112,7 @@ class RestartTests(DirectoryContract, SynchronousTestCase):
         """
         for damage in (b"", b"garbage", b"[" * 5000, b'{"due": NaN}', b"{" * 9000):
             (name,) = self.add("x@b.example")
-            Path(self.queue.getPath(name) + "-S").write_bytes(damage)
+            self.disk.plant(self.queue.getPath(name) + "-S", damage)
             self.assertIn(name, self.restart().getWaiting())
 
     def test_P8_dueInTheFarFutureIsNotBelieved(self) -> None:
@@ -150,11 +148,9 @@ class RestartTests(DirectoryContract, SynchronousTestCase):
         """
         for age in (3600, 25 * 3600):
             for suffix in "CH":
-                path = Path(self.directory, f"{age}-{suffix}")
-                path.write_bytes(b"")
-                os.utime(path, (NOW - age, NOW - age))
+                self.disk.plant(f"/spool/{age}-{suffix}", b"", NOW - age)
         for stale in ("gone-S", "gone-T7"):
-            Path(self.directory, stale).write_bytes(b"")
+            self.disk.plant(f"/spool/{stale}", b"")
         self.restart()
         self.assertEqual(self.files(), ["3600-C", "3600-H"])
 
@@ -162,7 +158,7 @@ class RestartTests(DirectoryContract, SynchronousTestCase):
         """
         A journal that cannot be read does not keep the queue from starting.
         """
-        Path(self.directory, "some-J").write_bytes(b"garbage")
+        self.disk.plant("/spool/some-J", b"garbage")
         self.restart()
         self.assertEqual(self.files(), ["aside"])
-        self.assertIn("some-J", os.listdir(os.path.join(self.directory, "aside")))
+        self.assertIn("some-J", self.disk.names("/spool/aside"))
