@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from tempfile import TemporaryFile
 from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import MultiService
@@ -35,6 +36,7 @@ from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.server import IntakeFactory
 from relaymail.machine import machineAddresses
 from relaymail.queue.directory import Queue
+from relaymail.queue.disk import Disk
 from relaymail.queue.opening import openDirectory
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import TLSNeed
@@ -114,6 +116,18 @@ class Relay(MultiService):
     A mail relay: C{await relay.send(...)} gives it a message, and so does
     every client of its ports.
 
+    @cvar workerFactory: Makes, for the reactor, what writes the queue.
+    @cvar guardFactory: Makes, for the reactor, the service that watches the
+        wall clock.
+    @cvar clockFactory: Makes, for the reactor, the clock of the queue.
+    @cvar diskFactory: Makes what touches the files of the queue.
+    @cvar resolverFactory: Makes the resolver, for the name server and the
+        reactor.
+    @cvar loadTLS: Gives what STARTTLS begins with, for a key and a
+        certificate.
+    @cvar openContent: Opens a file for a message that is coming in.
+    @cvar tick: How often the relaying manager is asked to look, in seconds.
+
     @ivar configuration: What it was told.
     @ivar queue: The queue, once it is started.
     @ivar manager: The relaying manager, once it is started.
@@ -122,8 +136,14 @@ class Relay(MultiService):
     """
 
     log: ClassVar[Logger] = Logger()
-    workerFactory: ClassVar[type[Worker]] = Worker
-    guardFactory: ClassVar[type[ClockGuard]] = ClockGuard
+    workerFactory: ClassVar[Any] = Worker
+    guardFactory: ClassVar[Any] = ClockGuard
+    clockFactory: ClassVar[Any] = QueueClock
+    diskFactory: ClassVar[Any] = Disk
+    resolverFactory: ClassVar[Any] = staticmethod(makeResolver)
+    loadTLS: ClassVar[Any] = staticmethod(loadTLS)
+    openContent: ClassVar[Any] = staticmethod(TemporaryFile)
+    tick: ClassVar[float] = TICK
 
     queue: Queue
     manager: Any
@@ -153,7 +173,7 @@ class Relay(MultiService):
         self.ports: list[IListeningPort] = []
         self._reactor = reactor
         self._door: Door | None = None
-        self._worker: Worker | None = None
+        self._worker: Any = None
         self._open = False
 
     @property
@@ -240,7 +260,10 @@ class Relay(MultiService):
         reactor = self._reactor = _reactorOr(self._reactor)
         self._worker = worker = self.workerFactory(reactor)
         self.queue = openDirectory(
-            self.configuration.queue, QueueClock(reactor), worker.run
+            self.configuration.queue,
+            self.clockFactory(reactor),
+            worker.run,
+            self.diskFactory(),
         )
         # One line for each outcome is enough.
         self.queue.noisy = False
@@ -254,7 +277,9 @@ class Relay(MultiService):
         for child in list(self):
             child.disownServiceParent()
         self.guardFactory(reactor).setServiceParent(self)
-        relaymanager.RelayStateHelper(self.manager, TICK).setServiceParent(self)
+        timer = relaymanager.RelayStateHelper(self.manager, self.tick)
+        timer.clock = reactor
+        timer.setServiceParent(self)
 
     def _makeManager(self, queue: Queue) -> Any:
         told, reactor = self.configuration, self._reactor
@@ -263,7 +288,7 @@ class Relay(MultiService):
         )
         manager.fArgs = (None, None, told.hostname.encode("ascii"))
         manager.reactor = reactor
-        manager.mxcalc = MXCalculator(makeResolver(told.dns, reactor), reactor)
+        manager.mxcalc = MXCalculator(self.resolverFactory(told.dns, reactor), reactor)
         manager.PORT = told.mxPort
         manager.hostname = told.hostname
         manager.ownNames = (told.hostname,)
@@ -295,13 +320,14 @@ class Relay(MultiService):
             told.hostname,
             contextFactory=self._tls,
             clock=self._reactor,
+            openContent=self.openContent,
         )
 
     # Listening.
 
     def _listen(self) -> None:
         reactor = self._reactor = _reactorOr(self._reactor)
-        self._tls = loadTLS(self.configuration.tlsKey, self.configuration.tlsCert)
+        self._tls = self.loadTLS(self.configuration.tlsKey, self.configuration.tlsCert)
         self._door = Door()
         failed: list[str] = []
         for endpoint in self.configuration.smtp:

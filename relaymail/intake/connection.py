@@ -224,7 +224,7 @@ class IntakeProtocol(LineReceiver):
             at=self.factory.clock.seconds(),
             recipient=recipients[0] if len(recipients) == 1 else "",
         )
-        self._incoming = Incoming(stamp, self._limits)
+        self._incoming = Incoming(stamp, self._limits, self.factory.openContent)
         self._block = 0
         self._phase.set(self._limits.blockSeconds)
         self._message.set(self._limits.messageSeconds)

@@ -5,6 +5,7 @@ One message on its way in, from the go-ahead to the end of its data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import IO
 
 from relaymail.dialogue.answers import answer
@@ -24,16 +25,19 @@ class Incoming:
     Takes the data of one message, and judges it once all is there.
     """
 
-    def __init__(self, stamp: Stamp, limits: Limits) -> None:
+    def __init__(
+        self, stamp: Stamp, limits: Limits, openFile: Callable[[], IO[bytes]]
+    ) -> None:
         """
         @param stamp: The mark that goes on top.
         @param limits: The bounds.
+        @param openFile: Gives a file that nobody else sees.
         """
         self._stamp = stamp
         self._limits = limits
         self._normalise = stamp.client.trusted
         self._unstuffing = Unstuffing(limits.textLine, normalise=self._normalise)
-        self._collection = Collection(self._fields, limits)
+        self._collection = Collection(self._fields, limits, openFile)
 
     @property
     def token(self) -> str:

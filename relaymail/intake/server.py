@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, succeed
@@ -63,6 +65,7 @@ class IntakeFactory(ServerFactory):
         limits: Limits = DEFAULT_LIMITS,
         contextFactory: IOpenSSLContextFactory | None = None,
         clock: IReactorTime | None = None,
+        openContent: Callable[[], IO[bytes]] = TemporaryFile,
     ) -> None:
         """
         @param queue: Where mail goes.
@@ -71,6 +74,8 @@ class IntakeFactory(ServerFactory):
         @param limits: The bounds.
         @param contextFactory: What STARTTLS begins with.
         @param clock: What tells the time; L{None} for the reactor.
+        @param openContent: Opens a file that nobody else sees, for a message
+            that is coming in.
 
         @raise MalformedAddress: When the host name is none.
         """
@@ -81,6 +86,7 @@ class IntakeFactory(ServerFactory):
         self.offer = limits.offer(
             normalDomain(hostname), tls=contextFactory is not None
         )
+        self.openContent = openContent
         self._clock = clock
         self._sessions: set[IntakeProtocol] = set()
         self._counts: Counter[str] = Counter()
