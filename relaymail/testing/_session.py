@@ -1,4 +1,4 @@
-# -*- test-case-name: relaymail.test.endtoend.test_servers -*-
+# -*- test-case-name: relaymail.test.testing.test_servers -*-
 """
 One connection to a scripted SMTP server; see L{relaymail.testing.servers}.
 """
@@ -7,46 +7,32 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
+from relaymail.testing._answers import EVENTS, NOISE, Act, Command, Raw
+from relaymail.testing._performer import Performer
+
 if TYPE_CHECKING:
     from relaymail.testing.servers import SMTPServer
 
 #: The longest line that is taken, in bytes: longer than any relay sends.
 MAX_LINE = 1_000_000
+#: The longest message that is taken, in bytes: some of them fit into memory.
+MAX_CONTENT = 200_000_000
+#: How many exchanges of a session are kept, the last ones.
+MAX_EXCHANGES = 1000
 
-
-class Act(Enum):
-    """
-    What a server does instead of answering.
-    """
-
-    CLOSE = "end the connection"
-    RESET = "break the connection"
-    SILENCE = "say nothing, now and ever after"
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """
-    An answer that takes its time.  What comes in meanwhile waits.
-
-    @ivar seconds: How long it takes.
-    @ivar answer: What is done then.
-    """
-
-    seconds: float
-    answer: str | Act
-
-
-#: What a server says: one line, or several with C{"\\n"} between them, without
-#: the last line end, and not checked in any way; or what it does instead.
-Answer = str | Act | Late
+#: What an answer begins with that has the command's usual effect, where it is
+#: not any 2yz.
+_POSITIVE: dict[str, str | tuple[str, ...]] = {
+    "DATA": "354",
+    "STARTTLS": "220",
+    "AUTH": ("235", "334"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +45,8 @@ class Received:
     @ivar content: The message with CRLF line ends, the dots unstuffed.
     @ivar session: Over which session it came.
     @ivar at: When its end was answered, in seconds of the reactor's clock.
+    @ivar answer: What was said to its end; empty for one that was taken without
+        a word.
     """
 
     sender: str
@@ -66,16 +54,24 @@ class Received:
     content: bytes
     session: Session
     at: float
+    answer: str = ""
 
 
 class Session(LineReceiver):
     """
     One connection to a server.
 
+    @ivar server: The server.
     @ivar commands: The lines that came in outside of the data, those of an
         AUTH exchange excepted.
+    @ivar exchanges: The last L{MAX_EXCHANGES} commands, each with its answer:
+        the line, C{"CONNECT"}, C{"BODY"} or C{"."}, and the words, or what was
+        done instead in round brackets.
     @ivar isTLS: Whether it is over TLS.
     @ivar user: Who the client proved to be, or empty.
+    @ivar sender: The reverse-path, L{None} where MAIL was not accepted.
+    @ivar recipients: The forward-paths that were accepted.
+    @ivar taken: How many messages of this session were taken.
     """
 
     MAX_LENGTH = MAX_LINE
@@ -84,17 +80,35 @@ class Session(LineReceiver):
     def __init__(self, server: SMTPServer) -> None:
         self.server = server
         self.commands: list[str] = []
+        self.exchanges: list[tuple[str, str]] = []
         self.isTLS = server.implicitTLS
         self.user = ""
-        self._isSilent = False
+        self.taken = 0
+        self._performer = Performer(self)
+        self._isOver = False
         self._lines: list[bytes] | None = None
+        self._size = 0
+        self._content: bytes | None = None
         self._login: list[str] | None = None
-        self._late: Any = None
+        self._claimed = ""
         self._forget()
 
     def _forget(self) -> None:
-        self._sender: str | None = None
-        self._recipients: list[str] = []
+        self.sender: str | None = None
+        self.recipients: list[str] = []
+
+    @property
+    def client(self) -> str:
+        """
+        The network address of the client.
+        """
+        return str(self.transport.getPeer().host)
+
+    def seconds(self) -> float:
+        """
+        Give the time of the reactor's clock, in seconds.
+        """
+        return float(self.server.reactor.seconds())
 
     def connectionMade(self) -> None:
         """
@@ -109,15 +123,15 @@ class Session(LineReceiver):
         """
         Count one connection less.
         """
-        if self._late is not None and self._late.active():
-            self._late.cancel()
+        self._isOver = True
+        self._performer.stop()
         self.server.lost(self)
 
     def lineReceived(self, line: bytes) -> None:
         """
         Take a command, or a line of what belongs to one.
         """
-        if self._isSilent:
+        if self._isOver:
             return
         if self._lines is not None:
             self._dataLine(line)
@@ -126,11 +140,39 @@ class Session(LineReceiver):
         else:
             self._command(line.decode("latin-1"))
 
+    def rawDataReceived(self, data: bytes) -> None:
+        """
+        Answer whatever it is with noise.
+        """
+        self.transport.write(NOISE)
+
     def lineLengthExceeded(self, line: bytes) -> None:
         """
         Break the connection.
         """
         self.transport.abortConnection()
+
+    def take(self, answer: str = "") -> None:
+        """
+        Take the message whose end has come, which a positive answer to it does
+        by itself; nothing where there is none.
+
+        @param answer: What was said to its end.
+        """
+        content, self._content = self._content, None
+        if content is None:
+            return
+        self.taken += 1
+        self.server.keep(
+            Received(
+                self.sender or "",
+                tuple(self.recipients),
+                content,
+                self,
+                self.seconds(),
+                answer,
+            )
+        )
 
     # Commands.
 
@@ -138,8 +180,10 @@ class Session(LineReceiver):
         self.commands.append(line)
         verb, _, rest = line.partition(" ")
         verb = verb.upper()
+        if verb in EVENTS:
+            verb = ""  # as a command it means nothing
         usual = getattr(self, f"_usual{verb}", None)
-        self._answer(verb, rest, usual(rest) if usual else "500 5.5.2 What?")
+        self._answer(verb, rest, usual(rest) if usual else "500 5.5.2 What?", line)
 
     def _usualEHLO(self, rest: str) -> str:
         words = ["server.example", *self.server.keywords]
@@ -153,13 +197,13 @@ class Session(LineReceiver):
         return "250 server.example"
 
     def _usualMAIL(self, rest: str) -> str:
-        return "250 2.1.0 Ok" if self._sender is None else "503 5.5.1 Once"
+        return "250 2.1.0 Ok" if self.sender is None else "503 5.5.1 Once"
 
     def _usualRCPT(self, rest: str) -> str:
-        return "503 5.5.1 MAIL first" if self._sender is None else "250 2.1.5 Ok"
+        return "503 5.5.1 MAIL first" if self.sender is None else "250 2.1.5 Ok"
 
     def _usualDATA(self, rest: str) -> str:
-        return "354 Go on" if self._recipients else "554 5.5.1 No valid recipients"
+        return "354 Go on" if self.recipients else "554 5.5.1 No valid recipients"
 
     def _usualRSET(self, rest: str) -> str:
         return "250 2.0.0 Ok"
@@ -188,17 +232,13 @@ class Session(LineReceiver):
     _effectHELO = _effectRSET = _effectEHLO
 
     def _effectMAIL(self, rest: str) -> None:
-        self._sender = _path(rest)
+        self.sender = _path(rest)
 
     def _effectRCPT(self, rest: str) -> None:
-        self._recipients.append(_path(rest))
+        self.recipients.append(_path(rest))
 
     def _effectDATA(self, rest: str) -> None:
-        self._lines = []
-
-    def _effectAUTH(self, rest: str) -> None:
-        if not self.user:
-            self._login = []
+        self._lines, self._size, self._content = [], 0, None
 
     def _effectSTARTTLS(self, rest: str) -> None:
         if self.server.contextFactory is None:
@@ -216,12 +256,18 @@ class Session(LineReceiver):
 
     def _dataLine(self, line: bytes) -> None:
         assert self._lines is not None
-        if line != b".":
-            self._lines.append(line[1:] if line.startswith(b".") else line)
+        if line == b".":
+            self._content = b"".join(each + b"\r\n" for each in self._lines)
+            self._lines = None
+            self._answer(".", "", "250 2.0.0 Ok")
             return
-        self._content = b"".join(each + b"\r\n" for each in self._lines)
-        self._lines = None
-        self._answer(".", "", "250 2.0.0 Ok")
+        isFirst = not self._lines
+        self._lines.append(line[1:] if line.startswith(b".") else line)
+        self._size += len(line)
+        if self._size > MAX_CONTENT:
+            self.transport.abortConnection()
+        elif isFirst:
+            self._answer("BODY", "", "")
 
     def _loginLine(self, line: bytes) -> None:
         assert self._login is not None
@@ -230,61 +276,84 @@ class Session(LineReceiver):
             self.sendLine(b"334 UGFzc3dvcmQ6")
             return
         said, self._login = self._login, None
-        self.sendLine(self._judgeLogin(said).encode("latin-1"))
+        answer = self._judgeLogin(said)
+        self.sendLine(answer.encode("latin-1"))
+        self._haveEffect(Command("AUTH", "", "", "AUTH"), answer)
 
     def _judgeLogin(self, said: list[str]) -> str:
         user, password = (*said, "", "")[:2]
+        self._claimed = user
         if not user or self.server.users.get(user) != password:
             return "535 5.7.8 Wrong name or password"
-        self.user = user
         return "235 2.7.0 Welcome"
 
     # Answers.
 
-    def _answer(self, verb: str, rest: str, usual: Answer) -> None:
-        self._do(self.server.told(verb, _path(rest), usual), verb, rest)
+    def _answer(self, verb: str, rest: str, usual: str, line: str = "") -> None:
+        command = Command(verb, rest, usual, line or verb)
+        answer = self.server.told(self, command, _path(rest))
+        if answer:
+            self._performer.perform(command, answer)
 
-    def _do(self, answer: Answer, verb: str, rest: str) -> None:
-        match answer:
+    # What is done, as the performer has it.
+
+    def said(self, command: Command, answer: str | Raw) -> None:
+        """
+        Have the effect of what was written just now.
+
+        @param command: What it answers.
+        @param answer: What it is.
+        """
+        isWords = isinstance(answer, str)
+        words = answer if isinstance(answer, str) else repr(answer.data)
+        self._note(command, words)
+        if isWords:
+            self._haveEffect(command, words)
+
+    def act(self, command: Command, act: Act, note: str = "") -> None:
+        """
+        Do something instead of answering.
+
+        @param command: What it answers.
+        @param act: What is done.
+        @param note: What is kept of it.
+        """
+        self._isOver = act is not Act.NOISE
+        match act:
             case Act.CLOSE:
                 self.transport.loseConnection()
             case Act.RESET:
                 self.transport.abortConnection()
-            case Act.SILENCE:
-                self._isSilent = True
-            case Late():
-                self.pauseProducing()
-                self._late = self.server.reactor.callLater(
-                    answer.seconds, self._doLate, answer.answer, verb, rest
-                )
-            case _:
-                self._say(str(answer), verb, rest)
+            case Act.NOISE:
+                self.setRawMode()
+        self._note(command, note or f"({act.name})")
 
-    def _doLate(self, answer: str | Act, verb: str, rest: str) -> None:
-        self._do(answer, verb, rest)
-        self.resumeProducing()
+    def _note(self, command: Command, answer: str) -> None:
+        if len(self.exchanges) >= MAX_EXCHANGES:
+            del self.exchanges[0]
+        self.exchanges.append((command.line, answer))
+        self.server.onExchange(self, command.line, answer)
 
-    def _say(self, words: str, verb: str, rest: str) -> None:
-        if verb == "." and words.startswith("2"):
-            self._keep()
+    def _haveEffect(self, command: Command, words: str) -> None:
+        verb = command.verb
+        isPositive = words.startswith(_POSITIVE.get(verb, "2"))
         if verb == ".":
+            if isPositive:
+                self.take(words)
+            self._content = None
             self._forget()
-        self.transport.write(words.replace("\n", "\r\n").encode("latin-1") + b"\r\n")
-        positive = "354" if verb == "DATA" else ("2", "334")
-        effect = getattr(self, f"_effect{verb}", None)
-        if effect is not None and words.startswith(positive):
-            effect(rest)
+        elif verb == "AUTH" and isPositive:
+            self._proved(words)
+        elif isPositive:
+            effect = getattr(self, f"_effect{verb}", None)
+            if effect is not None:
+                effect(command.argument)
 
-    def _keep(self) -> None:
-        self.server.keep(
-            Received(
-                self._sender or "",
-                tuple(self._recipients),
-                self._content,
-                self,
-                self.server.reactor.seconds(),
-            )
-        )
+    def _proved(self, words: str) -> None:
+        if words.startswith("334"):
+            self._login = []
+        else:
+            self.user = self._claimed
 
 
 def _path(rest: str) -> str:

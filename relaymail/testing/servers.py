@@ -1,4 +1,4 @@
-# -*- test-case-name: relaymail.test.endtoend.test_servers -*-
+# -*- test-case-name: relaymail.test.testing.test_servers -*-
 """
 SMTP servers for tests: they listen on loopback, say what they are told to say,
 and keep what they are given.
@@ -15,44 +15,77 @@ and keep what they are given.
 
 An answer's key is the command: C{"EHLO"}, C{"STARTTLS"}, C{"MAIL"}, C{"MAIL
 a@b.example"} for one sender only, C{"RCPT c@d.example"}, C{"DATA"}; C{"CONNECT"}
-is the greeting and C{"."} the end of the data.  What has no key gets the answer
-of a server that is well.  A positive answer has its usual effect, whether it
-was told or not, and no other answer has one.
+is the greeting, C{"BODY"} the first line of the data and C{"."} the end of it;
+C{"*"} is every command that has no other.  What has no key gets the answer of a
+server that is well.  A positive answer has its usual effect, whether it was told
+or not, and no other answer has one.
+
+An answer may be words; L{Act}: something that is done instead; L{Late} or
+L{Drip}: it takes its time; L{Then}: one after the other; L{Raw}: bytes without
+an effect; L{Endless}; and a function of the session and the command's argument
+that gives one of these, or L{None} for the answer of a server that is well.
+That is enough for most scripts of one's own:
+
+    >>> def onlyOnce(session, argument):
+    ...     if session.taken:
+    ...         return Then("421 4.7.0 One message is enough", Act.CLOSE)
+    ...     return None
+    >>> server = SMTPServer({"MAIL": onlyOnce}).start()
+
+More of them have a name in L{relaymail.testing.scripts}.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ServerFactory
 
-from relaymail.testing._session import Act, Answer, Late, Received, Session
+from relaymail.testing._answers import (
+    BROKEN_TLS,
+    EVENTS,
+    Act,
+    Answer,
+    Command,
+    Drip,
+    Endless,
+    Late,
+    Raw,
+    Then,
+)
+from relaymail.testing._session import Received, Session
 
 __all__ = [
+    "BROKEN_TLS",
     "KEYWORDS",
     "Act",
     "Answer",
+    "Command",
+    "Drip",
+    "Endless",
     "Late",
+    "Raw",
     "Received",
     "SMTPServer",
     "Script",
     "Session",
+    "Then",
 ]
 
 #: What a server offers when nothing else is said.
 KEYWORDS = ("PIPELINING", "8BITMIME", "SIZE 10240000", "ENHANCEDSTATUSCODES")
 #: The answers by what they answer; those of a list are given one after the
 #: other, over all sessions, and the last of them ever after.
-Script = Mapping[str, Answer | Sequence[Answer]]
+Script: TypeAlias = "Mapping[str, Answer | Sequence[Answer]]"
 
 
 class SMTPServer:
     """
-    An SMTP server on loopback.
+    An SMTP server: over the network, or on a machine in memory.
 
     @ivar answers: What it says; may be changed at any time.
     @ivar keywords: What EHLO offers; STARTTLS and AUTH are added where there is
@@ -67,6 +100,10 @@ class SMTPServer:
     @ivar host: The network address it listens on.
     @ivar port: The port, once started.
     @ivar reactor: What it listens with, once started.
+    @ivar onExchange: Called with the session, the command and the answer, both
+        as L{Session.exchanges} has them, after each answer was written.
+    @ivar onReceived: Called with each message that was taken, after the answer
+        to its end was written.
     """
 
     reactor: Any = None
@@ -90,6 +127,8 @@ class SMTPServer:
         self.received: list[Received] = []
         self.sessions: list[Session] = []
         self.open: set[Session] = set()
+        self.onExchange: Callable[[Session, str, str], None] = _ignore
+        self.onReceived: Callable[[Received], None] = _ignore
         self._given: Counter[str] = Counter()
         self._waiting: list[tuple[int, Deferred[list[Received]]]] = []
         self._empty: list[Deferred[None]] = []
@@ -106,10 +145,12 @@ class SMTPServer:
         self, reactor: Any = None, interface: str = "127.0.0.1", port: int = 0
     ) -> SMTPServer:
         """
-        Listen.
+        Listen: after L{stop}, or after the machine went down, again.  What was
+        received stays.
 
-        @param reactor: An C{IReactorTCP} and C{IReactorSSL} provider, or L{None}
-            for the global one.
+        @param reactor: An C{IReactorTCP}, C{IReactorTime} and, where TLS begins
+            with the connection, C{IReactorSSL} provider, or L{None} for the
+            global one.
         @param interface: The network address to listen on.
         @param port: The port; 0 for one that is free.
 
@@ -118,6 +159,8 @@ class SMTPServer:
         if reactor is None:
             from twisted.internet import reactor
         self.reactor, self.host = reactor, interface
+        # Those of a machine that went down never end.
+        self.open.clear()
         if self.implicitTLS:
             self._port = reactor.listenSSL(
                 port, _Factory(self), self.contextFactory, interface=interface
@@ -142,7 +185,8 @@ class SMTPServer:
     def _breakAll(self) -> Deferred[None]:
         done: Deferred[None] = Deferred()
         self._empty.append(done)
-        for session in list(self.open):
+        # In their order: that of a set is not the same in every process.
+        for session in [each for each in self.sessions if each in self.open]:
             session.transport.abortConnection()
         self._tellEmpty()
         return done
@@ -162,29 +206,39 @@ class SMTPServer:
 
     # What the sessions ask and tell.
 
-    def told(self, verb: str, path: str, usual: Answer) -> Answer:
+    def told(self, session: Session, command: Command, path: str) -> Answer:
         """
-        Give the next answer to a command.
+        Give the answer to a command; a subclass may give another one.
 
-        @param verb: The command.
+        @param session: Where it came.
+        @param command: The command.
         @param path: The address in it, if there is one.
-        @param usual: The answer where there is none in C{answers}.
+
+        @return: The answer; empty: none.
         """
-        key = f"{verb} {path}"
-        if key not in self.answers:
-            key = verb
-        told = self.answers.get(key, usual)
-        if isinstance(told, str | Act | Late):
+        key = self._keyOf(command.verb, path)
+        told = self.answers.get(key, command.usual)
+        if isinstance(told, str) or not isinstance(told, Sequence):
             return told
         index = min(self._given[key], len(told) - 1)
         self._given[key] += 1
-        return told[index]
+        answer: Answer = told[index]
+        return answer
+
+    def _keyOf(self, verb: str, path: str) -> str:
+        key = f"{verb} {path}"
+        if key in self.answers:
+            return key
+        if verb in self.answers or verb in EVENTS:
+            return verb
+        return "*"
 
     def keep(self, message: Received) -> None:
         """
         Keep a message that was taken.
         """
         self.received.append(message)
+        self.onReceived(message)
         self._tellReceived()
 
     def lost(self, session: Session) -> None:
@@ -216,3 +270,9 @@ class _Factory(ServerFactory):
 
     def buildProtocol(self, addr: Any) -> Session:
         return Session(self.server)
+
+
+def _ignore(*told: object) -> None:
+    """
+    Nobody wants to know.
+    """

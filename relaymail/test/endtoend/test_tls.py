@@ -5,21 +5,15 @@ Tests for TLS and passwords, with certificates of our own.
 
 from __future__ import annotations
 
-import datetime
 import smtplib
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from twisted.internet.threads import deferToThread
 
 from relaymail.certificates import loadTLS
-from relaymail.test.certificates import BEGIN, END, writeCertificate
+from relaymail.test.certificates import writeCertificate
 from relaymail.test.endtoend.harness import (
     CLIENT_PATIENCE,
     MESSAGE,
@@ -31,67 +25,10 @@ from relaymail.test.endtoend.harness import (
     submit,
 )
 from relaymail.test.endtoend.processes import until
+from relaymail.testing.certificates import ThrowawayCA
 from relaymail.testing.servers import KEYWORDS, SMTPServer
 
 USER, PASSWORD = "me", "correct horse"
-
-
-class Authority:
-    """
-    A certificate authority that nobody knows.
-
-    @ivar path: The file of its certificate.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True)
-        self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Nobody's CA")])
-        certificate = (
-            self._builder(self._name, self._key)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-            .sign(self._key, hashes.SHA256())
-        )
-        self.path = directory / "ca.pem"
-        self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def serverContext(self, address: str = "127.0.0.1") -> Any:
-        """
-        Make what TLS begins with at a server with a certificate for an address.
-        """
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
-        certificate = (
-            self._builder(name, key)
-            .add_extension(names, False)
-            .sign(self._key, hashes.SHA256())
-        )
-        keyPath = self._directory / "server-key.pem"
-        certPath = self._directory / "server.pem"
-        keyPath.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        certPath.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        return loadTLS(str(keyPath), str(certPath))
-
-    def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
-    ) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(BEGIN)
-            .not_valid_after(END - datetime.timedelta(days=1))
-        )
 
 
 class SmartHostTests(EndToEndTestCase):
@@ -104,7 +41,9 @@ class SmartHostTests(EndToEndTestCase):
         Make an authority, and keep the password in a file.
         """
         super().setUp()
-        self.authority = Authority(self.directory)
+        self.directory.mkdir(parents=True)
+        self.authority = ThrowawayCA()
+        self.caPath = self.authority.write(self.directory)
         self.password = self.directory / "password"
         self.password.write_text(f"{PASSWORD}\n")
 
@@ -113,7 +52,7 @@ class SmartHostTests(EndToEndTestCase):
         Start a server that wants a password.
         """
         told = {
-            "contextFactory": self.authority.serverContext(),
+            "contextFactory": self.authority.issue("127.0.0.1").contextFactory,
             "users": {USER: PASSWORD},
             **settings,
         }
@@ -123,7 +62,7 @@ class SmartHostTests(EndToEndTestCase):
         """
         Describe a smart host.
         """
-        more = more or f"&ca-file={self.authority.path}"
+        more = more or f"&ca-file={self.caPath}"
         return f"{scheme}://{USER}@{server.address}?password-file={self.password}{more}"
 
     async def arrives(self, scheme: str, server: SMTPServer) -> None:

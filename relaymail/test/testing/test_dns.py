@@ -4,11 +4,14 @@ Tests for L{relaymail.testing.dns}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import defer
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IResolver
-from twisted.names import client
+from twisted.internet.protocol import DatagramProtocol
+from twisted.names import client, dns
 from twisted.names.error import (
     DNSNameError,
     DNSNotImplementedError,
@@ -18,7 +21,9 @@ from twisted.names.error import (
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from relaymail.testing.dns import DNSServer, Fault, ZoneDNS
+from relaymail.route.wire import WireResolver
+from relaymail.testing.dns import DNSServer, Fault, Special, Wire, ZoneDNS
+from relaymail.testing.network import Network
 
 
 def _zones() -> ZoneDNS:
@@ -132,3 +137,166 @@ class DNSServerTests(TestCase):
         )
         yield self.assertFailure(other.lookupAddress("broken.example"), DNSServerError)
         yield self.assertFailure(other.lookupAddress("missing.example"), DNSNameError)
+
+
+class _Ear(DatagramProtocol):
+    """
+    Gives away what it hears.
+    """
+
+    noisy = False
+
+    def __init__(self, told: Callable[[bytes], None]) -> None:
+        self._told = told
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        self._told(datagram)
+
+
+class Asker:
+    """
+    Asks a server on a network in memory, datagram by datagram.
+    """
+
+    def __init__(self, zones: ZoneDNS) -> None:
+        self.network = Network(1)
+        self.server = DNSServer(zones).start(
+            self.network.machine("192.0.2.53"), "192.0.2.53", 53
+        )
+        self.machine = self.network.machine("192.0.2.1")
+        self.packets: list[tuple[float, bytes]] = []
+        self.began = self.network.seconds()
+        self.port = self.machine.listenUDP(0, _Ear(self.heard))
+
+    def heard(self, data: bytes) -> None:
+        """
+        Keep a datagram.
+        """
+        self.packets.append((self.network.seconds() - self.began, data))
+
+    def ask(self, name: str, kind: int = dns.A, **flags: Any) -> list[dns.Message]:
+        """
+        Ask, and give the messages that come back within a minute.
+        """
+        question = dns.Message(id=7, recDes=1, **flags)
+        question.addQuery(name, kind)
+        self.packets.clear()
+        self.began = self.network.seconds()
+        self.port.write(question.toStr(), ("192.0.2.53", 53))
+        self.network.run(60)
+        messages = [dns.Message() for _ in self.packets]
+        for message, (_, data) in zip(messages, self.packets, strict=True):
+            message.fromStr(data)
+        return messages
+
+    def resolver(self) -> client.Resolver:
+        """
+        Give one that asks the server.
+        """
+        return client.Resolver(
+            servers=[("192.0.2.53", 53)], reactor=self.machine, timeout=(2,)
+        )
+
+
+class WireTests(SynchronousTestCase):
+    """
+    What a L{DNSServer} says over the wire, on a network in memory.
+    """
+
+    def test_negative(self) -> None:
+        """
+        A name that does not exist is not one without such records.
+        """
+        asker = Asker(_zones())
+        (missing,) = asker.ask("missing.example")
+        (empty,) = asker.ask("example.org", dns.AAAA)
+        self.assertEqual((missing.rCode, empty.rCode), (dns.ENAME, dns.OK))
+        self.assertEqual(empty.answers, [])
+
+    def test_ad(self) -> None:
+        """
+        AD is set for what is signed, aliases included, where it was asked for.
+        """
+        zones = _zones()
+        zones.signed = {"example.org"}
+        zones.zones["my.example.org"] = {"CNAME": ["six.example"]}
+        zones.zones["six.example"] = Special({"AAAA": ["2001:db8::6"]})
+        asker = Asker(zones)
+        for name, isSigned in (
+            ("mx.example.org", True),
+            ("my.example.org", False),
+            ("six.example", False),
+        ):
+            (asked,) = asker.ask(name, dns.AAAA, authenticData=1)
+            (other,) = asker.ask(name, dns.AAAA)
+            self.assertEqual(bool(asked.authenticData), isSigned, name)
+            self.assertFalse(other.authenticData, name)
+        zones.zones["six.example"] = Special({"AAAA": ["2001:db8::6"]}, isSigned=True)
+        (asked,) = asker.ask("my.example.org", dns.AAAA, authenticData=1)
+        self.assertTrue(asked.authenticData)
+
+    def test_A07_truncated(self) -> None:
+        """
+        What is truncated over UDP comes over TCP, where that is not cut, too.
+        """
+        records = {"A": ["192.0.2.7"]}
+        asker = Asker(
+            ZoneDNS(
+                {
+                    "long.example": Special(records, wire=Wire.TRUNCATED),
+                    "cut.example": Special(records, wire=Wire.CUT),
+                }
+            )
+        )
+        (message,) = asker.ask("long.example")
+        self.assertEqual((message.trunc, message.answers), (1, []))
+        answered = asker.resolver().lookupAddress("long.example")
+        asker.network.run(10)
+        self.assertEqual(len(self.successResultOf(answered)[0]), 1)
+        cut = WireResolver(servers=[("192.0.2.53", 53)], reactor=asker.machine)
+        answered = cut.lookupAddress("cut.example")
+        asker.network.run(10)
+        self.failureResultOf(answered)
+
+    def test_A07_wrong(self) -> None:
+        """
+        Answers with another number, to another question, or that are none.
+        """
+        records = {"A": ["192.0.2.7"]}
+        asker = Asker(
+            ZoneDNS(
+                {
+                    f"{wire.name.lower()}.example": Special(records, wire=wire)
+                    for wire in Wire
+                }
+            )
+        )
+        (message,) = asker.ask("wrong_id.example")
+        self.assertNotEqual(message.id, 7)
+        (message,) = asker.ask("wrong_name.example")
+        self.assertEqual(str(message.queries[0].name), "another.invalid")
+        self.assertRaises(EOFError, asker.ask, "malformed.example")
+
+    def test_late(self) -> None:
+        """
+        An answer may come late, with a time to live of its own.
+        """
+        records = {"A": ["192.0.2.7"]}
+        asker = Asker(ZoneDNS({"late.example": Special(records, ttl=3, late=20.0)}))
+        (message,) = asker.ask("late.example")
+        self.assertEqual([header.ttl for header in message.answers], [3])
+        self.assertEqual([at for at, _ in asker.packets], [20.0])
+
+    def test_again(self) -> None:
+        """
+        After its machine went down it starts again; a port that is taken is
+        an error.
+        """
+        asker = Asker(_zones())
+        machine = asker.network.machine("192.0.2.53")
+        machine.kill()
+        self.assertEqual(asker.ask("mx.example.org"), [])
+        asker.server.start(machine, "192.0.2.53", 53)
+        self.assertEqual(len(asker.ask("mx.example.org")), 1)
+        other = DNSServer(_zones())
+        self.assertRaises(CannotListenError, other.start, machine, "192.0.2.53", 53)
