@@ -21,7 +21,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from relaymail.testing.crashes import CrashPoints
-from relaymail.testing.ports import Connector, TCPPort, UDPPort
+from relaymail.testing.ports import Connector, Dialing, TCPPort, UDPPort
 
 if TYPE_CHECKING:
     from relaymail.testing.network import Network
@@ -50,8 +50,7 @@ class Machine:
         each write to a connection, and whatever else is made to pass them.
     @ivar isUp: Whether it runs.
     @ivar ends: The ends of its connections.
-    @ivar onDown: Called when a crash has brought it down, with whether its
-        power is cut; L{kill} and L{cutPower} do not call it.
+    @ivar dialings: The connections it waits for.
     """
 
     def __init__(self, network: Network, addresses: Sequence[str], name: str) -> None:
@@ -61,6 +60,7 @@ class Machine:
         self.points = CrashPoints()
         self.isUp = True
         self.ends: dict[Stream, None] = {}
+        self.dialings: set[Dialing] = set()
         self._ports: dict[tuple[str, int], TCPPort] = {}
         self._datagramPorts: dict[tuple[str, int], UDPPort] = {}
         self._calls: dict[DelayedCall, None] = {}
@@ -296,6 +296,8 @@ class Machine:
         for call in calls:
             if call.active():
                 call.cancel()
+        for dialing in list(self.dialings):
+            dialing.forget()
         self._ports.clear()
         self._datagramPorts.clear()
         return ends

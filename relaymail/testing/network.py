@@ -166,6 +166,15 @@ class Network(EventClock):
         """
         self._cuts.setdefault(address, []).append((received, sent))
 
+    def mend(self) -> None:
+        """
+        Let all be well again: no fates, no cuts ahead, nobody parted.
+        """
+        self.fates.clear()
+        self._cuts.clear()
+        for pair in list(self._apart):
+            self.join(*pair)
+
     # What happened.
 
     def note(self, text: str) -> None:

@@ -170,6 +170,7 @@ class Dialing:
         self._connector = connector
         self._machine = machine
         self._host, self._port = host, port
+        machine.dialings.add(self)
         machine.network.tried.append((host, port))
         machine.network.note(f"{machine.name} dials {host}:{port}")
         machine.network.callLater(0, machine.network.dial, machine, host, port, self)
@@ -186,16 +187,23 @@ class Dialing:
         Give up: it took too long, or is not wanted any more.
         """
         if not self.isOver:
-            self.isOver = True
+            self.forget()
             self._connector.connectionFailed(Failure(reason))
 
     loseConnection = failIfNotConnected
+
+    def forget(self) -> None:
+        """
+        Wait no longer; nobody is told.
+        """
+        self.isOver = True
+        self._machine.dialings.discard(self)
 
     def refused(self) -> None:
         """
         Nobody listens there.
         """
-        if not self.isOver and self._machine.isUp:
+        if not self.isOver:
             note = f"{self._machine.name} is refused by {self._host}:{self._port}"
             self._machine.network.note(note)
             self._machine.callLater(
@@ -206,10 +214,10 @@ class Dialing:
         """
         The connection is there.
         """
-        if self.isOver or wire.client.machine.isUp is False:
+        if self.isOver:
             wire.cut()
             return
-        self.isOver = True
+        self.forget()
         self._machine.callLater(0, self._open, wire)
 
     def _open(self, wire: Wire) -> None:

@@ -125,6 +125,7 @@ class Stream:
         self.protocol = protocol
         self.machine.ends[self] = None
         protocol.makeConnection(self)
+        self._read()
 
     def holdUntil(self, when: float) -> None:
         """
@@ -235,7 +236,8 @@ class Stream:
         """
         if self.isGone:
             return self._unanswered()
-        if self.connected:
+        if self.connected or self.protocol is None:
+            # Before there is a protocol, it is kept for that.
             self._inbox.append(piece)
             self._read()
 
@@ -243,6 +245,8 @@ class Stream:
         """
         Close now.
         """
+        if self.protocol is None:
+            self._inbox.append(reason)
         if not self.connected or self.isGone:
             return
         self.connected = False

@@ -437,6 +437,23 @@ class StreamTests(NetworkTestCase):
         self.network.run(2)
         self.successResultOf(d)
 
+    def test_mend(self) -> None:
+        """
+        All that was broken can be mended at once.
+        """
+        client, server = self.connected()
+        self.network.part(self.here, self.there)
+        self.network.fates[SERVER] = Fate.REFUSED
+        self.network.cutNext(SERVER, received=1)
+        client.transport.write(b"hello")
+        self.network.run(1)
+        self.network.mend()
+        other, _ = self.connected()
+        other.transport.write(b"hello")
+        self.network.run()
+        self.assertEqual([s.heard for s in self.servers], [b"hello", b"hello"])
+        self.assertEqual(server.heard, b"hello")
+
     def test_sameSeedSameCourse(self) -> None:
         """
         With one seed the same happens at the same times.
@@ -538,6 +555,19 @@ class DownTests(NetworkTestCase):
         self.assertRaises(Crash, self.here.points.point, "now")
         self.network.run()
         self.assertEqual(called, [])
+
+    def test_whoWaitsForAConnection(self) -> None:
+        """
+        A connection that was asked for before the end is no more wanted.
+        """
+        self.network.setLink(Link(latency=1))
+        d = self.dial()
+        self.network.run(1.5)
+        self.here.kill()
+        self.network.run(10)
+        self.assertNoResult(d)
+        self.assertEqual(self.here.ends, {})
+        self.servers[0].reason.trap(ConnectionLost)
 
     def test_startedAgain(self) -> None:
         """

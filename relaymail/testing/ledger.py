@@ -1,0 +1,385 @@
+# -*- test-case-name: relaymail.test.testing.test_ledger -*-
+"""
+The books of a world: what was accepted, and what became of it.
+
+For each message and recipient what was accepted must be delivered, bounced,
+discarded or still queued, and no two of them; what was refused must not be
+delivered; what is delivered must be what was accepted, byte for byte; and twice
+only where the relay could not know that it was delivered.
+
+Messages are known by their content, without the fields that relays put before
+it: so each is to have something of its own, such as its Message-ID.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+#: How long the relay may take to write down that a message was delivered, in
+#: seconds: many times what a disk and a network need.
+SETTLING = 30.0
+#: How many problems are told.
+MAX_PROBLEMS = 50
+
+_TRACE = re.compile(rb"Received:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE)
+_BOUNDARY = re.compile(rb'boundary="([^"]+)"')
+_RECIPIENT = re.compile(rb"^Final-Recipient: rfc822;\s*(\S+)", re.MULTILINE)
+_FOLD = re.compile(rb"\r\n[ \t]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """
+    One message for one recipient.
+
+    @ivar message: Which message; see L{identify}.
+    @ivar sender: The reverse-path.
+    @ivar recipient: The forward-path.
+    """
+
+    message: str
+    sender: str
+    recipient: str
+
+    def __str__(self) -> str:
+        """
+        Give it for people.
+        """
+        return f"{self.message} from <{self.sender}> to <{self.recipient}>"
+
+
+@dataclass(slots=True)
+class Taken:
+    """
+    A message that a host took.
+
+    @ivar at: When, in seconds.
+    @ivar host: Which host.
+    @ivar isSeen: Tells whether the host's answer has come to the relay.
+    @ivar isHonest: Whether the host's answers mean what they say.
+    @ivar isForgotten: Whether the relay went down and knew nothing of it
+        afterwards.
+    @ivar isDoubted: Whether the relay says that it does not know.
+    """
+
+    at: float
+    host: str
+    isSeen: Callable[[], bool] = lambda: True
+    isHonest: bool = True
+    isForgotten: bool = False
+    isDoubted: bool = False
+
+    @property
+    def isKnown(self) -> bool:
+        """
+        Whether the relay knows that it was delivered.
+        """
+        return self.isSeen() and not self.isForgotten and not self.isDoubted
+
+
+@dataclass(slots=True)
+class Ledger:
+    """
+    The books.
+
+    @ivar accepted: What the relay has said yes to.
+    @ivar perhaps: What it may have said yes to: the answer did not come.
+    @ivar refused: What it said no to.
+    @ivar taken: What hosts have taken.
+    @ivar notices: The notices that tell of each, by message, recipient and
+        sender.
+    @ivar discarded: What has failed and nobody is told of.
+    @ivar problems: What was noticed on the way.
+    """
+
+    accepted: Counter[Item] = field(default_factory=Counter)
+    perhaps: Counter[Item] = field(default_factory=Counter)
+    refused: set[Item] = field(default_factory=set)
+    taken: dict[Item, list[Taken]] = field(default_factory=lambda: defaultdict(list))
+    notices: dict[Item, set[str]] = field(default_factory=lambda: defaultdict(set))
+    discarded: Counter[Item] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    _originals: dict[str, bytes] = field(default_factory=dict)
+    _headers: dict[str, str] = field(default_factory=dict)
+
+    # What is written into the books.
+
+    def give(self, content: bytes) -> None:
+        """
+        Note a message that is about to be given to the relay.
+        """
+        name = identify(content)
+        self._originals[name] = content
+        self._headers[identifyHeader(content)] = name
+
+    def accept(self, sender: str, recipients: Iterable[str], content: bytes) -> None:
+        """
+        Note what the relay said yes to.
+        """
+        self.accepted.update(self._items(sender, recipients, content))
+
+    def mayHaveAccepted(
+        self, sender: str, recipients: Iterable[str], content: bytes
+    ) -> None:
+        """
+        Note what the relay may have said yes to.
+        """
+        self.perhaps.update(self._items(sender, recipients, content))
+
+    def refuse(self, sender: str, recipients: Iterable[str], content: bytes) -> None:
+        """
+        Note what the relay said no to.
+        """
+        self.refused.update(self._items(sender, recipients, content))
+
+    def take(
+        self, sender: str, recipients: Iterable[str], content: bytes, taken: Taken
+    ) -> None:
+        """
+        Note what a host took.
+        """
+        self._readNotice(sender, recipients, content)
+        for item in self._known(sender, recipients, content):
+            self.taken[item].append(taken)
+
+    def doubt(self, sender: str, recipient: str, content: bytes) -> None:
+        """
+        Note that the relay does not know whether a message was delivered.
+        """
+        for item in self._known(sender, (recipient,), content):
+            for taken in self.taken.get(item, [])[-1:]:
+                if taken.isKnown and taken.isHonest:
+                    self.problem(f"{item} was delivered, and the relay is in doubt")
+                taken.isDoubted = True
+
+    def discard(self, sender: str, recipient: str, content: bytes) -> None:
+        """
+        Note what has failed and nobody is told of, for it has no sender.
+        """
+        if sender:
+            self.problem(f"mail from <{sender}> to <{recipient}> was discarded")
+        self._readNotice(sender, (recipient,), content)
+        for item in self._known(sender, (recipient,), content):
+            self.discarded[item] += 1
+
+    def goDown(
+        self,
+        now: float,
+        queued: Iterable[tuple[str, str, bytes]],
+        diskFailed: float = 0.0,
+    ) -> None:
+        """
+        Note what the relay has in its queue after it went down.
+
+        @param now: When it went down, in seconds.
+        @param queued: Sender, recipient and content of each name.
+        @param diskFailed: When the disk failed last, in seconds: what was
+            delivered before could perhaps not be written down.
+        """
+        for item, count in self._waiting(queued).items():
+            known = [taken for taken in self.taken.get(item, ()) if taken.isKnown]
+            surplus = count + len(known) - self._most(item)
+            for taken in known[max(len(known) - surplus, 0) :]:
+                taken.isForgotten = True
+                if now - taken.at > SETTLING and taken.at > diskFailed:
+                    self.problem(
+                        f"{item} was delivered {now - taken.at:.0f} s before the relay "
+                        "went down, and is queued again"
+                    )
+
+    def problem(self, text: str) -> None:
+        """
+        Note that something is wrong.
+        """
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(text)
+
+    # What the books say.
+
+    def count(self, message: bytes, recipient: str) -> int:
+        """
+        Tell how often a message was delivered to a recipient.
+        """
+        name = self.nameOf(message)
+        return sum(
+            len(taken)
+            for item, taken in self.taken.items()
+            if (item.message, item.recipient) == (name, recipient)
+        )
+
+    def bounces(self, message: bytes, recipient: str) -> int:
+        """
+        Tell how many notices say that a message failed for a recipient.
+        """
+        name = self.nameOf(message)
+        return sum(
+            len(notices)
+            for item, notices in self.notices.items()
+            if (item.message, item.recipient) == (name, recipient)
+        )
+
+    def balance(self, queued: Iterable[tuple[str, str, bytes]] = ()) -> list[str]:
+        """
+        Say what is wrong.
+
+        @param queued: Sender, recipient and content of each name in the queue.
+
+        @return: The problems, at most L{MAX_PROBLEMS}.
+        """
+        waiting = self._waiting(queued)
+        items = {**self.accepted, **self.perhaps, **self.taken, **waiting}
+        found = list(self.problems)
+        for item in items:
+            found += self._check(item, waiting[item])
+        for item in self.refused - items.keys():
+            if self.notices.get(item):
+                found.append(f"{item} was refused, and a notice tells of it")
+        return found[:MAX_PROBLEMS]
+
+    def _waiting(self, queued: Iterable[tuple[str, str, bytes]]) -> Counter[Item]:
+        waiting: Counter[Item] = Counter()
+        for sender, recipient, content in queued:
+            self._readNotice(sender, (recipient,), content)
+            waiting.update(self._known(sender, (recipient,), content))
+        return waiting
+
+    def _most(self, item: Item) -> int:
+        """
+        Say how often something may be delivered; a notice once.
+        """
+        if item.message not in self._originals:
+            return 1
+        return self.accepted[item] + self.perhaps[item]
+
+    def _check(self, item: Item, queued: int) -> Iterable[str]:
+        isOwn = item.message in self._originals
+        accepted, most = self.accepted[item] if isOwn else 1, self._most(item)
+        takes = self.taken.get(item, [])
+        known = sum(taken.isKnown for taken in takes)
+        unknown = len(takes) - known
+        notices = len(self.notices.get(item, ()))
+        failed = notices or min(self.discarded[item], 1)
+        if not most:
+            yield f"{item} was {'refused' if item in self.refused else 'not accepted'}"
+            return
+        if known + unknown + failed + queued < accepted:
+            yield f"{item} is lost"
+        if known > most:
+            yield f"{item} was delivered {known} times, and the relay knew it"
+        if known and queued and known + queued > most:
+            yield f"{item} was delivered, and is queued"
+        if known and failed and known + failed > most:
+            yield f"{item} was delivered, and failed"
+        if failed and queued and failed + queued > most:
+            yield f"{item} has failed, and is queued"
+        if notices > most:
+            yield f"{item} has failed, and {notices} notices tell of it"
+
+    # How things are known.
+
+    def _items(
+        self, sender: str, recipients: Iterable[str], content: bytes
+    ) -> list[Item]:
+        self.give(content)
+        name = identify(content)
+        return [Item(name, sender, recipient) for recipient in recipients]
+
+    def _known(
+        self, sender: str, recipients: Iterable[str], content: bytes
+    ) -> list[Item]:
+        """
+        Give the items of a message that is met, whose content must be known.
+        """
+        name = self.nameOf(content)
+        if name not in self._originals and not (not sender and self._isNotice(content)):
+            header = self._headers.get(identifyHeader(content))
+            self.problem(
+                f"a message from <{sender}> to {list(recipients)} was never "
+                f"accepted{f': it is {header}, changed' if header else ''}"
+            )
+            return []
+        return [Item(name, sender, recipient) for recipient in recipients]
+
+    def nameOf(self, content: bytes) -> str:
+        """
+        Give the short name of a message, as L{identify} does for its original.
+        """
+        name = identify(content)
+        if name in self._originals:
+            return name
+        # One to which the relay has given a Date or a Message-ID.
+        for known, original in self._originals.items():
+            if content.endswith(original):
+                return known
+        return name
+
+    def _readNotice(
+        self, sender: str, recipients: Iterable[str], content: bytes
+    ) -> None:
+        if sender or identify(content) in self._originals:
+            return
+        failed, original = readNotice(content)
+        name = self._headers.get(identifyHeader(original), "")
+        for to in recipients:
+            if not to:
+                self.problem("a notice was made for the null sender")
+            for recipient in failed:
+                item = Item(name, to, recipient)
+                if item not in self.accepted and item not in self.perhaps:
+                    self.problem(f"a notice to <{to}> tells of {item}: what is it?")
+                self.notices[item].add(identify(content))
+
+    def _isNotice(self, content: bytes) -> bool:
+        return bool(readNotice(content)[0])
+
+
+def identify(content: bytes) -> str:
+    """
+    Give a short name for a message: equal for equal contents, whatever trace
+    fields are before them.
+
+    @param content: The message, canonical CRLF.
+    """
+    return blake2b(_withoutTrace(content), digest_size=5).hexdigest()
+
+
+def identifyHeader(content: bytes) -> str:
+    """
+    Give a short name for the header of a message.
+
+    @param content: The message or its header, canonical CRLF.
+    """
+    header = _withoutTrace(content).partition(b"\r\n\r\n")[0]
+    return blake2b(header.rstrip(b"\r\n"), digest_size=5).hexdigest()
+
+
+def readNotice(content: bytes) -> tuple[list[str], bytes]:
+    """
+    Read a notice (RFC 3464).
+
+    @param content: The message, canonical CRLF.
+
+    @return: The recipients it tells of, none where it is no notice, and what
+        it gives back of the message.
+    """
+    header = content.partition(b"\r\n\r\n")[0]
+    boundary = _BOUNDARY.search(header)
+    if boundary is None or b"multipart/report" not in header:
+        return [], b""
+    parts = content.split(b"\r\n--" + boundary[1])
+    if len(parts) < 4:
+        return [], b""
+    report = _FOLD.sub(b" ", parts[2]).replace(b"\r\n", b"\n")
+    failed = [found.decode("ascii") for found in _RECIPIENT.findall(report)]
+    return failed, parts[3].partition(b"\r\n\r\n")[2]
+
+
+def _withoutTrace(content: bytes) -> bytes:
+    start = 0
+    while (found := _TRACE.match(content, start)) is not None:
+        start = found.end()
+    return content[start:]

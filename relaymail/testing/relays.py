@@ -1,0 +1,220 @@
+# -*- test-case-name: relaymail.test.testing.test_world -*-
+"""
+A machine in memory with a relay on it, which may go down at any moment and
+starts again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from relaymail.clocks import QueueClock
+from relaymail.configuration import configure
+from relaymail.service import Relay
+from relaymail.testing.disk import MemoryDisk
+from relaymail.testing.machine import Machine
+
+#: Where the queue is on the disk.
+SPOOL = "/var/spool/relaymail"
+#: How long the disk takes for what is written together, in seconds.
+DISK_LATENCY = 0.002
+#: How long it takes until a relay that went down is started again, in seconds.
+RESTART = 5.0
+#: How often the relaying manager is asked to look, in seconds.  Nothing should
+#: need that; in a world where it is seldom, what does need it is late.
+TICK = 6 * 3600.0
+
+_T = TypeVar("_T")
+
+
+class Writer:
+    """
+    Stands for the thread that writes the queue: what is written takes a while.
+    """
+
+    def __init__(self, machine: Machine, latency: float = DISK_LATENCY) -> None:
+        """
+        @param latency: How long, in seconds.
+        """
+        self._machine = machine
+        self._latency = latency
+
+    def run(self, function: Callable[[], _T]) -> Deferred[_T]:
+        """
+        Run a function a little later.
+        """
+        done: Deferred[_T] = Deferred()
+        self._machine.callLater(self._latency, self._run, function, done)
+        return done
+
+    def stop(self) -> None:
+        """
+        There is nothing to end.
+        """
+
+    def _run(self, function: Callable[[], _T], done: Deferred[_T]) -> None:
+        try:
+            result = function()
+        except Exception:
+            done.errback()
+        else:
+            done.callback(result)
+
+
+class RelayMachine:
+    """
+    A machine with a relay.
+
+    @ivar machine: The machine.
+    @ivar disk: Its disk.
+    @ivar relay: The relay, L{None} while it is down.
+    @ivar configuration: What the relay is told; another one holds from the
+        next start on.
+    @ivar restart: How long it takes until a relay that went down is started
+        again, in seconds; L{None}: until L{start} is called.
+    @ivar cutsPower: Whether the next crash is a power cut; else it is the end
+        of the program only.
+    @ivar onDown: Called when the relay has gone down, before anything of it is
+        lost, with the relay.
+    @ivar onStart: Called before one is started.
+    @ivar onUp: Called when a relay has started.
+    @ivar crashes: When the relay went down, in seconds.
+    @ivar upSince: When it was started last, in seconds.
+    @ivar diskFailed: When the disk failed last, in seconds.
+    @ivar latency: How long the disk takes for what is written together, in
+        seconds.
+    @ivar contextFactory: What the relay's STARTTLS begins with.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, machine: Machine, chance: random.Random, **settings: Any
+    ) -> None:
+        """
+        @param chance: Where all chance comes from.
+        @param settings: What the relay is told, as L{configure} takes it.
+
+        @raise ConfigurationError: When that cannot be.
+        """
+        self.machine = machine
+        self.configuration = configure(**settings)
+        self.restart: float | None = RESTART
+        self.cutsPower = False
+        self.relay: Relay | None = None
+        self.onDown: Callable[[Relay | None], None] = lambda relay: None
+        self.onStart: Callable[[], None] = lambda: None
+        self.onUp: Callable[[Relay], None] = lambda relay: None
+        self.crashes: list[float] = []
+        self.latency = DISK_LATENCY
+        self.upSince = 0.0
+        self.diskFailed = 0.0
+        self._failures = 0
+        self.contextFactory: Any = None
+        self.disk = MemoryDisk(machine.seconds, machine.points, chance)
+        self._chance = chance
+        machine.network.afterEach = self._afterEach
+
+    def start(self) -> None:
+        """
+        Start the relay, as soon as time moves.
+        """
+        self.machine.network.callLater(0, self._start)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop the relay in good order.
+
+        @return: Fires when it has stopped.
+        """
+        relay, self.relay = self.relay, None
+        return succeed(None) if relay is None else relay.stopService()
+
+    def crash(self, power: bool = False) -> None:
+        """
+        Let the relay go down now.
+
+        @param power: Whether the power is cut, which costs what the disk has
+            not made durable.
+        """
+        self.cutsPower = power
+        self.machine.points.isDown = True
+        self._afterEach()
+
+    def _start(self) -> None:
+        if self.relay is not None:
+            return
+        if not self.machine.isUp:
+            self.machine.boot()
+        self.machine.callLater(0, self._begin)
+
+    def _begin(self) -> None:
+        self.onStart()
+        relay = self._make()
+        try:
+            relay.privilegedStartService()
+            relay.startService()
+        except Exception as e:
+            # As whatever watches services does: it is started again later.
+            self.machine.network.note(f"{self.machine.name} does not start: {e}")
+            self.machine.network.callLater(self.restart or RESTART, self._start)
+            return
+        self.relay = relay
+        self.upSince = self.machine.seconds()
+        self.machine.network.note(f"{self.machine.name} has started")
+        self.onUp(relay)
+
+    def _make(self) -> Relay:
+        chance = self._chance
+
+        class SimulatedRelay(Relay):
+            """
+            The relay, on what is simulated.
+            """
+
+            workerFactory: ClassVar[Any] = partial(Writer, latency=self.latency)
+            guardFactory: ClassVar[Any] = staticmethod(lambda reactor: Service())
+            clockFactory: ClassVar[Any] = staticmethod(
+                lambda reactor: QueueClock(reactor, self.machine.seconds)
+            )
+            diskFactory: ClassVar[Any] = staticmethod(lambda: self.disk)
+            openContent: ClassVar[Any] = staticmethod(self.disk.temporary)
+            loadTLS: ClassVar[Any] = staticmethod(lambda key, cert: self.contextFactory)
+            tick: ClassVar[float] = TICK
+
+            def _makeManager(self, queue: Any) -> Any:
+                manager = super()._makeManager(queue)
+                manager.chance = chance.random
+                manager.mxcalc.shuffle = chance.shuffle
+                return manager
+
+        return SimulatedRelay(self.configuration, reactor=self.machine)
+
+    def _afterEach(self) -> None:
+        if self.disk.failures != self._failures:
+            self._failures = self.disk.failures
+            self.diskFailed = self.machine.seconds()
+        if self.machine.points.isDown:
+            self._goDown()
+
+    def _goDown(self) -> None:
+        relay, self.relay = self.relay, None
+        self.crashes.append(self.machine.seconds())
+        self.onDown(relay)
+        if self.cutsPower:
+            self.disk.cutPower()
+            self.machine.cutPower()
+            self.machine.points.heal()
+        else:
+            self.disk.kill()
+            self.machine.kill()
+        self.disk.heal()
+        if self.restart is not None:
+            self.machine.network.callLater(self.restart, self._start)

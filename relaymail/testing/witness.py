@@ -1,0 +1,218 @@
+# -*- test-case-name: relaymail.test.testing.test_world -*-
+"""
+Who sees what happens in a world, and writes it into the books.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import LogEvent, formatEvent
+
+from relaymail.outcome.lines import OUTCOME_FORMAT
+from relaymail.queue.records import parseRecord
+from relaymail.service import Relay
+from relaymail.testing.ledger import Ledger, Taken
+from relaymail.testing.relays import RelayMachine
+from relaymail.testing.servers import Received
+from relaymail.testing.spools import Spool
+from relaymail.testing.streams import Stream
+
+#: How late what is due may be tried, in seconds, and what happened be written
+#: down.
+LATE = 5.0
+#: How much of a command or an answer a transcript shows.
+_SHOWN = 200
+
+
+class Witness:
+    """
+    Sees what hosts take, what the relay says of each message, and what it knows
+    after it went down.
+
+    @ivar ledger: The books.
+    @ivar serving: The addresses of the hosts of each domain.
+    """
+
+    def __init__(self, node: RelayMachine, ledger: Ledger) -> None:
+        """
+        @param node: The machine with the relay.
+        @param ledger: The books.
+        """
+        self.ledger = ledger
+        self.serving: dict[str, frozenset[str]] = {}
+        self._node = node
+        self._network = node.machine.network
+        self._spool = Spool(node)
+        self._downSince: float | None = None
+        #: When each name was put off, and to when.
+        self._retried: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        #: The recipients that were named to a host, and the attempts of names
+        #: for which that was so.
+        self._tried: set[str] = set()
+        self._attempts: dict[str, int] = {}
+
+    # What hosts do.
+
+    def exchanged(self, host: str, session: Any, command: str, answer: str) -> None:
+        """
+        A host has answered a command.
+        """
+        self._network.note(f"{host} {command[:_SHOWN]!r} {answer[:_SHOWN]!r}")
+        client = endOf(session).peer
+        isAlive = client.connected and not client.isGone
+        if isAlive and command.upper().startswith("RCPT"):
+            self._tried.add(command.partition("<")[2].partition(">")[0])
+
+    def received(self, host: str, isHonest: bool, message: Received) -> None:
+        """
+        A host has taken a message, and its answer is written.
+        """
+        end = endOf(message.session)
+        written = end.written
+        self._checkHost(end.getHost().host, message)
+        taken = Taken(
+            self._network.seconds(),
+            host,
+            lambda: bool(message.answer) and end.peer.received >= written,
+            isHonest=isHonest,
+        )
+        self.ledger.take(message.sender, message.recipients, message.content, taken)
+
+    def _checkHost(self, address: str, message: Received) -> None:
+        """
+        See that a message was given to a host of its domain.
+        """
+        if self._node.configuration.smartHosts:
+            return
+        for recipient in message.recipients:
+            serving = self.serving.get(recipient.rpartition("@")[2])
+            if serving is not None and address not in serving:
+                self.ledger.problem(f"{address} was given mail for {recipient}")
+
+    # What the relay says.
+
+    def observe(self, event: LogEvent) -> None:
+        """
+        Something was logged.
+        """
+        if event.get("log_format") != OUTCOME_FORMAT:
+            return
+        if self._node.machine.points.isDown:
+            # What a dead program says is not said.
+            return
+        self._network.note(formatEvent(event))
+        name = event["id"]
+        found = self._spool.stored(name)
+        if found is not None:
+            self._note(event, name, *found)
+
+    def _note(
+        self, event: LogEvent, name: str, sender: str, recipient: str, content: bytes
+    ) -> None:
+        self._tried.discard(recipient)
+        if event["outcome"] in ("bounced", "expired") and not sender:
+            self.ledger.discard(sender, recipient, content)
+        elif "ambiguous=yes" in event["more"]:
+            self.ledger.doubt(sender, recipient, content)
+        elif event["outcome"] == "retry":
+            self._retried[name] = self._network.seconds()
+
+    # What it knows after it went down.
+
+    def wentDown(self, relay: Relay | None) -> None:
+        """
+        Keep what the relay had in mind, to see whether the next one knows.
+        """
+        now = self._network.seconds()
+        if self._downSince is None:
+            self._downSince = now
+        if relay is not None:
+            self._rememberAttempts(relay)
+            self._rememberTimes(relay, now)
+        self._retried.clear()
+        self._tried.clear()
+
+    def _rememberAttempts(self, relay: Relay) -> None:
+        """
+        Keep which attempts of names that had rested have come to a host: each
+        was to be written down before.
+        """
+        for name in relay.queue.getRelayed():
+            letter = relay.queue.letter(name)
+            if letter.attempts > 1 and letter.recipient in self._tried:
+                self._attempts[name] = letter.attempts
+
+    def _rememberTimes(self, relay: Relay, now: float) -> None:
+        """
+        Keep until when names were put off, if there was time to write it down
+        and the disk has not failed.
+        """
+        for name, due in relay.queue.getResting().items():
+            at = self._retried.get(name, now)
+            if now - at > LATE and at > self._node.diskFailed:
+                self._due[name] = due
+
+    def comesUp(self) -> None:
+        """
+        Compare with what is on the disk.
+        """
+        for name, attempts in self._attempts.items():
+            record = parseRecord(self._spool.file(name, "S"))
+            known = 0 if record is None else record.attempts
+            if self._spool.stored(name) is not None and known < attempts:
+                self.ledger.problem(f"attempt {attempts} of {name} was not written")
+        self._attempts.clear()
+
+    def cameUp(self, relay: Relay) -> None:
+        """
+        Compare with what the next relay knows.
+        """
+        if self._downSince is None:
+            return
+        queued = self._spool.queued()
+        self.ledger.goDown(self._downSince, queued, self._node.diskFailed)
+        self._downSince = None
+        resting, now = relay.queue.getResting(), self._network.seconds()
+        for name, due in self._due.items():
+            known = resting.get(name, now)
+            if abs(known - due) > 1 and max(known, due) > now:
+                self.ledger.problem(f"{name} was to be tried at {due}, not {known}")
+        self._due.clear()
+
+    # What should have happened.
+
+    def problems(self) -> list[str]:
+        """
+        Say what is wrong.
+        """
+        found = self.ledger.balance(self._spool.queued())
+        relay, now = self._node.relay, self._network.seconds()
+        if relay is not None and now - self._node.upSince > LATE:
+            found += self._late(relay, now)
+        return found + [f"{path} was set aside" for path in self._spool.aside()]
+
+    def _late(self, relay: Relay, now: float) -> list[str]:
+        """
+        Find what should have been tried by now.
+        """
+        found = [
+            f"{name} was due {now - due:.0f} s ago, and nobody woke"
+            for name, due in relay.queue.getResting().items()
+            if due < now - LATE
+        ]
+        if not relay.manager.managed:
+            waiting = relay.queue.getWaiting()
+            found += [f"{name} waits, and nothing is being done" for name in waiting]
+        return found
+
+
+def endOf(session: Any) -> Stream:
+    """
+    Give the end of the connection that is beneath a protocol.
+    """
+    transport = session.transport
+    while not isinstance(transport, Stream):
+        transport = transport.transport
+    return transport

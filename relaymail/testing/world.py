@@ -1,0 +1,330 @@
+# -*- test-case-name: relaymail.test.testing.test_world -*-
+"""
+A whole mail world in memory: a relay, the hosts it sends to, the programs that
+send to it, the DNS, a disk that can fail, and one clock.
+
+The relay is the real one, L{relaymail.service.Relay} with all behind it; only
+what carries bytes, the name servers, the disk and the time are simulated.
+
+    >>> world = World(seed=7)
+    >>> mx = world.host("192.0.2.25", {"RCPT c@example.org": "451 4.7.1 Later"})
+    >>> world.exchange("example.org", {"mx.example.org": "192.0.2.25"})
+    >>> message = world.send("a@example.com", "b@example.org", "c@example.org")
+    >>> world.run(10)
+    >>> world.assertDelivered(message, "b@example.org")
+    >>> world.assertQueued(message, "c@example.org")
+    >>> world.crash()                              # and it starts again
+    >>> mx.answers.clear()
+    >>> world.run(3600)
+    >>> world.assertDelivered(message, "c@example.org")
+    >>> world.assertNothingLost()
+
+Everything that comes from chance comes from C{seed}: the same seed gives the
+same course of events, and an assertion that fails names it and shows what
+happened last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+
+from relaymail.service import Relay
+from relaymail.testing.assertions import Assertions, Message
+from relaymail.testing.clients import (
+    POLITE,
+    Mail,
+    Manner,
+    Misdeed,
+    Submission,
+    send,
+)
+from relaymail.testing.dns import DNSServer, Entry, ZoneDNS
+from relaymail.testing.ledger import Ledger
+from relaymail.testing.network import Network
+from relaymail.testing.relays import SPOOL, RelayMachine
+from relaymail.testing.servers import Script, SMTPServer
+from relaymail.testing.spools import Spool
+from relaymail.testing.witness import Witness
+
+#: Where the name server is, the relay, the host of those who write, and the
+#: clients.
+DNS, RELAY, HOME = "198.51.100.53", "198.51.100.1", "198.51.100.99"
+CLIENT = "198.51.100.20"
+#: The domain of those who write: what they are told goes to L{HOME}.
+HOME_DOMAIN = "example.com"
+#: The name of the relay.
+HOSTNAME = "relay.example.com"
+#: The networks that are for examples (RFC 5737, RFC 3849): the relay may send
+#: there, and takes mail from all.
+NETWORKS = "192.0.2.0/24,198.51.100.0/24,203.0.113.0/24,2001:db8::/32"
+
+
+class World(Assertions):
+    """
+    A mail world.
+
+    @ivar network: The machines and the clock.
+    @ivar zones: What the DNS knows; see L{ZoneDNS
+        <relaymail.testing.dns.ZoneDNS>}.
+    @ivar node: The machine with the relay.
+    @ivar home: The host that takes what the relay tells senders.
+    @ivar ledger: What became of every message.
+    @ivar spool: What is on the relay's disk.
+    @ivar witness: Who writes what happens into the ledger.
+    """
+
+    def __init__(
+        self, seed: int = 0, contextFactory: Any = None, **settings: Any
+    ) -> None:
+        """
+        @param seed: What all chance comes from.
+        @param contextFactory: What the relay's STARTTLS begins with; L{None}:
+            it is not offered.
+        @param settings: What the relay is told, as L{relaymail.configuration}
+            takes it.
+        """
+        self.network = Network(seed)
+        self.ledger = Ledger()
+        self.node = RelayMachine(
+            self.network.machine(RELAY, name="relay"),
+            self.network.chance,
+            **{
+                "queue": SPOOL,
+                "hostname": HOSTNAME,
+                "smtp": f"tcp:25:interface={RELAY}",
+                "dns": f"{DNS}:53",
+                "networks": NETWORKS,
+                "allowDestinations": NETWORKS.split(","),
+                **settings,
+            },
+        )
+        self.node.contextFactory = contextFactory
+        self.node.onDown = self._wentDown
+        self.witness = Witness(self.node, self.ledger)
+        self.node.onStart = self.witness.comesUp
+        self.node.onUp = self.witness.cameUp
+        self.spool = Spool(self.node)
+        self._written = 0
+        self._unanswered: dict[int, Message] = {}
+        self._observer: Any = self.witness.observe
+        dns = ZoneDNS()
+        self.zones: dict[str, Entry] = dns.zones
+        DNSServer(dns).start(self.network.machine(DNS, name="dns"), DNS, 53)
+        self.home = self.host(HOME, name=f"mx.{HOME_DOMAIN}")
+        self.exchange(HOME_DOMAIN, {f"mx.{HOME_DOMAIN}": HOME})
+        self.node.start()
+        self.run()
+
+    @property
+    def relay(self) -> Relay:
+        """
+        The relay.
+
+        @raise AssertionError: While it is down.
+        """
+        if self.node.relay is None:
+            raise AssertionError("the relay is down")
+        return self.node.relay
+
+    # What there is.
+
+    def host(
+        self,
+        address: str,
+        answers: Script | SMTPServer | None = None,
+        *,
+        name: str = "",
+        port: int = 25,
+        isHonest: bool = True,
+        **options: Any,
+    ) -> SMTPServer:
+        """
+        Put a host into the world.
+
+        @param address: Its network address.
+        @param answers: What it says, or the server itself; see
+            L{relaymail.testing.servers} and L{relaymail.testing.scripts}.
+        @param name: What it is called in a transcript.
+        @param port: Where it listens.
+        @param isHonest: Whether its answers mean what they say: to one that is
+            not, a message may be delivered twice.
+        @param options: What else L{SMTPServer} takes.
+
+        @return: The server.
+        """
+        if isinstance(answers, SMTPServer):
+            server = answers
+        else:
+            server = SMTPServer(answers, **options)
+        server.onExchange = partial(self.witness.exchanged, name or address)
+        server.onReceived = partial(self.witness.received, name or address, isHonest)
+        return server.start(self.network.machine(address, name=name), address, port)
+
+    def exchange(self, domain: str, hosts: Mapping[str, str]) -> None:
+        """
+        Name the mail exchange hosts of a domain in the DNS.
+
+        @param domain: The domain.
+        @param hosts: The address of each host by its name, the best first.
+        """
+        names = list(hosts)
+        self.witness.serving[domain] = frozenset(hosts.values())
+        self.zones[domain] = {"MX": [(10 * n, x) for n, x in enumerate(names, 1)]}
+        for name in names:
+            kind = "AAAA" if ":" in hosts[name] else "A"
+            self.zones[name] = {kind: [hosts[name]]}
+
+    # What happens.
+
+    def run(self, seconds: float = 0) -> None:
+        """
+        Let all happen that is to happen within some time.
+
+        @param seconds: For how long.
+        """
+        globalLogPublisher.addObserver(self._observer)
+        try:
+            self.network.run(seconds)
+        finally:
+            globalLogPublisher.removeObserver(self._observer)
+
+    def send(
+        self, sender: str, *recipients: str, content: bytes | None = None
+    ) -> Message:
+        """
+        Give the relay a message, as a program does that it runs in; it is
+        there as soon as time moves.
+
+        @param sender: The reverse-path.
+        @param recipients: The forward-paths.
+        @param content: The message, canonical CRLF; L{None} for one that is
+            like no other.
+
+        @return: The message.
+        """
+        if content is None:
+            content = self.compose(sender)
+        message = Message(sender, recipients, content)
+        self.ledger.give(content)
+        self.network.callLater(0, self._send, message)
+        return message
+
+    def submit(
+        self,
+        sender: str,
+        *recipients: str,
+        content: bytes | None = None,
+        manner: Manner = POLITE,
+        misdeed: Misdeed | None = None,
+    ) -> Message:
+        """
+        Give the relay a message by SMTP, as a client on another machine.
+
+        @param sender: The reverse-path.
+        @param recipients: The forward-paths.
+        @param content: The message, canonical CRLF; L{None} for one that is
+            like no other.
+        @param manner: How the client speaks.
+        @param misdeed: What it does that it should not.
+
+        @return: The message.
+        """
+        if content is None:
+            content = self.compose(sender)
+        message = Message(sender, recipients, content)
+        self.ledger.give(content)
+        mail = Mail(sender, recipients, content, misdeed)
+        client = self.network.machine(CLIENT, name="client")
+        sent = send(client, RELAY, 25, mail, manner)
+        sent.addCallback(self._submitted, message)
+        return message
+
+    def compose(self, sender: str, body: bytes = b"Hello.\r\n") -> bytes:
+        """
+        Write a message that is like no other.
+
+        @param body: What follows the header, canonical CRLF.
+        """
+        self._written += 1
+        lines = (
+            f"From: <{sender}>",
+            f"Date: {formatdate(self.network.seconds())}",
+            f"Message-ID: <{self._written}.{self.network.seed}@{HOME_DOMAIN}>",
+            f"Subject: Message {self._written}",
+            "",
+        )
+        return "".join(f"{line}\r\n" for line in lines).encode("ascii") + body
+
+    def crash(self, power: bool = False) -> None:
+        """
+        Let the relay go down now; it starts again by itself.
+
+        @param power: Whether the power is cut, which costs what the disk has
+            not made durable.
+        """
+        self.node.crash(power)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop the relay in good order.
+
+        @return: Fires when it has stopped, as time moves.
+        """
+        return self.node.stop()
+
+    def note(self, text: str) -> None:
+        """
+        Write a line into the transcript.
+        """
+        self.network.note(text)
+
+    def _send(self, message: Message) -> None:
+        if self.node.relay is None:
+            return self._refused(message)
+        self._unanswered[id(message)] = message
+        self.node.machine.callLater(0, self._hand, message)
+
+    def _hand(self, message: Message) -> None:
+        given = self.relay.send(message.sender, message.recipients, message.content)
+        given.addCallback(partial(self._accepted, message))
+        given.addErrback(partial(self._failed, message))
+
+    def _accepted(self, message: Message, names: list[str]) -> None:
+        if self._unanswered.pop(id(message), None) is not None:
+            message.accepted = message.recipients
+            self.note(f"the relay takes {message.recipients} as {names}")
+            self.ledger.accept(message.sender, message.recipients, message.content)
+
+    def _failed(self, message: Message, failure: Failure) -> None:
+        if self._unanswered.pop(id(message), None) is not None:
+            self.note(f"the relay refuses {message.recipients}: {failure.value}")
+            self._refused(message)
+
+    def _submitted(self, done: Submission, message: Message) -> None:
+        message.accepted = done.accepted
+        refused = [recipient for recipient, _ in done.refused]
+        self.ledger.accept(message.sender, done.accepted, message.content)
+        self.ledger.mayHaveAccepted(message.sender, done.perhaps, message.content)
+        self.ledger.refuse(message.sender, refused, message.content)
+        self.note(f"the client has {done.state}: {done.reply!r} {done.reason}")
+
+    def _refused(self, message: Message) -> None:
+        self.ledger.refuse(message.sender, message.recipients, message.content)
+
+    def _wentDown(self, relay: Relay | None) -> None:
+        """
+        Nobody knows whether what was given to the relay was taken.
+        """
+        for message in self._unanswered.values():
+            self.ledger.mayHaveAccepted(
+                message.sender, message.recipients, message.content
+            )
+        self._unanswered.clear()
+        self.witness.wentDown(relay)
