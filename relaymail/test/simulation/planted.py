@@ -1,0 +1,171 @@
+# -*- test-case-name: relaymail.test.simulation.test_planted -*-
+"""
+Bugs to plant in the relay, one at a time, to see that they are found.
+
+Each is what a tired programmer might write, and each loses mail, sends it twice
+or tells people what is not so.  C{docs/proof.rst} names what finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from relaymail.deliver import bounces
+from relaymail.deliver.relayers import ManagedRelayerMixin
+from relaymail.deliver.session import Session
+from relaymail.deliver.transfer import Transfer
+from relaymail.dialogue.stuffing import DotStuffer
+from relaymail.outcome import verdicts
+from relaymail.queue.directory import Queue
+from relaymail.queue.statements import Statements
+from relaymail.queue.writer import TurnWriter
+from relaymail.relaymanager import MXCalculator, SmartHostSMTPRelayingManager
+from relaymail.replies import Evidence, Phase, Reply
+
+#: Puts something in the place of an attribute, as L{TestCase.patch} does.
+Patch = Callable[[Any, str, Any], Any]
+
+
+def yesBeforeTheDisk(patch: Patch) -> None:
+    """
+    250 before the fsync.
+    """
+    submit = TurnWriter.submit
+
+    def hasty(self: TurnWriter, change: Any) -> Deferred[None]:
+        submit(self, change).addErrback(lambda _: None)
+        return succeed(None)
+
+    patch(TurnWriter, "submit", hasty)
+
+
+def removedBeforeTheReply(patch: Patch) -> None:
+    """
+    Removal before the remote's 250.
+    """
+    dotSent = Transfer._dotSent
+
+    def hasty(self: Any) -> None:
+        dotSent(self)
+        queue = self.factory.manager.manager.queue
+        for name in self.names[:1]:
+            queue._removals.remove(name.rpartition("/")[2])
+
+    patch(Transfer, "_dotSent", hasty)
+
+
+def noClaim(patch: Patch) -> None:
+    """
+    No claim before connecting.
+    """
+    patch(Statements, "claim", lambda self, name, entry, now: None)
+
+
+def stuffingPerChunk(patch: Patch) -> None:
+    """
+    Dot-stuffing that starts anew per chunk.
+    """
+    transform = Transfer.transformChunk
+
+    def anew(self: Any, chunk: bytes) -> bytes:
+        self._stuffer = DotStuffer()
+        return transform(self, chunk)
+
+    patch(Transfer, "transformChunk", anew)
+
+
+def noticeToNobody(patch: Patch) -> None:
+    """
+    A notice to C{<>}.
+    """
+    patch(bounces, "mayNotify", lambda sender: True)
+
+
+def laterIsNever(patch: Patch) -> None:
+    """
+    4yz treated as 5yz.
+    """
+    judge = verdicts.judge
+
+    def harsh(phase: Phase, evidence: Evidence, **kw: Any) -> Any:
+        if isinstance(evidence, Reply) and 400 <= evidence.code < 500:
+            evidence = Reply(evidence.code + 100, evidence.lines)
+        return judge(phase, evidence, **kw)
+
+    patch(verdicts, "judge", harsh)
+
+
+def lostWakeUp(patch: Patch) -> None:
+    """
+    A lost wake-up: nobody looks when mail that rests comes due.
+    """
+
+    def forgetful(self: Any) -> None:
+        self._startWaiting()
+
+    patch(SmartHostSMTPRelayingManager, "_woken", forgetful)
+
+
+def retriesInMemory(patch: Patch) -> None:
+    """
+    Retry state only in memory.
+    """
+    patch(Statements, "rest", lambda self, name, entry, due: None)
+
+
+def oneVerdict(patch: Patch) -> None:
+    """
+    One verdict for all recipients.
+    """
+    settle = ManagedRelayerMixin._settle
+
+    def alike(
+        self: Any, phase: Any, reply: Reply, addresses: Any, accepted: int
+    ) -> None:
+        if addresses:
+            first = addresses[0]
+            addresses = [(each[0], *first[1:]) for each in addresses]
+        settle(self, phase, reply, addresses, accepted)
+
+    patch(ManagedRelayerMixin, "_settle", alike)
+
+
+def anyReplyWillDo(patch: Patch) -> None:
+    """
+    A reply read as the dot's that was not.
+    """
+    patch(Session, "_hasUnread", lambda self: False)
+
+
+def neverGoodAgain(patch: Patch) -> None:
+    """
+    A host never marked good again.
+    """
+    patch(MXCalculator, "markGood", lambda self, mx: None)
+    patch(MXCalculator, "timeOutBadMX", 10**9)
+
+
+def sharedConnection(patch: Patch) -> None:
+    """
+    A connection shared across lanes.
+    """
+
+    def anyLane(self: Any, attempt: Any, relay: Any, limit: int) -> list[str]:
+        self._work.placeNew()
+        names: list[str] = []
+        for lane in list(self._work.lanes._lanes):
+            names += self._work.take(lane, limit).names
+        self.managed[relay].extend(names)
+        return [self.queue.getPath(name) for name in names]
+
+    patch(SmartHostSMTPRelayingManager, "takeMore", anyLane)
+
+
+def forgottenQueue(patch: Patch) -> None:
+    """
+    A second lost wake-up: nobody is told of mail that has come.
+    """
+    patch(Queue, "_tell", lambda self: None)

@@ -1,0 +1,148 @@
+# -*- test-case-name: relaymail.test.simulation.test_crashes -*-
+"""
+A short story in which the relay goes down at every moment in turn: before and
+after each durable operation and each write to a connection.
+"""
+
+from __future__ import annotations
+
+from relaymail.testing.assertions import Message
+from relaymail.testing.cases import WorldTestCase
+from relaymail.testing.relays import RelayMachine
+from relaymail.testing.world import World
+
+#: How long the story lasts, in seconds: all is tried again, and what a crash
+#: left over is a day old.
+LASTING = 26 * 3600.0
+#: How many moments there are at least, so that none is left out unnoticed.
+AT_LEAST = 150
+
+
+#: A message of several chunks, each of which begins with a dot, wherever it is.
+LARGE = (b"." * 498 + b"\r\n") * 136
+
+
+class Story:
+    """
+    One host takes a message, after having said 451 to one of its recipients;
+    one knows nobody; one answers before it was asked, once.  Of what fails,
+    one sender is told, and one is nobody.
+
+    @ivar world: The world it happens in.
+    """
+
+    def __init__(self) -> None:
+        world = self.world = World()
+        world.host(
+            "192.0.2.1",
+            {"RCPT later@one.example": ["451 4.7.1 Later", "250 2.1.5 Ok"]},
+        )
+        world.host("192.0.2.2", {"RCPT": "550 5.1.1 Nobody here"}, keywords=())
+        world.host(
+            "192.0.2.3",
+            {
+                "DATA": ["354 Go on\n250 2.0.0 Too early", "354 Go on"],
+                ".": ["451 4.3.0 Later", "250 2.0.0 Ok"],
+            },
+        )
+        for number, domain in enumerate(("one", "two", "three"), 1):
+            name = f"{domain}.example"
+            world.exchange(name, {f"mx.{name}": f"192.0.2.{number}"})
+        self.messages = [
+            self._send("a@example.com", LARGE, "now@one.example", "later@one.example"),
+            self._send("", b".\r\n", "now@one.example", "gone@two.example"),
+            self._send("b@example.com", b"", "gone@two.example", "now@three.example"),
+        ]
+
+    def _send(self, sender: str, body: bytes, *recipients: str) -> Message:
+        content = self.world.compose(sender, body)
+        return self.world.send(sender, *recipients, content=content)
+
+    def tell(self) -> None:
+        """
+        Let it happen, and look at the books.
+
+        @raise AssertionError: When something is wrong.
+        """
+        self.world.run(LASTING)
+        self.world.node.machine.points.crashAt = None
+        # What was being written when it went down is cleared away at a start.
+        self.world.crash()
+        self.world.run(3600)
+        self.world.assertSettled()
+        for message in self.messages:
+            self._check(message)
+
+    def _check(self, message: Message) -> None:
+        world = self.world
+        for recipient in message.accepted:
+            delivered = world.ledger.count(message.content, recipient)
+            if recipient.startswith("gone") and message.sender:
+                world.assertBounced(message, recipient)
+            elif recipient.startswith("gone") is bool(delivered):
+                world.fail(f"{recipient} was delivered {delivered} times")
+
+
+def moments() -> int:
+    """
+    Count the moments of the story.
+    """
+    story = Story()
+    story.world.run(LASTING)
+    return story.world.node.machine.points.passed
+
+
+def goDownAgain(node: RelayMachine, count: int) -> None:
+    """
+    Let a relay go down once more, so many moments after it has started again.
+    """
+    starts = node.onStart
+
+    def start() -> None:
+        starts()
+        if len(node.crashes) == 1:
+            node.machine.points.crashAfter(count)
+
+    node.onStart = start
+
+
+class CrashTests(WorldTestCase):
+    """
+    The relay goes down at one moment.
+    """
+
+    def crash(self, power: bool, again: int | None = None, step: int = 1) -> None:
+        """
+        Let it go down at each moment in turn.
+
+        @param power: Whether its power is cut.
+        @param again: After how many further moments it goes down once more.
+        @param step: 2 for every second moment, and so on.
+        """
+        count = moments()
+        self.assertGreater(count, AT_LEAST)
+        for moment in range(0, count, step):
+            story = Story()
+            story.world.node.cutsPower = power
+            story.world.node.machine.points.crashAt = moment + 1
+            if again is not None:
+                goDownAgain(story.world.node, again)
+            story.tell()
+
+    def test_P3_killed(self) -> None:
+        """
+        The program is killed.
+        """
+        self.crash(power=False)
+
+    def test_P1_powerCut(self) -> None:
+        """
+        The power is cut, and what was not durable is lost.
+        """
+        self.crash(power=True)
+
+    def test_P3_killedAndCut(self) -> None:
+        """
+        The program is killed, and again a few moments after it has started.
+        """
+        self.crash(power=False, again=7, step=3)

@@ -1,0 +1,334 @@
+# -*- test-case-name: relaymail.test.simulation.test_worlds -*-
+"""
+Random worlds: what they are made of comes from a seed, and what must become of
+each message is known beforehand.
+
+All that is broken is mended within a day and a half, and mail is tried for five
+days: so every recipient that can be reached at all gets his mail, however often
+it was refused for the time being, and one who never could does not.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from relaymail.test.simulation.contents import makeBody
+from relaymail.testing.assertions import Message
+from relaymail.testing.clients import Drop, Manner, Misdeed, ResetAfterDot, Stall
+from relaymail.testing.dns import Fault
+from relaymail.testing.links import Link
+from relaymail.testing.network import Fate
+from relaymail.testing.servers import Act, Late, SMTPServer
+from relaymail.testing.world import World
+
+HOUR, DAY = 3600.0, 86400.0
+#: How long messages are given to the relay, and how long things break, in
+#: seconds.
+WRITING, BREAKING = 6 * HOUR, 36 * HOUR
+#: How long a world lasts, in seconds: until the last notice about the last
+#: message has expired, too.
+LASTING = 13 * DAY
+#: Who writes; nobody is told of what fails for the last one.
+SENDERS = ("a@example.com", "b@example.com", "")
+#: Where hosts are.
+ADDRESSES = "192.0.2.{}"
+
+#: What a host does when it is not well; none of it is for ever.
+MOODS: tuple[dict[str, Any], ...] = (
+    {"CONNECT": "421 4.3.2 Not now"},
+    {"CONNECT": "450 4.3.2 Not now"},
+    {"CONNECT": Act.CLOSE},
+    {"CONNECT": Act.RESET},
+    {"CONNECT": Act.SILENCE},
+    {"CONNECT": "Hello there"},
+    {"CONNECT": Late(200, "220 slow.example ESMTP")},
+    {"EHLO": "421 4.3.2 Not now"},
+    {"EHLO": Act.RESET},
+    {"EHLO": "500 5.5.1 What?"},
+    {"EHLO": "250-this never\n260 ends"},
+    {"MAIL": "451 4.3.0 Later"},
+    {"MAIL": "421 4.3.0 Later"},
+    {"MAIL": Act.CLOSE},
+    {"MAIL": ["250 2.1.0 Ok", "452 4.3.1 Full"]},
+    {"RCPT": "450 4.2.1 Later"},
+    {"RCPT": ["250 2.1.5 Ok", "452 4.5.3 Too many"]},
+    {"RCPT": ["250 2.1.5 Ok", "552 5.5.3 Too many"]},
+    {"RCPT": ["250 2.1.5 Ok", Act.RESET]},
+    {"RCPT": "354 Go on"},
+    {"DATA": "451 4.3.0 Later"},
+    {"DATA": "250 2.0.0 Ok"},
+    {"DATA": Act.SILENCE},
+    {"DATA": "354 Go on\n250 2.0.0 Too early", ".": "451 4.3.0 Later"},
+    {".": "451 4.3.0 Later"},
+    {".": "421 4.3.0 Later"},
+    {".": "354 Go on"},
+    {".": Act.CLOSE},
+    {".": Act.RESET},
+    {".": Act.SILENCE},
+    {".": ["250 2.0.0 Ok", "452 4.3.1 Full"]},
+    {".": Late(400, "250 2.0.0 Ok")},
+    {".": Late(700, "250 2.0.0 Ok")},
+    {"QUIT": Act.RESET},
+    {"QUIT": Act.SILENCE},
+    {"RSET": "421 4.3.0 Enough"},
+)
+#: What of the disk fails, and how.
+DISK_ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE)
+DISK_OPERATIONS = ("create", "write", "finish", "sync", "rename", "link", "unlink")
+
+
+class Fortune(Enum):
+    """
+    What must become of a message for a recipient.
+    """
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """
+    A domain that mail goes to.
+
+    @ivar name: Its name.
+    @ivar hosts: The addresses of its hosts, the best first.
+    @ivar isReachable: Whether it ever takes mail.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+    isReachable: bool = True
+
+
+class RandomWorld:
+    """
+    A world from a seed.
+
+    @ivar world: The world.
+    @ivar chance: Where its making comes from.
+    @ivar fortunes: What must become of each message for each recipient.
+    """
+
+    def __init__(self, seed: int, messages: int = 12) -> None:
+        """
+        @param seed: Where all comes from.
+        @param messages: How many messages there are.
+        """
+        self.chance = random.Random(f"world {seed}")
+        self.world = World(
+            seed,
+            maxConnections=self.chance.choice((2, 3, 100)),
+            maxMessagesPerConnection=self.chance.choice((1, 3, 100)),
+        )
+        self.fortunes: list[tuple[Message, str, Fortune]] = []
+        self._servers: dict[str, SMTPServer] = {}
+        self._usual: dict[str, dict[str, Any]] = {}
+        self.world.network.setLink(self._link())
+        self.domains = [self._domain(n) for n in range(self.chance.randint(2, 5))]
+        self.domains.append(Domain("nowhere.example", (), False))
+        for _ in range(messages):
+            self._at(WRITING, self._write)
+        for _ in range(self.chance.randint(0, 20)):
+            self._at(self.chance.choice((WRITING, BREAKING)), self._break)
+        for _ in range(self.chance.randint(0, 8)):
+            self._at(BREAKING / 6, self._planCrash)
+        for _ in range(self.chance.randint(0, 3)):
+            self._at(BREAKING / 2, self._breakDisk)
+        self._later(BREAKING, self._mendAll)
+
+    def live(self) -> None:
+        """
+        Let it all happen, looking at the books now and then.
+
+        @raise AssertionError: When something is wrong.
+        """
+        for _ in range(6):
+            self.world.run(WRITING / 3)
+            self._look()
+        self.world.run(BREAKING + DAY)
+        self._look()
+        self._callTheRoll()
+        self.world.run(LASTING)
+        # What a crash left over is cleared away at a start.
+        self.world.node.restart = 5.0
+        self.world.crash()
+        self.world.run(60)
+        self.world.assertSettled()
+        for message, recipient, fortune in self.fortunes:
+            self._checkFortune(message, recipient, fortune)
+
+    def _callTheRoll(self) -> None:
+        """
+        See that every domain's best host is used again, now that all are well.
+        """
+        for domain in self.domains:
+            if domain.isReachable:
+                message = self.world.send("a@example.com", f"roll@{domain.name}")
+                self.world.run(60)
+                self.world.assertDelivered(message, f"roll@{domain.name}")
+                best = self._servers[domain.hosts[0]].received[-1:]
+                if not best or not best[0].content.endswith(message.content):
+                    self.world.fail(f"{domain.name}'s best host was not used")
+
+    def _look(self) -> None:
+        if self.world.node.relay is not None:
+            self.world.assertNothingLost()
+
+    def _checkFortune(self, message: Message, recipient: str, fortune: Fortune) -> None:
+        ledger, content = self.world.ledger, message.content
+        delivered = ledger.count(content, recipient)
+        if recipient not in message.accepted:
+            return
+        isDelivered = fortune is Fortune.DELIVERED
+        if bool(delivered) is not isDelivered:
+            self.world.fail(f"{recipient}: {delivered} times, but {fortune}")
+        if not isDelivered and message.sender:
+            self.world.assertBounced(message, recipient)
+        if isDelivered and ledger.bounces(content, recipient):
+            self.world.fail(f"{recipient} bounced, but {fortune}")
+
+    # How it is made.
+
+    def _link(self) -> Link:
+        chance = self.chance
+        return Link(
+            latency=chance.choice((0.0, 0.001, 0.05, 0.3)),
+            loss=chance.choice((0.0, 0.0, 0.02)),
+            segment=chance.choice((None, None, 1448, 200, 7)),
+            ragged=chance.random() < 0.5,
+        )
+
+    def _domain(self, number: int) -> Domain:
+        chance = self.chance
+        name = f"d{number}.example"
+        count = chance.choice((1, 1, 2, 3))
+        addresses = tuple(ADDRESSES.format(10 * number + n + 1) for n in range(count))
+        hosts = {f"mx{n}.{name}": each for n, each in enumerate(addresses)}
+        self.world.exchange(name, hosts)
+        for host, address in hosts.items():
+            keywords: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SIZE 10000000")
+            if chance.random() < 0.3:
+                keywords = ("8BITMIME",)
+            self._servers[address] = self.world.host(
+                address, name=host, keywords=keywords
+            )
+            self._usual[address] = {}
+        return Domain(name, addresses)
+
+    def _at(self, within: float, call: Callable[[], None]) -> None:
+        self._later(self.chance.uniform(0, within), call)
+
+    def _later(self, seconds: float, call: Callable[[], object]) -> None:
+        self.world.network.callLater(seconds, call)
+
+    # What happens.
+
+    def _write(self) -> None:
+        chance, world = self.chance, self.world
+        sender = chance.choice(SENDERS)
+        recipients, fortunes = [], []
+        for n in range(chance.choice((1, 1, 2, 3, 6))):
+            domain = chance.choice(self.domains)
+            isKnown = domain.isReachable and chance.random() < 0.8
+            recipient = f"{'user' if isKnown else 'gone'}{n}.{chance.randint(0, 99)}"
+            recipient += f"@{domain.name}"
+            recipients.append(recipient)
+            fortunes.append(Fortune.DELIVERED if isKnown else Fortune.FAILED)
+            if not isKnown:
+                self._refuse(domain, recipient)
+        body = makeBody(chance)
+        message = world.send(sender, *recipients, content=world.compose(sender, body))
+        for recipient, fortune in zip(recipients, fortunes, strict=True):
+            self.fortunes.append((message, recipient, fortune))
+
+    def _manners(self, size: int) -> tuple[Manner, Misdeed | None]:
+        """
+        Say how a client speaks, and what it does that it should not.
+        """
+        chance = self.chance
+        misdeeds = (
+            Drop(after=chance.randint(0, size)),
+            Stall(after=chance.randint(0, size), seconds=chance.choice((10, 400))),
+            ResetAfterDot(),
+        )
+        manner = Manner(
+            hello=chance.choice(("EHLO client.example", "HELO client.example")),
+            isPipelining=chance.random() < 0.5,
+            piece=chance.choice((None, None, 100)),
+        )
+        isBad = chance.random() < 0.3
+        return manner, chance.choice(misdeeds) if isBad else None
+
+    def _refuse(self, domain: Domain, recipient: str) -> None:
+        """
+        Let nobody know a recipient.
+        """
+        for address in domain.hosts:
+            self._usual[address][f"RCPT {recipient}"] = "550 5.1.1 Who is that?"
+            self._servers[address].answers.update(self._usual[address])
+
+    def _break(self) -> None:
+        chance = self.chance
+        address = chance.choice(list(self._servers))
+        for_ = chance.choice((60.0, HOUR, HOUR, 8 * HOUR))
+        what = chance.random()
+        if what < 0.1:
+            self._breakAddress(address, for_)
+        elif what < 0.2:
+            self._breakName(for_)
+        elif what < 0.3:
+            self.world.network.cutNext(address, received=chance.randint(0, 1000))
+        elif what < 0.4:
+            self.world.network.cutNext(address, sent=chance.randint(0, 400))
+        else:
+            mood = chance.choice(MOODS)
+            server = self._servers[address]
+            self.world.note(f"{address} is in the mood {mood}")
+            server.answers.clear()
+            server.answers.update({**mood, **self._usual[address]})
+            self._later(for_, lambda: self._mend(address))
+
+    def _breakAddress(self, address: str, seconds: float) -> None:
+        fates = self.world.network.fates
+        fates[address] = self.chance.choice(list(Fate))
+        self._later(seconds, lambda: fates.pop(address, None))
+
+    def _breakName(self, seconds: float) -> None:
+        zones = self.world.zones
+        name = self.chance.choice([d.name for d in self.domains if d.isReachable])
+        usual = zones[name]
+        if isinstance(usual, Fault):
+            return
+        zones[name] = self.chance.choice((Fault.SERVFAIL, Fault.SILENCE, Fault.REFUSED))
+        self._later(seconds, lambda: zones.__setitem__(name, usual))
+
+    def _mend(self, address: str) -> None:
+        answers = self._servers[address].answers
+        answers.clear()
+        answers.update(self._usual[address])
+
+    def _mendAll(self) -> None:
+        for address in self._servers:
+            self._mend(address)
+        self.world.network.mend()
+        self.world.node.disk.repair()
+        self.world.node.machine.points.crashAt = None
+
+    def _planCrash(self) -> None:
+        node, chance = self.world.node, self.chance
+        node.cutsPower = chance.random() < 0.5
+        node.restart = chance.choice((0.0, 5.0, HOUR))
+        node.machine.points.crashAfter(chance.choice((0, 3, 20, 100, 300)))
+
+    def _breakDisk(self) -> None:
+        chance, disk = self.chance, self.world.node.disk
+        operation, error = chance.choice(DISK_OPERATIONS), chance.choice(DISK_ERRORS)
+        self.world.note(f"the disk fails to {operation}: {error}")
+        disk.fail(operation, error, times=chance.choice((1, 2, 10, None)))
+        self._later(chance.choice((1.0, HOUR)), disk.repair)
