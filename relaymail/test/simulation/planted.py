@@ -9,9 +9,7 @@ or tells people what is not so.  C{docs/proof.rst} names what finds them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-from twisted.internet.defer import Deferred, succeed
+from typing import Any, cast
 
 from relaymail.deliver import bounces
 from relaymail.deliver.relayers import ManagedRelayerMixin
@@ -19,9 +17,10 @@ from relaymail.deliver.session import Session
 from relaymail.deliver.transfer import Transfer
 from relaymail.dialogue.stuffing import DotStuffer
 from relaymail.outcome import verdicts
+from relaymail.queue import directory
 from relaymail.queue.directory import Queue
+from relaymail.queue.disk import Disk
 from relaymail.queue.statements import Statements
-from relaymail.queue.writer import TurnWriter
 from relaymail.relaymanager import MXCalculator, SmartHostSMTPRelayingManager
 from relaymail.replies import Evidence, Phase, Reply
 
@@ -29,17 +28,34 @@ from relaymail.replies import Evidence, Phase, Reply
 Patch = Callable[[Any, str, Any], Any]
 
 
+class _Hasty:
+    """
+    A disk of which nobody waits until it has made anything durable.
+    """
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._disk, name)
+
+    def finish(self, file: Any, modified: Any = None, durable: bool = True) -> Any:
+        return self._disk.finish(file, modified, False)
+
+    def sync(self, path: str) -> None:
+        pass
+
+
 def yesBeforeTheDisk(patch: Patch) -> None:
     """
     250 before the fsync.
     """
-    submit = TurnWriter.submit
+    commit = directory.commit
 
-    def hasty(self: TurnWriter, change: Any) -> Deferred[None]:
-        submit(self, change).addErrback(lambda _: None)
-        return succeed(None)
+    def hasty(disk: Disk, *args: Any) -> Any:
+        return commit(cast(Disk, _Hasty(disk)), *args)
 
-    patch(TurnWriter, "submit", hasty)
+    patch(directory, "commit", hasty)
 
 
 def removedBeforeTheReply(patch: Patch) -> None:
@@ -164,8 +180,8 @@ def sharedConnection(patch: Patch) -> None:
     patch(SmartHostSMTPRelayingManager, "takeMore", anyLane)
 
 
-def forgottenQueue(patch: Patch) -> None:
+def nobodyIsTold(patch: Patch) -> None:
     """
-    A second lost wake-up: nobody is told of mail that has come.
+    Nobody is told of mail that has come.
     """
     patch(Queue, "_tell", lambda self: None)

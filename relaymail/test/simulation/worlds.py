@@ -63,7 +63,6 @@ MOODS: tuple[dict[str, Any], ...] = (
     {"DATA": "451 4.3.0 Later"},
     {"DATA": "250 2.0.0 Ok"},
     {"DATA": Act.SILENCE},
-    {"DATA": "354 Go on\n250 2.0.0 Too early", ".": "451 4.3.0 Later"},
     {".": "451 4.3.0 Later"},
     {".": "421 4.3.0 Later"},
     {".": "354 Go on"},
@@ -77,6 +76,9 @@ MOODS: tuple[dict[str, Any], ...] = (
     {"QUIT": Act.SILENCE},
     {"RSET": "421 4.3.0 Enough"},
 )
+#: One that can only be told from a host that is fast where the early answer
+#: comes in one segment with the one before it.
+EARLY = {"DATA": "354 Go on\n250 2.0.0 Too early", ".": "451 4.3.0 Later"}
 #: What of the disk fails, and how.
 DISK_ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE)
 DISK_OPERATIONS = ("create", "write", "finish", "sync", "rename", "link", "unlink")
@@ -129,7 +131,9 @@ class RandomWorld:
         self.fortunes: list[tuple[Message, str, Fortune]] = []
         self._servers: dict[str, SMTPServer] = {}
         self._usual: dict[str, dict[str, Any]] = {}
-        self.world.network.setLink(self._link())
+        link = self._link()
+        self.world.network.setLink(link)
+        self._moods = (*MOODS, EARLY) if link.segment is None else MOODS
         self.domains = [self._domain(n) for n in range(self.chance.randint(2, 5))]
         self.domains.append(Domain("nowhere.example", (), False))
         for _ in range(messages):
@@ -287,7 +291,7 @@ class RandomWorld:
         elif what < 0.4:
             self.world.network.cutNext(address, sent=chance.randint(0, 400))
         else:
-            mood = chance.choice(MOODS)
+            mood = chance.choice(self._moods)
             server = self._servers[address]
             self.world.note(f"{address} is in the mood {mood}")
             server.answers.clear()
@@ -317,7 +321,7 @@ class RandomWorld:
         for address in self._servers:
             self._mend(address)
         self.world.network.mend()
-        self.world.node.disk.repair()
+        self._mendDisk()
         self.world.node.machine.points.crashAt = None
 
     def _planCrash(self) -> None:
@@ -328,7 +332,16 @@ class RandomWorld:
 
     def _breakDisk(self) -> None:
         chance, disk = self.chance, self.world.node.disk
-        operation, error = chance.choice(DISK_OPERATIONS), chance.choice(DISK_ERRORS)
-        self.world.note(f"the disk fails to {operation}: {error}")
-        disk.fail(operation, error, times=chance.choice((1, 2, 10, None)))
-        self._later(chance.choice((1.0, HOUR)), disk.repair)
+        if chance.random() < 0.25:
+            self.world.note("the disk is full")
+            disk.capacity = disk.used.bytes + chance.choice((0, 300, 5000))
+        else:
+            operation = chance.choice(DISK_OPERATIONS)
+            error = chance.choice(DISK_ERRORS)
+            self.world.note(f"the disk fails to {operation}: {error}")
+            disk.fail(operation, error, times=chance.choice((1, 2, 10, None)))
+        self._later(chance.choice((1.0, HOUR)), self._mendDisk)
+
+    def _mendDisk(self) -> None:
+        self.world.node.disk.repair()
+        self.world.node.disk.capacity = None
