@@ -87,7 +87,8 @@ class RelayMachine:
     @ivar onUp: Called when a relay has started.
     @ivar crashes: When the relay went down, in seconds.
     @ivar upSince: When it was started last, in seconds.
-    @ivar diskFailed: When the disk failed last, in seconds.
+    @ivar diskFailed: When the disk failed last, or was perhaps full, in
+        seconds.
     @ivar latency: How long the disk takes for what is written together, in
         seconds.
     @ivar contextFactory: What the relay's STARTTLS begins with.
@@ -198,7 +199,8 @@ class RelayMachine:
         return SimulatedRelay(self.configuration, reactor=self.machine)
 
     def _afterEach(self) -> None:
-        if self.disk.failures != self._failures:
+        isFull = self.disk.capacity is not None or self.disk.inodes is not None
+        if isFull or self.disk.failures != self._failures:
             self._failures = self.disk.failures
             self.diskFailed = self.machine.seconds()
         if self.machine.points.isDown:
