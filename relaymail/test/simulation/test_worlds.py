@@ -12,7 +12,7 @@ from relaymail.testing.cases import WorldTestCase
 
 #: How many worlds are lived through, with some 30 lifetimes each, and how many
 #: in one test.
-WORLDS, TOGETHER = 70, 10
+WORLDS, TOGETHER = 60, 10
 
 
 class WorldTests(WorldTestCase):
