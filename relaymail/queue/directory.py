@@ -100,7 +100,11 @@ class Queue(Window):
         self._writer: Writer = InlineWriter(write)
         if self._run is not None:
             self._writer = TurnWriter(write, self.clock, self._run)
-        self._removals = Removals(partial(Removal, disk, self._base), self._writer)
+        self._removals = Removals(
+            partial(Removal, disk, self._base),
+            self._writer,
+            lambda seconds, call: self.clock.callLater(seconds, call),
+        )
         self._statements = Statements(disk, self._base, self._writer, self._nextNumber)
         self._arrivals = Arrivals(
             disk,
@@ -162,7 +166,6 @@ class Queue(Window):
         if names is not None:
             found = self._meetAll(names, now)
             self._missAll(names)
-        self._removals.tryAgain(now)
         if self._wakeDue(now) or found:
             self._tell()
 
@@ -288,6 +291,7 @@ class Queue(Window):
         """
         See L{IQueue.stop<relaymail.interfaces.IQueue.stop>}.
         """
+        self._removals.stop()
         return self._writer.flush().addBoth(self._release)
 
     # What the disk holds

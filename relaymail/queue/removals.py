@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -29,19 +30,25 @@ class Removals:
     log = Logger()
 
     def __init__(
-        self, make: Callable[[str, Outcome | None], Removal], writer: Writer
+        self,
+        make: Callable[[str, Outcome | None], Removal],
+        writer: Writer,
+        later: Callable[[float, Callable[[], None]], IDelayedCall],
     ) -> None:
         """
         @param make: Makes the change that removes a name.
         @param writer: What makes changes.
+        @param later: Has something called in so many seconds.
         """
         self._make = make
         self._writer = writer
+        self._later = later
         self._leaving: set[str] = set()
         self._stuck: set[str] = set()
         self._hidden: set[str] = set()
         self._refused: dict[str, Change] = {}
-        self._tryAgainAt: float | None = None
+        self._call: IDelayedCall | None = None
+        self._isStopped = False
 
     def __contains__(self, name: str) -> bool:
         gone = name in self._leaving or name in self._stuck or name in self._hidden
@@ -80,30 +87,35 @@ class Removals:
         @param change: The arrival that failed.
         """
         self._refused.update(dict.fromkeys(change.arrive, change))
+        self._putOff()
 
-    def tryAgain(self, now: float) -> None:
+    def stop(self) -> None:
         """
-        Try what failed once more, if it is time.
+        Try nothing more: what is left is found by the next who starts.
+        """
+        self._isStopped = True
+        if self._call is not None and self._call.active():
+            self._call.cancel()
 
-        @param now: The time, in seconds.
-        """
-        if not self._stuck and not self._refused:
+    def _putOff(self) -> None:
+        if self._isStopped:
             return
-        if self._tryAgainAt is None:
-            self._tryAgainAt = now + TRY_AGAIN
-        if now < self._tryAgainAt:
-            return
-        self._tryAgainAt = None
+        if self._call is None or not self._call.active():
+            self._call = self._later(TRY_AGAIN, self._tryAgain)
+
+    def _tryAgain(self) -> None:
         stuck, self._stuck = self._stuck, set()
         for name in stuck:
             self.remove(name).addErrback(lambda _: None)
-        for change in {
-            id(change): change for change in self._refused.values()
-        }.values():
+        refused = {id(change): change for change in self._refused.values()}
+        for change in refused.values():
             if change.withdrawal is not None:
                 self._writer.submit(change.withdrawal).addCallbacks(
-                    self._cbWithdrawn, lambda _: None, callbackArgs=(change,)
+                    self._cbWithdrawn, self._ebWithdrawn, callbackArgs=(change,)
                 )
+
+    def _ebWithdrawn(self, _: Failure) -> None:
+        self._putOff()
 
     def _cbWithdrawn(self, _: None, change: Change) -> None:
         for name in change.arrive:
@@ -116,6 +128,7 @@ class Removals:
         self._leaving.discard(name)
         if change.begun or not change.needsNotice:
             self._stuck.add(name)
+            self._putOff()
             self.log.failure(
                 "Cannot remove {name}; it is not sent again, and removing it is "
                 "tried again in {seconds} s",
