@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet import defer
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IResolver
 from twisted.internet.protocol import DatagramProtocol
@@ -18,7 +17,7 @@ from twisted.names.error import (
     DNSQueryRefusedError,
     DNSServerError,
 )
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from relaymail.route.wire import WireResolver
@@ -110,33 +109,6 @@ class ZoneDNSTests(SynchronousTestCase):
                 self.successResultOf(self.dns.getHostByName(name)), address
             )
         self.failureResultOf(self.dns.getHostByName("example.org"), DNSNameError)
-
-
-class DNSServerTests(TestCase):
-    """
-    L{DNSServer} serves the same over loopback.
-    """
-
-    timeout = 20
-
-    @defer.inlineCallbacks
-    def test_served(self) -> Any:
-        """
-        Another resolver gets records, a null MX and the codes of faults.
-        """
-        server = DNSServer(_zones()).start()
-        self.addCleanup(server.stop)
-        self.assertEqual(server.address, f"127.0.0.1:{server.port}")
-        other = client.Resolver(servers=[("127.0.0.1", server.port)], timeout=(2,))
-        answers = yield other.lookupMailExchange("www.example.org")
-        self.assertEqual(str(answers[0][1].payload.name), "mx.example.org")
-        answers = yield other.lookupMailExchange("half.example")
-        self.assertEqual(answers[0][0].payload.name.name, b"")
-        yield self.assertFailure(
-            other.lookupAddress("half.example"), DNSQueryRefusedError
-        )
-        yield self.assertFailure(other.lookupAddress("broken.example"), DNSServerError)
-        yield self.assertFailure(other.lookupAddress("missing.example"), DNSNameError)
 
 
 class _Ear(DatagramProtocol):
