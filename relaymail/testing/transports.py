@@ -7,13 +7,16 @@ TLS is real; only what carries it is not.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport, ITLSTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import directlyProvides, implementer
 
 from relaymail.testing.streams import Stream
+
+if TYPE_CHECKING:
+    from relaymail.testing.machine import Machine
 
 #: What TLS is given for a factory: the protocol is there already.
 _NOTHING: Any = None
@@ -29,6 +32,7 @@ class End(Stream):
 
     TLS = False
     _tls: Any = None
+    _asking: _Asking | None = None
 
     def write(self, data: bytes) -> None:
         """
@@ -64,19 +68,25 @@ class End(Stream):
         """
         Have a producer told when to pause and when to go on.
         """
-        if self._tls is not None:
-            self._tls.registerProducer(producer, streaming)
-        else:
-            self.attach(producer, streaming)
+        if self._tls is None:
+            return self.attach(producer, streaming)
+        if streaming:
+            self._tls.registerProducer(producer, True)
+            return
+        self._asking = _Asking(producer, self.machine)
+        self._tls.registerProducer(self._asking, True)
+        self._asking.resumeProducing()
 
     def unregisterProducer(self) -> None:
         """
         Forget the producer.
         """
-        if self._tls is not None:
-            self._tls.unregisterProducer()
-        else:
-            self.detach()
+        if self._tls is None:
+            return self.detach()
+        if self._asking is not None:
+            self._asking.end()
+            self._asking = None
+        self._tls.unregisterProducer()
 
     def startTLS(self, contextFactory: Any, normal: bool = True) -> None:
         """
@@ -93,7 +103,7 @@ class End(Stream):
         directlyProvides(self, ISSLTransport)
         tls.makeConnection(_Beneath(self))
         if producer is not None:
-            tls.registerProducer(producer, streaming)
+            self.registerProducer(producer, streaming)
 
     def getHandle(self) -> Any:
         """
@@ -155,3 +165,43 @@ class _Beneath:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._end, name)
+
+
+class _Asking:
+    """
+    Asks a producer for more as long as there is room: TLS has those only that
+    are told to pause and to go on, and what Twisted asks with takes its time
+    from the global reactor.
+    """
+
+    def __init__(self, producer: Any, machine: Machine) -> None:
+        self._producer = producer
+        self._machine = machine
+        self._isPaused = True
+        self._isOver = False
+        self._isAsked = False
+
+    def resumeProducing(self) -> None:
+        self._isPaused = False
+        self._askSoon()
+
+    def pauseProducing(self) -> None:
+        self._isPaused = True
+
+    def stopProducing(self) -> None:
+        self.end()
+        self._producer.stopProducing()
+
+    def end(self) -> None:
+        self._isOver = True
+
+    def _askSoon(self) -> None:
+        if not self._isAsked:
+            self._isAsked = True
+            self._machine.callLater(0, self._ask)
+
+    def _ask(self) -> None:
+        self._isAsked = False
+        if not self._isPaused and not self._isOver:
+            self._producer.resumeProducing()
+            self._askSoon()

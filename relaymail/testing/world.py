@@ -57,6 +57,8 @@ from relaymail.testing.witness import Witness
 #: clients.
 DNS, RELAY, HOME = "198.51.100.53", "198.51.100.1", "198.51.100.99"
 CLIENT = "198.51.100.20"
+#: The relay's other address.
+RELAY6 = "2001:db8:1::1"
 #: The domain of those who write: what they are told goes to L{HOME}.
 HOME_DOMAIN = "example.com"
 #: The name of the relay.
@@ -93,7 +95,7 @@ class World(Assertions):
         self.network = Network(seed)
         self.ledger = Ledger()
         self.node = RelayMachine(
-            self.network.machine(RELAY, name="relay"),
+            self.network.machine(RELAY, RELAY6, name="relay"),
             self.network.chance,
             **{
                 "queue": SPOOL,

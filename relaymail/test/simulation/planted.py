@@ -17,7 +17,7 @@ from relaymail.deliver.session import Session
 from relaymail.deliver.transfer import Transfer
 from relaymail.dialogue.stuffing import DotStuffer
 from relaymail.outcome import verdicts
-from relaymail.queue import directory
+from relaymail.queue import batch, directory
 from relaymail.queue.directory import Queue
 from relaymail.queue.disk import Disk
 from relaymail.queue.statements import Statements
@@ -50,7 +50,7 @@ def yesBeforeTheDisk(patch: Patch) -> None:
     """
     250 before the fsync.
     """
-    commit = directory.commit
+    commit = batch.commit
 
     def hasty(disk: Disk, *args: Any) -> Any:
         return commit(cast(Disk, _Hasty(disk)), *args)

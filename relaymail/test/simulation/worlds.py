@@ -11,6 +11,7 @@ it was refused for the time being, and one who never could does not.
 from __future__ import annotations
 
 import errno
+import functools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 
 from relaymail.test.simulation.contents import makeBody
 from relaymail.testing.assertions import Message
+from relaymail.testing.certificates import Throwaway, selfSigned
 from relaymail.testing.clients import Drop, Manner, Misdeed, ResetAfterDot, Stall
 from relaymail.testing.dns import Fault
 from relaymail.testing.links import Link
@@ -35,8 +37,13 @@ WRITING, BREAKING = 6 * HOUR, 36 * HOUR
 LASTING = 13 * DAY
 #: Who writes; nobody is told of what fails for the last one.
 SENDERS = ("a@example.com", "b@example.com", "")
-#: Where hosts are.
-ADDRESSES = "192.0.2.{}"
+#: How the addresses of hosts begin.
+PREFIXES = ("192.0.2.", "192.0.2.", "2001:db8::")
+#: The addresses of smart hosts, and how many worlds have them.
+SMART = ("203.0.113.1", "203.0.113.2")
+SMART_ONES = 0.15
+#: In how many worlds the hosts offer STARTTLS.
+TLS_ONES = 0.1
 
 #: What a host does when it is not well; none of it is for ever.
 MOODS: tuple[dict[str, Any], ...] = (
@@ -123,10 +130,15 @@ class RandomWorld:
         @param messages: How many messages there are.
         """
         self.chance = random.Random(f"world {seed}")
+        self._smart = SMART if self.chance.random() < SMART_ONES else ()
+        self._contextFactory = (
+            _certificate().contextFactory if self.chance.random() < TLS_ONES else None
+        )
         self.world = World(
             seed,
             maxConnections=self.chance.choice((2, 3, 100)),
             maxMessagesPerConnection=self.chance.choice((1, 3, 100)),
+            smartHosts=[f"smtp://{address}" for address in self._smart],
         )
         self.fortunes: list[tuple[Message, str, Fortune]] = []
         self._servers: dict[str, SMTPServer] = {}
@@ -134,8 +146,10 @@ class RandomWorld:
         link = self._link()
         self.world.network.setLink(link)
         self._moods = (*MOODS, EARLY) if link.segment is None else MOODS
+        for address in self._smart:
+            self._host(address, f"smart{address[-1]}.example")
         self.domains = [self._domain(n) for n in range(self.chance.randint(2, 5))]
-        self.domains.append(Domain("nowhere.example", (), False))
+        self.domains.append(Domain("nowhere.example", self._smart, False))
         for _ in range(messages):
             self._at(WRITING, self._write)
         for _ in range(self.chance.randint(0, 20)):
@@ -144,6 +158,8 @@ class RandomWorld:
             self._at(BREAKING / 6, self._planCrash)
         for _ in range(self.chance.randint(0, 3)):
             self._at(BREAKING / 2, self._breakDisk)
+        for _ in range(self.chance.choice((0, 0, 1, 3))):
+            self._at(BREAKING / 4, self._stop)
         self._later(BREAKING, self._mendAll)
 
     def live(self) -> None:
@@ -211,19 +227,29 @@ class RandomWorld:
     def _domain(self, number: int) -> Domain:
         chance = self.chance
         name = f"d{number}.example"
-        count = chance.choice((1, 1, 2, 3))
-        addresses = tuple(ADDRESSES.format(10 * number + n + 1) for n in range(count))
+        if self._smart:
+            return Domain(name, self._smart)
+        prefix = chance.choice(PREFIXES)
+        addresses = tuple(
+            f"{prefix}{10 * number + n + 1}" for n in range(chance.choice((1, 1, 2, 3)))
+        )
         hosts = {f"mx{n}.{name}": each for n, each in enumerate(addresses)}
         self.world.exchange(name, hosts)
         for host, address in hosts.items():
-            keywords: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SIZE 10000000")
-            if chance.random() < 0.3:
-                keywords = ("8BITMIME",)
-            self._servers[address] = self.world.host(
-                address, name=host, keywords=keywords
-            )
-            self._usual[address] = {}
+            self._host(address, host)
         return Domain(name, addresses)
+
+    def _host(self, address: str, name: str) -> None:
+        keywords: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SIZE 10000000")
+        if self.chance.random() < 0.3:
+            keywords = ("8BITMIME",)
+        self._usual[address] = {}
+        self._servers[address] = self.world.host(
+            address,
+            name=name,
+            keywords=keywords,
+            contextFactory=self._contextFactory,
+        )
 
     def _at(self, within: float, call: Callable[[], None]) -> None:
         self._later(self.chance.uniform(0, within), call)
@@ -304,6 +330,8 @@ class RandomWorld:
         self._later(seconds, lambda: fates.pop(address, None))
 
     def _breakName(self, seconds: float) -> None:
+        if self._smart:
+            return
         zones = self.world.zones
         name = self.chance.choice([d.name for d in self.domains if d.isReachable])
         usual = zones[name]
@@ -330,6 +358,19 @@ class RandomWorld:
         node.restart = chance.choice((0.0, 5.0, HOUR))
         node.machine.points.crashAfter(chance.choice((0, 3, 20, 100, 300)))
 
+    def _stop(self) -> None:
+        """
+        Stop the relay in good order, and start it again.
+        """
+        if self.world.node.relay is not None:
+            self.world.note("the relay is stopped")
+            self.world.stop().addCallback(
+                lambda _: self._later(self.chance.choice((0.0, HOUR)), self._start)
+            )
+
+    def _start(self) -> None:
+        self.world.node.start()
+
     def _breakDisk(self) -> None:
         chance, disk = self.chance, self.world.node.disk
         if chance.random() < 0.25:
@@ -345,3 +386,8 @@ class RandomWorld:
     def _mendDisk(self) -> None:
         self.world.node.disk.repair()
         self.world.node.disk.capacity = None
+
+
+@functools.cache
+def _certificate() -> Throwaway:
+    return selfSigned("mx.example")

@@ -140,6 +140,20 @@ class LifeTests(WorldWithAHost):
         self.assertTrue(self.mx.received[0].session.isTLS)
         self.assertIn(b"with ESMTPS", self.mx.received[0].content)
 
+    def test_largeOverTLS(self) -> None:
+        """
+        A message of any size comes over TLS, to a host that reads slowly.
+        """
+        context = selfSigned("mx.example.org").contextFactory
+        self.enter(World(), SMTPServer(contextFactory=context))
+        self.world.network.setLink(Link(latency=0.05, segment=1448))
+        content = self.world.compose("a@example.com", (b"." * 900 + b"\r\n") * 300)
+        message = self.world.send("a@example.com", TO, content=content)
+        self.world.run(100)
+        self.world.assertDelivered(message, TO)
+        self.assertTrue(self.mx.received[0].session.isTLS)
+        self.world.assertSettled()
+
     def test_aYearOfRetries(self) -> None:
         """
         A year is over in a moment, and mail that nobody takes comes back in it.
