@@ -112,12 +112,12 @@ class Witness:
         self, event: LogEvent, name: str, sender: str, recipient: str, content: bytes
     ) -> None:
         self._tried.discard(recipient)
+        if event["outcome"] == "retry":
+            self._retried[name] = self._network.seconds()
         if event["outcome"] in ("bounced", "expired") and not sender:
             self.ledger.discard(sender, recipient, content)
         elif "ambiguous=yes" in event["more"]:
             self.ledger.doubt(sender, recipient, content)
-        elif event["outcome"] == "retry":
-            self._retried[name] = self._network.seconds()
 
     # What it knows after it went down.
 
