@@ -171,6 +171,7 @@ class Ledger:
         now: float,
         queued: Iterable[tuple[str, str, bytes]],
         diskFailed: float = 0.0,
+        settling: float = SETTLING,
     ) -> None:
         """
         Note what the relay has in its queue after it went down.
@@ -179,13 +180,15 @@ class Ledger:
         @param queued: Sender, recipient and content of each name.
         @param diskFailed: When the disk failed last, in seconds: what was
             delivered before could perhaps not be written down.
+        @param settling: How long the relay may have taken to write down what
+            was delivered, in seconds; nothing, where it stopped in good order.
         """
         for item, count in self._waiting(queued).items():
             known = [taken for taken in self.taken.get(item, ()) if taken.isKnown]
             surplus = count + len(known) - self._most(item)
             for taken in known[max(len(known) - surplus, 0) :]:
                 taken.isForgotten = True
-                if now - taken.at > SETTLING and taken.at > diskFailed:
+                if now - taken.at >= settling and taken.at > diskFailed:
                     self.problem(
                         f"{item} was delivered {now - taken.at:.0f} s before the relay "
                         "went down, and is queued again"

@@ -12,7 +12,7 @@ from twisted.logger import LogEvent, formatEvent
 from relaymail.outcome.lines import OUTCOME_FORMAT
 from relaymail.queue.records import parseRecord
 from relaymail.service import Relay
-from relaymail.testing.ledger import Ledger, Taken
+from relaymail.testing.ledger import SETTLING, Ledger, Taken
 from relaymail.testing.relays import RelayMachine
 from relaymail.testing.servers import Received
 from relaymail.testing.spools import Spool
@@ -45,6 +45,7 @@ class Witness:
         self._network = node.machine.network
         self._spool = Spool(node)
         self._downSince: float | None = None
+        self._settling = SETTLING
         #: When each name was put off, and to when.
         self._retried: dict[str, float] = {}
         self._due: dict[str, float] = {}
@@ -154,6 +155,13 @@ class Witness:
             if now - at > LATE and at > self._node.diskFailed:
                 self._due[name] = due
 
+    def stopped(self) -> None:
+        """
+        The relay has stopped in good order: it had time to write down all.
+        """
+        self._downSince = self._network.seconds()
+        self._settling = 0.0
+
     def comesUp(self) -> None:
         """
         Compare with what is on the disk.
@@ -172,8 +180,10 @@ class Witness:
         if self._downSince is None:
             return
         queued = self._spool.queued()
-        self.ledger.goDown(self._downSince, queued, self._node.diskFailed)
-        self._downSince = None
+        self.ledger.goDown(
+            self._downSince, queued, self._node.diskFailed, self._settling
+        )
+        self._downSince, self._settling = None, SETTLING
         resting, now = relay.queue.getResting(), self._network.seconds()
         for name, due in self._due.items():
             known = resting.get(name, now)

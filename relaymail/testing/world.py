@@ -279,7 +279,7 @@ class World(Assertions):
 
         @return: Fires when it has stopped, as time moves.
         """
-        return self.node.stop()
+        return self.node.stop().addCallback(lambda _: self.witness.stopped())
 
     def note(self, text: str) -> None:
         """

@@ -190,6 +190,15 @@ class LedgerTests(SynchronousTestCase):
         self.ledger.goDown(late + 100, [(FROM, TO, MESSAGE)], diskFailed=100.5)
         self.assertProblems("and is queued again")
 
+    def test_P10_stoppedInGoodOrder(self) -> None:
+        """
+        A relay that is stopped in good order writes down all.
+        """
+        self.accept()
+        self.take(at=100.0)
+        self.ledger.goDown(100.0, [(FROM, TO, MESSAGE)], settling=0.0)
+        self.assertProblems("and is queued again")
+
     def test_P4_doubted(self) -> None:
         """
         A relay may only be in doubt where there was no clear answer.
