@@ -330,7 +330,8 @@ class _Factory(server.DNSServerFactory):
             message.maxSize = MAX_DATAGRAM
         data = self._spoil(message, wire, address is not None)
         if address is None:
-            protocol.sendString(data)
+            # RFC 1035 4.2.2: over TCP its length stands before a message.
+            protocol.transport.write(len(data).to_bytes(2, "big") + data)
         else:
             protocol.transport.write(data, address)
 
