@@ -74,6 +74,7 @@ class ESMTPClient(SMTPClient):
     trustsTLS = True
     context: IOpenSSLClientConnectionCreator | None = None
     _tlsMode = False
+    _beganTLS = False
     _log = Logger()
 
     def __init__(
@@ -258,7 +259,7 @@ class ESMTPClient(SMTPClient):
         except Exception:
             self._log.failure("TLS could not be started")
             return self.esmtpTLSFailed(451)
-        self._tlsMode = True
+        self._tlsMode = self._beganTLS = True
         self.esmtpState_ehlo(code, resp)
         # EHLO is written behind the handshake; till that is done, what goes
         # wrong is the handshake.
@@ -353,6 +354,9 @@ class ESMTPClient(SMTPClient):
     # What is decided in one place.
 
     def _mayFallBack(self) -> bool:
+        if self._beganTLS:
+            # It knew EHLO a moment ago: whatever this is, it is not an old host.
+            return False
         needsTLS = self.requireTransportSecurity and not self._tlsMode
         return bool(self.heloFallback) and not (self.requireAuthentication or needsTLS)
 

@@ -161,14 +161,17 @@ class ManagedRelayerMixin:
         letters, paths = self.messages[:count], self.names[:count]
         del self.messages[:count], self.names[:count]
         left = []
+        before = 0
         for index, path in enumerate(paths):
-            where, what = phase, evidence
+            where, what, known = phase, evidence, accepted
             if addresses and addresses[index][1] not in smtp.SUCCESS:
-                where = Phase.RCPT
+                where, known = Phase.RCPT, before
                 what = Reply(
                     addresses[index][1], tuple(addresses[index][2].split(b"\n"))
                 )
-            outcome = self.manager.judge(where, what, accepted)
+            else:
+                before += 1
+            outcome = self.manager.judge(where, what, known)
             if outcome is not None:
                 self._tellOutcome(path, outcome)
                 continue

@@ -28,6 +28,8 @@ from relaymail.route.troubles import troubleOf
 SUCCESS = range(200, 300)
 #: Whatever the server says.
 ANY = range(0, 1000)
+#: Why a session ends whose server says more than it was asked.
+UNASKED = "the server answered what was not asked"
 
 
 class Session(LineReceiver, TimeoutMixin):

@@ -22,7 +22,7 @@ from twisted.mail._except import SMTPClientError, SMTPConnectError, SMTPProtocol
 from twisted.python.util import LineLog
 
 from relaymail.addresses import quotePath
-from relaymail.deliver.session import ANY, SUCCESS, replyOf
+from relaymail.deliver.session import ANY, SUCCESS, UNASKED, replyOf
 from relaymail.deliver.transfer import Transfer
 from relaymail.dialogue.extensions import NO_EXTENSIONS, Extensions
 from relaymail.dialogue.transaction import Break, Transaction
@@ -125,7 +125,7 @@ class SMTPClient(Transfer):
         Begin the next message, or quit if there is none.
         """
         if not self.forgivesSurplus and self._hasUnread():
-            return self._brokenOff("the server answered what was not asked")
+            return self._brokenOff(UNASKED)
         self._from = self.getMailFrom()
         self._failresponse = self.smtpTransferFailed
         if self._from is None:

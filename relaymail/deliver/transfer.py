@@ -17,7 +17,7 @@ from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from twisted.python.util import LineLog
 
-from relaymail.deliver.session import ANY, SUCCESS, Session
+from relaymail.deliver.session import ANY, SUCCESS, UNASKED, Session
 from relaymail.dialogue.stuffing import DotStuffer
 from relaymail.dialogue.transaction import (
     SERVICE_CLOSING,
@@ -99,6 +99,7 @@ class Transfer(Session):
             [int, bytes, int, list[tuple[Any, int, bytes]], LineLog], Any
         ]
         _transactionAt: Callable[[Phase], Transaction]
+        forgivesSurplus: bool
 
     def __init__(self, identity: bytes | str | None, logsize: int = 10) -> None:
         """
@@ -145,6 +146,9 @@ class Transfer(Session):
             self._enter(self._transaction.phase)
 
     def _say(self, lines: tuple[bytes, ...], phase: Phase) -> None:
+        if not self._isPipelined and not self.forgivesSurplus and self._hasUnread():
+            # It was said before this was asked.
+            return self._brokenOff(UNASKED)
         match phase:
             case Phase.RCPT:
                 self._await(phase, ANY, self.smtpState_toOrData)
