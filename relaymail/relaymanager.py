@@ -430,6 +430,8 @@ class SmartHostSMTPRelayingManager:
         self._work.placeNew()
         claim = self._work.take(attempt.lane, limit)
         self.managed[relay].extend(claim.names)
+        if claim.writes:
+            attempt.waitForClaims(claim.writes)
         return [self.queue.getPath(name) for name in claim.names]
 
     def retryAt(self, letter: Letter, outcome: Outcome) -> float | None:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -64,6 +64,9 @@ class _AttemptManager:
     _ended: tuple[Phase, Evidence] | None = None
     _given = 0
     _mayRecover = False
+    _claims: Deferred[Any] | None = None
+    _coming: Sequence[str] = ()
+    _expecting: Any = None
 
     def __init__(self, manager: Any, noisy: bool = True, reactor: Any = None) -> None:
         """
@@ -118,6 +121,12 @@ class _AttemptManager:
         self._walk = Walk(route)
         self._goOn(relay)
 
+    def waitForClaims(self, writes: Sequence[Deferred[None]]) -> None:
+        """
+        Send nothing of what was taken last before its claims are written.
+        """
+        self._claims = DeferredList(writes)
+
     def failRoute(self, relay: Any, failure: Failure) -> None:
         """
         Give up: no host could be named, or none connected to.
@@ -170,16 +179,24 @@ class _AttemptManager:
         See L{IAttempt.moreMessages}.
         """
         limit = self.manager.maxMessagesPerConnection - self._given
-        if self.isStopping or limit < 1:
+        if self.isStopping or limit < 1 or self._coming:
             return ()
         paths: list[str] = self.manager.takeMore(self, relay, limit)
         self._given += len(paths)
-        return paths
+        claims, self._claims = self._claims, None
+        if claims is None or claims.called:
+            return paths
+        self._coming = paths
+        claims.addCallback(lambda _: self._claimed(relay))
+        return ()
 
     def waitForMessages(self, relay: Any, relayer: Any) -> bool:
         """
         See L{IAttempt.waitForMessages}.
         """
+        if self._coming:
+            self._expecting = relayer
+            return True
         if self.isStopping or self._given >= self.manager.maxMessagesPerConnection:
             return False
         kept: bool = self.manager.keep(self, relay, relayer)
@@ -343,12 +360,19 @@ class _AttemptManager:
 
     # How it is done.
 
+    def _claimed(self, relay: Any) -> None:
+        paths, self._coming = self._coming, ()
+        relayer, self._expecting = self._expecting, None
+        if relayer is not None and paths and relay in self.manager.managed:
+            relayer.resume(paths)
+
     def _goOn(self, relay: Any) -> bool:
         host = self._walk.goOn() if self._walk is not None else None
         if host is None:
             return False
         manager = self.manager
         names = manager.managed[relay]
+        self._coming, self._expecting = (), None
         relay.messages = [manager.queue.getPath(name) for name in names]
         self._given, self._ended = len(names), None
         self.address = self.tls = ""

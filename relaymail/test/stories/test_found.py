@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 
 from relaymail.queue.directory import PUT_BACK
+from relaymail.queue.records import parseRecord
 from relaymail.queue.removals import TRY_AGAIN
 from relaymail.testing.cases import WorldTestCase
 from relaymail.testing.relays import RESTART, SPOOL, TICK
@@ -139,3 +140,43 @@ class FoundTests(WorldTestCase):
         self.assertRaises(AssertionError, lambda: self.world.relay)
         self.world.run(RESTART)
         self.world.assertQueued(message, TO)
+
+    def test_P3_claimBeforeMailOverAKeptConnection(self) -> None:
+        """
+        An attempt is written down before its MAIL, over a connection that is
+        there already, too.
+        """
+        self.world.node.latency = 0.1
+        self.world.crash()
+        self.world.run(RESTART)
+        written: list[int] = []
+
+        def look(session: object, argument: str) -> str:
+            written.append(self.attemptsFor(OTHER))
+            return "451 4.7.1 Later" if len(written) < 3 else "250 2.1.5 Ok"
+
+        self.mx.answers[f"RCPT {OTHER}"] = look
+        message = self.world.send("a@example.com", OTHER)
+        self.world.run(10)
+        for _ in range(2):
+            due = self.world.relay.queue.nextDue()
+            assert due is not None
+            self.world.run(due - self.world.network.seconds() - 1)
+            self.world.send("a@example.com", TO)
+            self.world.run(60)
+        self.assertEqual(len(self.mx.sessions), 3)
+        # The first claim of mail that has just come is not written.
+        self.assertEqual(written, [0, 2, 3])
+        self.world.assertDelivered(message, OTHER)
+        self.world.assertSettled()
+
+    def attemptsFor(self, recipient: str) -> int:
+        """
+        Give how many attempts for a recipient are written down.
+        """
+        queue = self.world.relay.queue
+        (name,) = (
+            n for n in queue.getRelayed() if queue.getEnvelope(n)[1] == recipient
+        )
+        record = parseRecord(self.world.spool.file(name, "S"))
+        return 0 if record is None else record.attempts
