@@ -10,10 +10,9 @@ and the threads after it gave them up.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from tempfile import TemporaryFile
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from twisted.application.service import MultiService
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -22,10 +21,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Protocol, ServerFactory
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from relaymail import __version__, relaymanager
 from relaymail.certificates import loadTLS
@@ -43,6 +40,7 @@ from relaymail.route.hosts import TLSNeed
 from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
 from relaymail.submission import Content, compose
+from relaymail.worker import Worker
 
 #: How often the relaying manager is asked to look, in seconds.  New mail and
 #: mail that comes due wake it; this is only the backstop.
@@ -57,40 +55,6 @@ RECIPIENTS_PER_TRANSACTION = 100
 #: more than the intake gives its clients, and service managers kill after 60
 #: to 90.
 STOP_PATIENCE = 15.0
-
-_T = TypeVar("_T")
-
-
-class _DaemonThread(threading.Thread):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, daemon=True)
-
-
-class Worker:
-    """
-    One thread that writes the queue, so that the reactor never waits for the
-    disk, and two writes never happen at a time.
-    """
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self._pool = ThreadPool(1, 1, name="relaymail-queue")
-        # A disk that hangs must not keep the process from ending.
-        self._pool.threadFactory = _DaemonThread
-        self._pool.start()
-
-    def run(self, function: Callable[[], _T]) -> Deferred[_T]:
-        """
-        Run a function in the thread.
-        """
-        d: Deferred[_T] = deferToThreadPool(self._reactor, self._pool, function)
-        return d
-
-    def stop(self) -> None:
-        """
-        End the thread, which must have nothing left to do.
-        """
-        self._pool.stop()
 
 
 class Door(ServerFactory):
