@@ -64,9 +64,10 @@ class Session(LineReceiver):
     @ivar server: The server.
     @ivar commands: The lines that came in outside of the data, those of an
         AUTH exchange excepted.
-    @ivar exchanges: The last L{MAX_EXCHANGES} commands, each with its answer:
-        the line, C{"CONNECT"}, C{"BODY"} or C{"."}, and the words, or what was
-        done instead in round brackets.
+    @ivar exchanges: The last L{MAX_EXCHANGES
+        <relaymail.testing._session.MAX_EXCHANGES>} commands, each with its
+        answer: the line, C{"CONNECT"}, C{"BODY"} or C{"."}, and the words, or
+        what was done instead in round brackets.
     @ivar isTLS: Whether it is over TLS.
     @ivar user: Who the client proved to be, or empty.
     @ivar sender: The reverse-path, L{None} where MAIL was not accepted.

@@ -347,7 +347,7 @@ def identify(content: bytes) -> str:
 
     @param content: The message, canonical CRLF.
     """
-    return blake2b(_withoutTrace(content), digest_size=5).hexdigest()
+    return blake2b(withoutTrace(content), digest_size=5).hexdigest()
 
 
 def identifyHeader(content: bytes) -> str:
@@ -356,7 +356,7 @@ def identifyHeader(content: bytes) -> str:
 
     @param content: The message or its header, canonical CRLF.
     """
-    header = _withoutTrace(content).partition(b"\r\n\r\n")[0]
+    header = withoutTrace(content).partition(b"\r\n\r\n")[0]
     return blake2b(header.rstrip(b"\r\n"), digest_size=5).hexdigest()
 
 
@@ -381,7 +381,10 @@ def readNotice(content: bytes) -> tuple[list[str], bytes]:
     return failed, parts[3].partition(b"\r\n\r\n")[2]
 
 
-def _withoutTrace(content: bytes) -> bytes:
+def withoutTrace(content: bytes) -> bytes:
+    """
+    Give a message without the fields that relays have put before it.
+    """
     start = 0
     while (found := _TRACE.match(content, start)) is not None:
         start = found.end()

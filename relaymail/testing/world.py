@@ -29,12 +29,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
+from relaymail.envelopes import Envelope
 from relaymail.service import Relay
 from relaymail.testing.assertions import Assertions, Message
 from relaymail.testing.clients import (
@@ -46,7 +47,7 @@ from relaymail.testing.clients import (
     send,
 )
 from relaymail.testing.dns import DNSServer, Entry, ZoneDNS
-from relaymail.testing.ledger import Ledger
+from relaymail.testing.ledger import Ledger, readNotice, withoutTrace
 from relaymail.testing.network import Network
 from relaymail.testing.relays import SPOOL, RelayMachine
 from relaymail.testing.servers import Script, SMTPServer
@@ -80,6 +81,9 @@ class World(Assertions):
     @ivar ledger: What became of every message.
     @ivar spool: What is on the relay's disk.
     @ivar witness: Who writes what happens into the ledger.
+    @ivar messages: What the relay was given by others than L{send} and
+        L{submit}: by the program under test, with C{world.relay.send} or by
+        SMTP, in its order.  It is in the ledger, too.
     """
 
     def __init__(
@@ -109,11 +113,13 @@ class World(Assertions):
         )
         self.node.contextFactory = contextFactory
         self.node.onDown = self._wentDown
+        self.messages: list[Message] = []
         self.witness = Witness(self.node, self.ledger)
         self.node.onStart = self.witness.comesUp
-        self.node.onUp = self.witness.cameUp
+        self.node.onUp = self._cameUp
         self.spool = Spool(self.node)
         self._written = 0
+        self._own: set[str] = set()
         self._unanswered: dict[int, Message] = {}
         self._observer: Any = self.witness.observe
         dns = ZoneDNS()
@@ -213,8 +219,7 @@ class World(Assertions):
         """
         if content is None:
             content = self.compose(sender)
-        message = Message(sender, recipients, content)
-        self.ledger.give(content)
+        message = self._give(sender, recipients, content)
         self.network.callLater(0, self._send, message)
         return message
 
@@ -240,8 +245,7 @@ class World(Assertions):
         """
         if content is None:
             content = self.compose(sender)
-        message = Message(sender, recipients, content)
-        self.ledger.give(content)
+        message = self._give(sender, recipients, content)
         mail = Mail(sender, recipients, content, misdeed)
         client = self.network.machine(CLIENT, name="client")
         sent = send(client, RELAY, 25, mail, manner)
@@ -287,6 +291,13 @@ class World(Assertions):
         """
         self.network.note(text)
 
+    def _give(
+        self, sender: str, recipients: tuple[str, ...], content: bytes
+    ) -> Message:
+        self.ledger.give(content)
+        self._own.add(self.ledger.nameOf(content))
+        return Message(sender, recipients, content)
+
     def _send(self, message: Message) -> None:
         if self.node.relay is None:
             return self._refused(message)
@@ -320,6 +331,36 @@ class World(Assertions):
     def _refused(self, message: Message) -> None:
         self.ledger.refuse(message.sender, message.recipients, message.content)
 
+    def _cameUp(self, relay: Relay) -> None:
+        self.witness.cameUp(relay)
+        relay.queue.add = partial(self._added, relay.queue.add)  # type: ignore[method-assign]
+
+    def _added(
+        self, add: Any, envelope: Envelope, content: bytes | IO[bytes]
+    ) -> Deferred[list[str]]:
+        """
+        See what is put into the queue, and note what is of neither this world
+        nor the relay.
+        """
+        data = withoutTrace(content if isinstance(content, bytes) else _peek(content))
+        added: Deferred[list[str]] = add(envelope, content)
+        isNotice = not envelope.sender and bool(readNotice(data)[0])
+        if not isNotice and self.ledger.nameOf(data) not in self._own:
+            message = Message(envelope.sender, envelope.recipients, data)
+            self.messages.append(message)
+            self._unanswered[id(message)] = message
+            added.addCallback(self._programTold, message)
+            added.addErrback(self._programRefused, message)
+        return added
+
+    def _programTold(self, names: list[str], message: Message) -> list[str]:
+        self._accepted(message, names)
+        return names
+
+    def _programRefused(self, failure: Failure, message: Message) -> Failure:
+        self._failed(message, failure)
+        return failure
+
     def _wentDown(self, relay: Relay | None) -> None:
         """
         Nobody knows whether what was given to the relay was taken.
@@ -330,3 +371,14 @@ class World(Assertions):
             )
         self._unanswered.clear()
         self.witness.wentDown(relay)
+
+
+def _peek(content: IO[bytes]) -> bytes:
+    """
+    Read a file, and leave it where it was.
+    """
+    position = content.tell()
+    content.seek(0)
+    data = content.read()
+    content.seek(position)
+    return data

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import errno
 
+from twisted.internet.defer import Deferred
 from twisted.internet.ssl import optionsForClientTLS
 
-from relaymail.errors import ConfigurationError
+from relaymail.envelopes import Envelope
+from relaymail.errors import ConfigurationError, QueueError
 from relaymail.testing.assertions import Message
 from relaymail.testing.cases import WorldTestCase
 from relaymail.testing.certificates import selfSigned
-from relaymail.testing.clients import Drop, Manner, ResetAfterDot
+from relaymail.testing.clients import Drop, Mail, Manner, ResetAfterDot, send
 from relaymail.testing.dns import Fault
 from relaymail.testing.links import Link
 from relaymail.testing.network import Fate
 from relaymail.testing.relays import RESTART, SPOOL
 from relaymail.testing.scripts import dropsAfterTheDot, fullMailbox, greylister
 from relaymail.testing.servers import SMTPServer
-from relaymail.testing.world import World
+from relaymail.testing.world import RELAY, World
 
 HOST, OTHER = "192.0.2.25", "192.0.2.26"
 TO = "b@example.org"
@@ -87,6 +89,56 @@ class LifeTests(WorldWithAHost):
         self.assertTrue(relay.queue.directory.startswith(SPOOL))
         self.assertIn(b"by relay.example.com", self.mx.received[0].content)
         self.world.assertDelivered(message, TO)
+
+    def test_programs(self) -> None:
+        """
+        What a program under test gives to the relay is in the books: by a
+        call, and by SMTP from a machine of its own.
+        """
+        world = self.world
+        given = world.relay.send("", [TO], "Subject: by a call\n\nHello.\n")
+        client = world.network.machine("198.51.100.30", name="program")
+        mail = Mail(
+            "p@example.com", (TO, "c@example.org"), b"Subject: x\r\n\r\nHi.\r\n"
+        )
+        sent = send(client, RELAY, 25, mail)
+        world.run(10)
+        self.assertEqual(len(self.successResultOf(given)), 1)
+        self.successResultOf(sent)
+        called, submitted = world.messages
+        self.assertEqual(called.content, b"Subject: by a call\r\n\r\nHello.\r\n")
+        self.assertTrue(submitted.content.endswith(mail.content))
+        world.assertDelivered(called, TO)
+        world.assertDelivered(submitted, "c@example.org")
+        world.assertSettled()
+
+    def test_P1_programsAndCrashes(self) -> None:
+        """
+        So is what it gave when the relay went down, or refused it.
+        """
+        world = self.world
+        world.node.machine.points.crashAfter(5)
+        world.relay.send("a@example.com", TO, "Subject: 1\n\n")
+        world.run(60)
+        world.assertNothingLost()
+        world.node.disk.fail("finish", errno.EIO, times=None)
+        self.failureResultOf(self.sentBy(world, "Subject: 2\n\n"), QueueError)
+        world.node.disk.repair()
+        self.successResultOf(self.sentBy(world, "Subject: 2\n\n"))
+        world.assertDelivered(world.messages[-1], TO)
+        world.assertNothingLost()
+        world.relay.queue.add(Envelope("a@example.com", (TO,)), b"Subject: 3\r\n\r\n")
+        world.crash(power=True)
+        world.run(60)
+        world.assertNothingLost()
+
+    def sentBy(self, world: World, content: str) -> Deferred[list[str]]:
+        """
+        Let a program send, and time pass.
+        """
+        given = world.relay.send("a@example.com", TO, content)
+        world.run(10)
+        return given
 
     def test_submitted(self) -> None:
         """
