@@ -1,0 +1,1 @@
+``relaymail.testing`` has a mail world for the tests of relaymail and of programs that use it: a real relay between scripted hosts, clients and name servers, on a network, a disk and a clock that are simulated and fail as they are told. ``docs/testing-your-app.rst`` shows how.

@@ -1,0 +1,86 @@
+# -*- test-case-name: relaymail.test.endtoend.test_documents -*-
+"""
+What the pages show is what works.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from relaymail.testing import scripts
+
+#: The checkout.
+ROOT = Path(__file__).resolve().parents[3]
+#: How long one runner may take, in seconds: it takes about four.
+PATIENCE = 120
+
+_FILE = re.compile(
+    r"^\.\. code-block:: python\n   :caption: (test_\w+\.py)\n\n((?:   .*\n|\n)+)",
+    re.MULTILINE,
+)
+
+
+class TestingYourAppTests(SynchronousTestCase):
+    """
+    Tests for the page about C{relaymail.testing}.
+    """
+
+    def setUp(self) -> None:
+        page = ROOT / "docs" / "testing-your-app.rst"
+        if not page.exists():
+            raise SkipTest("the pages are not installed")
+        self.text = page.read_text()
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.files = [(name, dedent(code)) for name, code in _FILE.findall(self.text)]
+        for name, code in self.files:
+            (self.directory / name).write_text(code)
+
+    def run_(self, *command: str) -> str:
+        """
+        Run the tests in the files of the page.
+        """
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=self.directory,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        if done.returncode:
+            self.fail(f"{command} ended with {done.returncode}:\n{done.stdout}")
+        return done.stdout
+
+    def test_pytest(self) -> None:
+        """
+        pytest runs all files whose tests do not need the reactor, as they are.
+        """
+        names = [name for name, code in self.files if "inlineCallbacks" not in code]
+        self.assertEqual(len(names), self.text.count(":caption:") - 1)
+        told = self.run_("-m", "pytest", "-q", "-p", "no:cacheprovider", *names)
+        self.assertRegex(told, r"\d+ passed")
+        self.assertNotIn("skipped", told)
+
+    def test_trial(self) -> None:
+        """
+        trial runs those that are test cases.
+        """
+        names = [name[:-3] for name, code in self.files if "TestCase" in code]
+        self.assertIn("PASSED", self.run_("-m", "twisted.trial", *names))
+
+    def test_scripts(self) -> None:
+        """
+        Every server that has a name is on the page.
+        """
+        functions = [name for name in scripts.__all__ if name[0].islower()]
+        missing = [name for name in functions if f"``{name}``" not in self.text]
+        self.assertEqual(missing, [])
