@@ -106,7 +106,7 @@ class CrashingConnection(sqlite3.Connection):
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         """
-        See L{sqlite3.Connection}.
+        See C{sqlite3.Connection}.
         """
         super().__init__(*args, **keywords)
         self.databases.opened(self)
