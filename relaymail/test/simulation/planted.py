@@ -24,7 +24,7 @@ from relaymail.queue.statements import Statements
 from relaymail.relaymanager import MXCalculator, SmartHostSMTPRelayingManager
 from relaymail.replies import Evidence, Phase, Reply
 
-#: Puts something in the place of an attribute, as L{TestCase.patch} does.
+#: Puts something in the place of an attribute, as C{TestCase.patch} does.
 Patch = Callable[[Any, str, Any], Any]
 
 

@@ -31,6 +31,7 @@ class ExportTests(SynchronousTestCase):
         Each name is that of its module; another is none.
         """
         self.assertIs(testing.SMTPServer, servers.SMTPServer)
+        self.assertEqual(set(testing.__all__), set(testing._PLACES))
         self.assertGreater(len(testing.__all__), 40)
         for name in testing.__all__:
             self.assertIsNotNone(getattr(testing, name), name)
