@@ -187,6 +187,10 @@ def _why(error: Exception) -> str:
 def _asText(text: bytes | str) -> str:
     if isinstance(text, str):
         return text
+    if not isinstance(text, bytes):
+        raise MalformedAddress(
+            f"an address is str or bytes, not {type(text).__name__}; nothing was queued"
+        )
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as e:

@@ -8,6 +8,7 @@ far as can be known without touching a disk, a socket or the network.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -110,9 +111,9 @@ class Configuration:
             raise ConfigurationError(
                 "a TLS key and a certificate belong together: name both or neither"
             )
-        if not self.retry or min(self.retry) <= 0:
+        if not self.retry or not all(map(_isTime, self.retry)):
             raise ConfigurationError("the delays between attempts must be above 0")
-        if self.expire <= 0:
+        if not _isTime(self.expire):
             raise ConfigurationError("the time until mail expires must be above 0")
         checkWithin("the MX port", self.mxPort, 65535)
         checkWithin("the number of connections", self.maxConnections, MAX_CONNECTIONS)
@@ -137,6 +138,13 @@ def checkHostname(hostname: str) -> None:
         ) from e
 
 
+def _isTime(seconds: float) -> bool:
+    """
+    Tell whether one can wait for so long: 0, infinity and NaN are no times.
+    """
+    return math.isfinite(seconds) and seconds > 0
+
+
 def checkWithin(what: str, number: int, largest: int) -> None:
     """
     Check a number.
@@ -146,8 +154,10 @@ def checkWithin(what: str, number: int, largest: int) -> None:
 
     @raise ConfigurationError: When it is out of bounds.
     """
-    if not 1 <= number <= largest:
-        raise ConfigurationError(f"{what} must be from 1 to {largest}, not {number}")
+    if not isinstance(number, int) or not 1 <= number <= largest:
+        raise ConfigurationError(
+            f"{what} must be a whole number from 1 to {largest}, not {number}"
+        )
 
 
 def parseNumber(what: str, text: str) -> int:

@@ -232,6 +232,17 @@ class Relay(MultiService):
         # One line for each outcome is enough.
         self.queue.noisy = False
         self.queue.lock()
+        try:
+            self._join(reactor)
+        except BaseException:
+            # Nobody else could relay from it otherwise.
+            self.queue.stop()
+            raise
+
+    def _join(self, reactor: Any) -> None:
+        """
+        Put the rooms around the queue together.
+        """
         self.manager = self._makeManager(self.queue)
         self.intake = self._makeIntake(self.queue)
         self.queue.onWaiting = self.manager.wake

@@ -41,7 +41,14 @@ def compose(
         none to write to.
     @raise MalformedMessage: When the content is no message.
     """
-    paths = [recipients] if isinstance(recipients, bytes | str) else list(recipients)
+    if isinstance(recipients, bytes | str):
+        recipients = [recipients]
+    if not isinstance(recipients, Iterable):
+        raise MalformedAddress(
+            f"the recipients are one address or several, not "
+            f"{type(recipients).__name__}; nothing was queued"
+        )
+    paths = list(recipients)
     if not 1 <= len(paths) <= MAX_RECIPIENTS:
         raise MalformedAddress(
             f"a message needs 1 to {MAX_RECIPIENTS} recipients, not {len(paths)}; "
@@ -63,7 +70,7 @@ def canonical(content: Content) -> bytes:
     @raise MalformedMessage: When it is no message.
     """
     if isinstance(content, Message):
-        content = content.as_bytes()
+        content = _written(content)
     if isinstance(content, str):
         try:
             content = content.encode("utf-8")
@@ -78,3 +85,19 @@ def canonical(content: Content) -> bytes:
         )
     data = _LINE_END.sub(b"\r\n", content)
     return data if data.endswith(b"\r\n") else data + b"\r\n"
+
+
+def _written(message: Message) -> bytes:
+    """
+    Write a message of the standard library out.
+
+    @raise MalformedMessage: When it holds what cannot be written.
+    """
+    try:
+        return message.as_bytes()
+    except Exception as e:
+        # It raises what its parts raise.
+        raise MalformedMessage(
+            f"the message cannot be written out ({type(e).__name__}: {e}); "
+            "nothing was queued"
+        ) from e

@@ -144,11 +144,11 @@ class Queue(Window):
         lock = self._hands.lock(self.directory)
         try:
             recover(self._hands, self.directory, self.clock.seconds())
+            self.readDirectory()
         except BaseException:
             lock.release()
             raise
         self._lock = lock
-        self.readDirectory()
 
     def hasRoom(self) -> bool:
         """

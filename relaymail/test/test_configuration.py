@@ -5,6 +5,7 @@ Tests for L{relaymail.configuration}.
 
 from __future__ import annotations
 
+import math
 import os
 from ipaddress import ip_network
 from pathlib import Path
@@ -64,6 +65,9 @@ class ConfigurationTests(SynchronousTestCase):
             ({"retry": ()}, "delays"),
             ({"retry": (60.0, 0.0)}, "delays"),
             ({"expire": 0.0}, "expires"),
+            ({"retry": (60.0, math.nan)}, "delays"),
+            ({"expire": math.inf}, "expires"),
+            ({"maxConnections": 2.5}, "whole number"),
             ({"mxPort": 0}, "MX port"),
             ({"mxPort": 65536}, "MX port"),
             ({"maxConnections": 0}, "number of connections"),

@@ -28,6 +28,7 @@ from relaymail.errors import (
     QueueLocked,
     QueueUnusable,
 )
+from relaymail.intake.server import IntakeFactory
 from relaymail.service import STOP_PATIENCE, Relay, checkEndpoint
 from relaymail.test.certificates import writeCertificate
 
@@ -248,6 +249,18 @@ class StartTests(RelayTestCase):
         d = first.send("a@example.com", "b@example.com", "text")
         self.reactor.advance(0)
         self.assertEqual(len(self.successResultOf(d)), 1)
+
+    def test_startFailsBehindTheLock(self) -> None:
+        """
+        A relay that fails to start once it has the queue gives it up: another
+        one can have it.
+        """
+        relay = self.make()
+        self.patch(service, "IntakeFactory", None)
+        self.assertRaises(TypeError, relay.startService)
+        self.flushLoggedErrors()
+        self.patch(service, "IntakeFactory", IntakeFactory)
+        self.start()
 
     def test_A08_queueOpenToOthers(self) -> None:
         """

@@ -6,7 +6,7 @@ Tests for L{relaymail.submission}.
 from __future__ import annotations
 
 import re
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,3 +102,25 @@ class ComposeTests(SynchronousTestCase):
         self.assertRaises(MalformedAddress, compose, "a@example.com", [], "x")
         many = ["b@example.com"] * (MAX_RECIPIENTS + 1)
         self.assertRaises(MalformedAddress, compose, "a@example.com", many, "x")
+
+    def test_wrongTypes(self) -> None:
+        """
+        What is no address, and no list of them, is refused as such.
+        """
+        for sender, recipients in (
+            (7, "b@example.com"),
+            ("a@example.com", None),
+            ("a@example.com", 7),
+            ("a@example.com", ["b@example.com", None]),
+        ):
+            self.assertRaises(MalformedAddress, compose, sender, recipients, "x")
+
+    def test_unwritable(self) -> None:
+        """
+        A message object that cannot be written out is refused as such.
+        """
+        message = Message()
+        message["Subject"] = "one"
+        message.set_payload("\udcff\u20ac", None)
+        error = self.assertRaises(MalformedMessage, compose, "", "b@c.example", message)
+        self.assertIn("nothing was queued", str(error))
