@@ -156,7 +156,7 @@ def checkWithin(what: str, number: int, largest: int) -> None:
     """
     if not isinstance(number, int) or not 1 <= number <= largest:
         raise ConfigurationError(
-            f"{what} must be a whole number from 1 to {largest}, not {number}"
+            f"{what} must be from 1 to {largest}, and whole, not {number}"
         )
 
 

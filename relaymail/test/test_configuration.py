@@ -67,7 +67,7 @@ class ConfigurationTests(SynchronousTestCase):
             ({"expire": 0.0}, "expires"),
             ({"retry": (60.0, math.nan)}, "delays"),
             ({"expire": math.inf}, "expires"),
-            ({"maxConnections": 2.5}, "whole number"),
+            ({"maxConnections": 2.5}, "and whole"),
             ({"mxPort": 0}, "MX port"),
             ({"mxPort": 65536}, "MX port"),
             ({"maxConnections": 0}, "number of connections"),
