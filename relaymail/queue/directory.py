@@ -185,6 +185,13 @@ class Queue(Window):
             entry.envelope = self._stored.envelope(name)
         return list(entry.envelope)
 
+    def getRefused(self) -> list[str]:
+        """
+        Give the names of refused mail whose files could not be taken away yet:
+        after a crash they are mail again.
+        """
+        return self._removals.refused
+
     def getEnvelopeFile(self, message: AnyPath) -> IO[bytes]:
         """
         Open the envelope file of a name for reading.

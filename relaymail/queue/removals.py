@@ -54,6 +54,13 @@ class Removals:
         gone = name in self._leaving or name in self._stuck or name in self._hidden
         return gone or name in self._refused
 
+    @property
+    def refused(self) -> list[str]:
+        """
+        The names of refused mail whose files could not be taken away yet.
+        """
+        return list(self._refused)
+
     def hide(self, name: str) -> None:
         """
         Never take what is stored for a name for mail again.

@@ -38,6 +38,14 @@ class Spool:
         """
         return _read(name, self._node.disk.files())
 
+    def refused(self, name: str) -> Stored | None:
+        """
+        Give what L{stored} gives, of mail that is not taken: its content may
+        still have the name it is received under.
+        """
+        files = self._node.disk.files()
+        return _read(name, files) or _read(name, files, "C")
+
     def queued(self) -> list[Stored]:
         """
         Give the sender, the recipient and the content of each name in the
@@ -67,9 +75,9 @@ class Spool:
         return {*queue.getWaiting(), *queue.getRelayed(), *queue.getResting()}
 
 
-def _read(name: str, files: dict[str, bytes]) -> Stored | None:
+def _read(name: str, files: dict[str, bytes], suffix: str = "D") -> Stored | None:
     envelope = files.get(f"{SPOOL}/{name}-H")
-    content = files.get(f"{SPOOL}/{name}-D")
+    content = files.get(f"{SPOOL}/{name}-{suffix}")
     if envelope is None or content is None:
         return None
     sender, recipient = loadEnvelope(envelope)

@@ -132,6 +132,7 @@ class Witness:
         if relay is not None:
             self._rememberAttempts(relay)
             self._rememberTimes(relay, now)
+            self._excuse(relay)
         self._retried.clear()
         self._tried.clear()
 
@@ -154,6 +155,17 @@ class Witness:
             at = self._retried.get(name, now)
             if now - at > LATE and at > self._node.diskFailed:
                 self._due[name] = due
+
+    def _excuse(self, relay: Relay) -> None:
+        """
+        Note what was refused and could not be taken away because the disk
+        failed: nobody can keep it from being mail again.
+        """
+        for name in relay.queue.getRefused():
+            found = self._spool.refused(name)
+            if found is not None:
+                sender, recipient, content = found
+                self.ledger.mayHaveAccepted(sender, (recipient,), content)
 
     def stopped(self) -> None:
         """

@@ -360,6 +360,21 @@ class CrashTests(WorldWithAHost):
         self.world.assertDelivered(taken, TO)
         self.world.assertSettled()
 
+    def test_P2_refusedAndNotTakenAway(self) -> None:
+        """
+        What was refused comes back where a disk that failed kept its files and
+        the relay went down before it could remove them: the books excuse that.
+        """
+        for operation in ("sync", "unlink"):
+            self.world.node.disk.fail(operation, errno.EIO, times=None)
+        refused = self.send()
+        self.assertEqual(refused.accepted, ())
+        self.world.crash()
+        self.world.node.disk.repair()
+        self.world.run(60)
+        self.world.assertDelivered(refused, TO)
+        self.world.assertNothingLost()
+
     def test_startFails(self) -> None:
         """
         A relay that cannot start is started until it does.
