@@ -9,6 +9,7 @@ route or control characters; the empty one is the null reverse-path.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 import idna
@@ -25,6 +26,10 @@ MAX_PATH = 256
 
 #: How much of what is wrong an error shows, in characters.
 _SHOWN = 80
+#: How many domains, and paths, are remembered in their one form: most mail is
+#: for few domains, and each path is asked for when a letter is opened and again
+#: when it is sent.
+_REMEMBERED = 1024
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*\Z")
@@ -103,7 +108,11 @@ def normalDomain(domain: bytes | str) -> str:
 
     @raise MalformedAddress: When it is neither a name nor a literal.
     """
-    text = _asText(domain)
+    return _normal(_asText(domain))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _normal(text: str) -> str:
     if text.startswith("["):
         return f"[{_literal(text)}]"
     name = text.removesuffix(".").lower()
@@ -139,7 +148,11 @@ def quotePath(address: bytes | str) -> bytes:
     @raise MalformedAddress: When it holds what would end the path or the
         line, or is not ASCII: nothing of it is written then.
     """
-    text = _asText(address)
+    return _quoted(_asText(address))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _quoted(text: str) -> bytes:
     if not text.isascii():
         raise MalformedAddress(
             f"{_shown(text)} is not ASCII, and SMTPUTF8 is not spoken"

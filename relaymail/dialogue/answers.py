@@ -15,11 +15,12 @@ MAX_LINE_TEXT = 500
 #: How many lines of a reply are sent: what an acceptance of an app says is
 #: bounded as well.
 MAX_LINES = 50
-#: How many rendered replies are remembered: nearly every session says the same
-#: dozen.
+#: How many replies are remembered, made and rendered: nearly every session says
+#: the same dozen.
 _REMEMBERED = 128
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def answer(code: int, status: str, *lines: str) -> Reply:
     """
     Make a reply.

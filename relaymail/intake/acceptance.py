@@ -6,6 +6,7 @@ Who may give the relay mail: clients in its own networks.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from zope.interface import implementer
@@ -21,6 +22,10 @@ Network = IPv4Network | IPv6Network
 DEFAULT_NETWORKS = "127.0.0.0/8,::1"
 
 DENIED = answer(550, "5.7.1", "Relaying denied")
+
+#: For how many clients it is remembered whether they are in the networks: the
+#: same few come again and again, and each is asked for twice.
+_REMEMBERED = 1024
 
 # ::ffff:0:0/96, IPv4 as IPv6 sockets tell it (RFC 4291 2.5.5.2).
 _MAPPED_BITS = 96
@@ -53,19 +58,14 @@ class NetworkAcceptance:
         if isinstance(networks, str):
             networks = parseNetworks(networks)
         self._networks = tuple(networks)
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._isWithin)
 
     def isTrusted(self, host: str) -> bool:
         """
         Tell whether a network address is in the networks.  What is not a
         network address is not.
         """
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        if address.version == 6 and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
+        return self._remembered(host)
 
     def acceptSender(self, client: Client, sender: str) -> None:
         """
@@ -80,6 +80,15 @@ class NetworkAcceptance:
         """
         if not (client.trusted or self.isTrusted(client.host)):
             raise Refused(DENIED)
+
+    def _isWithin(self, host: str) -> bool:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        if address.version == 6 and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
 
 
 def _network(word: str) -> Network:
