@@ -414,7 +414,7 @@ class BodyTests(ClientCase):
         client.dataReceived(ACCEPTED + b"\r\n")
         self.assertEqual(self.wire.value(), b"")
         self.wire.producer.resumeProducing()
-        self.assertEqual(len(self.wire.value()), 16_384)
+        self.assertEqual(len(self.wire.value()), 65_536)
         self.assertEqual(client.phase, Phase.BODY)
         self.wire.pull()
         self.assertEqual(self.wire.value(), mail.content + b".\r\n")

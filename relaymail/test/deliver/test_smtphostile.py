@@ -366,7 +366,7 @@ class PatienceTests(ClientCase):
         A message that does not move is given up; one that moves is not, however
         long it takes.
         """
-        mail = Mail(content=b"x" * 200_000, isSized=False)
+        mail = Mail(content=b"x" * 400_000, isSized=False)
         client = self.toFinal(Relays, mail, phaseTimeouts=PATIENCE)
         for _ in range(5):
             self.wire.producer.resumeProducing()
