@@ -35,11 +35,11 @@ FACES = frozenset({"submission"})
 #: The places that know the floor plan.
 WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
-    | {"worker"}
+    | {"worker", "cli"}
 )
 
 #: What is beside the house.
-BESIDE = frozenset({"testing", "test"})
+BESIDE = frozenset({"testing", "test", "bench"})
 
 #: The modules of C{route} that speak to the world, and to the resolver; the
 #: others are pure.
@@ -61,6 +61,9 @@ HANDS = WIRING | BESIDE | {"engine", "intake", "interfaces"}
 
 #: The one pure module of the queue's room: it is about files.
 QUEUE_PURE = frozenset({"records"})
+
+#: The pure modules of the bench; the others run processes.
+BENCH_PURE = frozenset({"errors", "figures", "mail"})
 
 #: What would make a pure module depend on the world or on chance.
 WORLD = frozenset({"twisted", "time", "random", "os", "socket"})
@@ -120,6 +123,8 @@ class Module:
             return last not in ROUTE_HANDS
         if self.room == "queue":
             return last in QUEUE_PURE
+        if self.room == "bench":
+            return last in BENCH_PURE
         return self.room not in HANDS
 
 
@@ -474,3 +479,10 @@ class RulesTests(SynchronousTestCase):
             self.assertTrue(self.module("", f"relaymail.{name}").isPure, name)
         for name in ("queue.directory", "intake.server", "relaymanager", "route.mx"):
             self.assertFalse(self.module("", f"relaymail.{name}").isPure, name)
+
+    def test_pureBench(self) -> None:
+        """
+        The figures of the bench are pure, its processes are not.
+        """
+        self.assertTrue(self.module("", "relaymail.bench.figures").isPure)
+        self.assertFalse(self.module("", "relaymail.bench.sink").isPure)

@@ -22,6 +22,7 @@ REAL = frozenset(
 #: Tests of what is real, and why they are not units.
 NO_UNITS = {
     "relaymail.test.endtoend": "real sockets and processes",
+    "relaymail.test.bench.test_children": "starts processes",
     "relaymail.test.conformance": "runs Twisted's own tests",
     "relaymail.test.test_conformance": "runs them in a process",
     "relaymail.test.test_packaging": "installs the package",
@@ -32,6 +33,7 @@ NO_UNITS = {
 ALLOWED = {
     ("relaymail.test.test_clocks", "threading"): "the guard has a thread",
     ("relaymail.test.test_machine", "socket"): "is patched",
+    ("relaymail.test.cli.test_main", "subprocess"): "what an import imports",
     ("relaymail.test.testing.test_exports", "subprocess"): "what an import imports",
     ("relaymail.test.deliver.test_attempts", "twisted.internet.reactor"): "is it",
     ("relaymail.test.deliver.test_senders", "twisted.internet.reactor"): "is patched",
