@@ -36,11 +36,25 @@ class Running:
     @ivar host: Its address.
     @ivar port: Its port.
     @ivar watched: Its processes.
+    @ivar child: Its process where it is ours.
     """
 
     host: str
     port: int
     watched: Watched
+    child: Child | None = None
+
+    def check(self) -> None:
+        """
+        See that it has not ended, where that can be known.
+
+        @raise BenchError: When it has.
+        """
+        if self.child is not None and not self.child.isRunning:
+            raise BenchError(
+                "Gave mail to the relay: it ended by itself meanwhile. Its log ends "
+                f"with:\n{self.child.last()}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +115,7 @@ class Own:
         words = self.command(self.queue or str(place / "queue"), sinkPort)
         with children.start("relay", words, place / "log", spoken=False) as child:
             port = awaitPort(child)
-            yield Running("127.0.0.1", port, Watched((child.pid,)))
+            yield Running("127.0.0.1", port, Watched((child.pid,)), child)
 
     def command(self, queue: str, sinkPort: int) -> Sequence[str]:
         """

@@ -30,6 +30,8 @@ EVERY = 0.1
 #: How long the relay is left alone before each paced message, in seconds: it
 #: has to write down the delivery of the one before.
 REST = 0.02
+#: How often it is looked whether the relay still runs, in seconds.
+GLANCE = 1.0
 #: How often it is looked whether the relay's processor time still grows, in
 #: seconds: several ticks of the kernel's count.
 LOOK = 0.1
@@ -257,11 +259,12 @@ class Passage:
         told, due = 0, time.monotonic() + patience
         while not self._isOver():
             speakers = [self._sink, source] if self._sent is None else [self._sink]
-            lines = hearAny(speakers, due - time.monotonic())
+            lines = hearAny(speakers, min(due - time.monotonic(), GLANCE))
             if lines:
                 due = time.monotonic() + self._bound()
             elif time.monotonic() >= due:
                 break
+            self._relay.check()
             for child, line in lines:
                 self._heard(child is source, line)
             progress(self._came - told)

@@ -20,6 +20,8 @@ from relaymail.bench.sink import say
 MAX_REPLY = 65_536
 #: How many octets of a refusal are told.
 MAX_REFUSAL = 200
+#: How many refusals in a row end the run: that relay takes nothing any more.
+MAX_REFUSED = 1000
 
 _EHLO = b"EHLO source.example\r\n"
 _QUIT = b"QUIT\r\n"
@@ -71,12 +73,16 @@ class Load:
         self.count = 0
         self.refused = 0
         self.refusal = ""
+        self._inRow = 0
         self._numbers = iter(range(work.messages))
 
     def take(self) -> int:
         """
-        Give the number of the next message, or -1 when there is none.
+        Give the number of the next message, or -1 when there is none, or when
+        the relay takes nothing any more.
         """
+        if self._inRow >= MAX_REFUSED:
+            self.refused += sum(1 for _ in self._numbers)
         return next(self._numbers, -1)
 
     def ask(self) -> None:
@@ -85,6 +91,14 @@ class Load:
         """
         say(f"pace {self.count}")
 
+    def accept(self, number: int) -> None:
+        """
+        Note that a message was taken just now.
+        """
+        self.accepted[number] = time.monotonic_ns()
+        self.count += 1
+        self._inRow = 0
+
     def refuse(self, reply: str) -> None:
         """
         Note that a message was not taken.
@@ -92,6 +106,7 @@ class Load:
         @param reply: What was said to it.
         """
         self.refused += 1
+        self._inRow += 1
         self.refusal = self.refusal or reply[:MAX_REFUSAL]
 
 
@@ -197,8 +212,7 @@ class Sender:
 
     def _taken(self) -> None:
         load = self._load
-        load.accepted[self._number] = time.monotonic_ns()
-        load.count += 1
+        load.accept(self._number)
         self._carried += 1
         more = self._carried < load.perConnection
         self._number = load.take() if more else -1

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.bench.mail import Work
-from relaymail.bench.sender import MAX_REPLY, Load, Phase, Sender
+from relaymail.bench.sender import MAX_REFUSED, MAX_REPLY, Load, Phase, Sender
 from relaymail.bench.sink import Book, Session
 
 TAG = "0123456789abcdef"
@@ -109,6 +109,21 @@ class SenderTests(SynchronousTestCase):
             self.load.refusal,
             "452 full (waiting for the replies to MAIL, RCPT and DATA)",
         )
+
+    def test_nothingTakenAnyMore(self) -> None:
+        """
+        A relay that refuses many messages in a row gets no more; all the others
+        count as refused.
+        """
+        load = Load(Work(messages=5000), TAG)
+        for _ in range(MAX_REFUSED - 1):
+            load.refuse("no")
+        load.accept(load.take())
+        for _ in range(MAX_REFUSED):
+            self.assertGreater(load.take(), 0)
+            load.refuse("no")
+        self.assertEqual(load.take(), -1)
+        self.assertEqual(load.refused, 4999 + MAX_REFUSED - 1)
 
     def test_byeDoesNotMatter(self) -> None:
         """

@@ -150,6 +150,18 @@ class BenchTests(SynchronousTestCase):
             _, errors = self.run_(*words, "--latency", code=1)
             self.assertIn("0 came, the next did not", errors)
 
+    def test_relayEnds(self) -> None:
+        """
+        A relay that ends while it is measured is told.
+        """
+        with self.start("--messages", "1000000") as process:
+            children = awaitChildren(process.pid, 3)
+            (relay,) = [pid for pid in children if b"--smarthost" in commandOf(pid)]
+            os.kill(relay, signal.SIGKILL)
+            _, told = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("it ended by itself meanwhile", told)
+
     def test_interrupted(self) -> None:
         """
         After an interrupt no process is left, and no file.
@@ -189,6 +201,13 @@ def awaitChildren(pid: int, count: int) -> list[int]:
             return found
         time.sleep(GLANCE)
     raise AssertionError(f"{pid} does not have {count} children")
+
+
+def commandOf(pid: int) -> bytes:
+    """
+    Give a process's command line.
+    """
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def isAlive(pid: int) -> bool:
