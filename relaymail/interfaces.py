@@ -199,12 +199,15 @@ class IQueue(Interface):
         """
         Tell whether a message of ordinary size would be taken now; it is
         cheap to ask.
+
+        @raise QueueError: When none is taken until a person has looked.
         """
 
     def nextDue() -> float | None:
         """
         Give the time at which the next resting name comes due, or L{None}
-        where none rests.
+        where none rests.  It may be too early where a name that rested was
+        done with or woken, but only once.
         """
 
     def setAside(name: str, why: str) -> None:

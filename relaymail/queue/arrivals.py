@@ -37,7 +37,7 @@ class Arrivals:
         self,
         disk: Disk,
         base: str,
-        writer: Writer,
+        writer: Writer[Change],
         number: Callable[[], int],
         taken: Taken,
         left: Callable[[Change], None],

@@ -19,11 +19,10 @@ from relaymail.errors import QueueError
 from relaymail.queue.changes import Change, Withdrawal
 from relaymail.queue.disk import Disk
 from relaymail.queue.records import Journal, formatJournal
+from relaymail.queue.writer import Results
 
 #: What was asked for in one turn, which is one transaction.
 Turn = Sequence[Change]
-#: What became of each change: its failure, or nothing.
-Results = list[Exception | None]
 
 
 def commit(disk: Disk, directory: str, turns: Sequence[Turn]) -> Results:

@@ -18,7 +18,7 @@ from functools import partial
 from os import fsdecode
 from typing import IO, Any, cast
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -29,7 +29,7 @@ from relaymail.interfaces import IQueue
 from relaymail.outcomes import Outcome
 from relaymail.queue.arrivals import Arrivals
 from relaymail.queue.batch import commit
-from relaymail.queue.changes import Removal
+from relaymail.queue.changes import Change, Removal
 from relaymail.queue.contents import IKeyedContent
 from relaymail.queue.disk import DirectoryLock, Disk
 from relaymail.queue.listing import Listing
@@ -97,7 +97,7 @@ class Queue(Window):
         self._lock: DirectoryLock | None = None
         self._stored = StoredNames(disk, self._base)
         write = partial(commit, disk, self.directory)
-        self._writer: Writer = InlineWriter(write)
+        self._writer: Writer[Change] = InlineWriter(write)
         if self._run is not None:
             self._writer = TurnWriter(write, self.clock, self._run)
         self._removals = Removals(
@@ -131,6 +131,13 @@ class Queue(Window):
             written, or can be written by others.
         """
         self._hands.checkDirectory(self.directory)
+
+    def examine(self, run: object) -> Deferred[None]:
+        """
+        There is nothing to look through: each name is looked at when it is
+        read.
+        """
+        return succeed(None)
 
     def lock(self) -> None:
         """
@@ -191,6 +198,14 @@ class Queue(Window):
         after a crash they are mail again.
         """
         return self._removals.refused
+
+    def getEntry(self, message: AnyPath) -> Entry:
+        """
+        Give what is known of a name besides its message.
+
+        @raise KeyError: When there is no such name.
+        """
+        return self._entries[nameOf(message)]
 
     def getEnvelopeFile(self, message: AnyPath) -> IO[bytes]:
         """

@@ -13,7 +13,6 @@ from typing import IO, Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.mail.interfaces import IMessageSMTP
 from zope.interface import implementer
 
 from relaymail.envelopes import Envelope, Letter
@@ -21,7 +20,8 @@ from relaymail.errors import UnreadableEntry
 from relaymail.interfaces import IQueue
 from relaymail.outcomes import Outcome
 from relaymail.queue.contents import MemoryContent
-from relaymail.queue.pickles import dumpEnvelope, loadEnvelope
+from relaymail.queue.lines import EnvelopeFile, LinesMessage, beginMessage
+from relaymail.queue.pickles import dumpEnvelope
 from relaymail.queue.window import AnyPath, Entry, Window, nameOf
 
 
@@ -73,13 +73,12 @@ class MemoryQueue(Window):
         """
         return io.BytesIO(dumpEnvelope(self.getEnvelope(message)))
 
-    def createNewMessage(self) -> tuple[IO[bytes], MemoryMessage]:
+    def createNewMessage(self) -> tuple[EnvelopeFile, LinesMessage]:
         """
         See L{IQueue.createNewMessage
         <relaymail.interfaces.IQueue.createNewMessage>}.
         """
-        envelope = _EnvelopeFile()
-        return envelope, MemoryMessage(self, envelope)
+        return beginMessage(self.add)
 
     def add(
         self, envelope: Envelope, content: bytes | IO[bytes]
@@ -173,67 +172,3 @@ class MemoryQueue(Window):
         self._entries[name] = entry
         self._wait(name)
         return name
-
-    def _storeMessage(self, pickled: bytes, data: bytes) -> str:
-        envelope = loadEnvelope(pickled)
-        now = self.clock.seconds()
-        name = self._store(Entry(now, envelope=envelope, content=MemoryContent(data)))
-        self._tell()
-        return name
-
-
-@implementer(IMessageSMTP)
-class MemoryMessage:
-    """
-    What receives the content of a message.
-    """
-
-    def __init__(self, queue: MemoryQueue, envelope: _EnvelopeFile) -> None:
-        """
-        @param queue: Where it goes.
-        @param envelope: The file its envelope is pickled into.
-        """
-        self._queue = queue
-        self._envelope = envelope
-        self._lines: list[bytes] = []
-
-    def lineReceived(self, line: bytes) -> None:
-        """
-        Take a line.
-
-        @param line: The line without its end.
-        """
-        self._lines.append(line + b"\r\n")
-
-    def eomReceived(self) -> Deferred[str]:
-        """
-        The content is complete, and the envelope file is closed.
-
-        @return: Fires with the name, or fails and then nothing was taken.
-        """
-        try:
-            name = self._queue._storeMessage(
-                self._envelope.pickled, b"".join(self._lines)
-            )
-        except UnreadableEntry:
-            return fail()
-        return succeed(name)
-
-    def connectionLost(self) -> None:
-        """
-        No more lines come: what was received is thrown away.
-        """
-        self._lines.clear()
-
-
-class _EnvelopeFile(io.BytesIO):
-    """
-    A file that remembers what it held.
-    """
-
-    pickled = b""
-
-    def close(self) -> None:
-        if not self.closed:
-            self.pickled = self.getvalue()
-        super().close()

@@ -32,7 +32,7 @@ class Removals:
     def __init__(
         self,
         make: Callable[[str, Outcome | None], Removal],
-        writer: Writer,
+        writer: Writer[Change],
         later: Callable[[float, Callable[[], None]], IDelayedCall],
     ) -> None:
         """

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail.errors import QueueFull
-from relaymail.queue.changes import PassingStatement, Statement
+from relaymail.queue.changes import Change, PassingStatement, Statement
 from relaymail.queue.disk import Disk
 from relaymail.queue.records import Record
 from relaymail.queue.window import LEASE, Entry
@@ -28,7 +28,7 @@ class Statements:
     log = Logger()
 
     def __init__(
-        self, disk: Disk, base: str, writer: Writer, number: Callable[[], int]
+        self, disk: Disk, base: str, writer: Writer[Change], number: Callable[[], int]
     ) -> None:
         """
         @param disk: Where to.

@@ -162,6 +162,12 @@ class Window:
         """
         return dict(self._resting.due)
 
+    def getRefused(self) -> list[str]:
+        """
+        Give the names of refused mail that could not be taken away yet.
+        """
+        return []
+
     def nextDue(self) -> float | None:
         """
         Give the time at which the next resting name comes due, or L{None}

@@ -1,42 +1,42 @@
 # -*- test-case-name: relaymail.test.queue.test_writer -*-
 """
-When the changes of a directory queue are written: at once, or those of a turn
+When the changes of a queue are written: at once, or those of a turn
 of the reactor together and behind its back.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from relaymail.errors import QueueUnusable
-from relaymail.queue.batch import Results, Turn
-from relaymail.queue.changes import Change
 
 #: A batch takes no further turn once it has this many changes: whoever waits
 #: for the first of them should not wait for thousands.
 MAX_BATCH = 200
 
-#: Writes the changes of some turns and tells what became of each.
-Commit = Callable[[Sequence[Turn]], Results]
+#: What became of each change: its failure, or nothing.
+Results = list[Exception | None]
 #: Runs a batch, in a worker thread or at once.
 Run = Callable[[Callable[[], Results]], Deferred[Results]]
 
-_Asked = list[tuple[Change, Deferred[None]]]
+_C = TypeVar("_C")
+_Contra = TypeVar("_Contra", contravariant=True)
+_Asked = list[tuple[_C, "Deferred[None]"]]
 
 
-class Writer(Protocol):
+class Writer(Protocol[_Contra]):
     """
-    What a directory queue gives its changes to.
+    What a queue gives its changes to.
     """
 
-    def submit(self, change: Change) -> Deferred[None]:
+    def submit(self, change: _Contra) -> Deferred[None]:
         """
         Have a change made.
 
@@ -49,18 +49,18 @@ class Writer(Protocol):
         """
 
 
-class InlineWriter:
+class InlineWriter(Generic[_C]):
     """
     Each change is a batch of its own, written before C{submit} returns.
     """
 
-    def __init__(self, commit: Commit) -> None:
+    def __init__(self, commit: Callable[[list[list[_C]]], Results]) -> None:
         """
         @param commit: Writes the changes of some turns.
         """
         self._commit = commit
 
-    def submit(self, change: Change) -> Deferred[None]:
+    def submit(self, change: _C) -> Deferred[None]:
         """
         See L{Writer.submit}.
         """
@@ -74,13 +74,18 @@ class InlineWriter:
         return succeed(None)
 
 
-class TurnWriter:
+class TurnWriter(Generic[_C]):
     """
     What is submitted in one turn is one transaction; turns that wait while a
     batch is being written share the next.
     """
 
-    def __init__(self, commit: Commit, clock: IReactorTime, run: Run) -> None:
+    def __init__(
+        self,
+        commit: Callable[[list[list[_C]]], Results],
+        clock: IReactorTime,
+        run: Run,
+    ) -> None:
         """
         @param commit: Writes the changes of some turns.
         @param clock: Tells the end of a turn.
@@ -89,12 +94,12 @@ class TurnWriter:
         self._commit = commit
         self._clock = clock
         self._run = run
-        self._turn: _Asked = []
-        self._turns: deque[_Asked] = deque()
+        self._turn: _Asked[_C] = []
+        self._turns: deque[_Asked[_C]] = deque()
         self._writing = False
         self._flushes: list[Deferred[None]] = []
 
-    def submit(self, change: Change) -> Deferred[None]:
+    def submit(self, change: _C) -> Deferred[None]:
         """
         See L{Writer.submit}.
         """
@@ -129,15 +134,15 @@ class TurnWriter:
             for done in flushes:
                 done.callback(None)
 
-    def _nextBatch(self) -> list[_Asked]:
-        batch: list[_Asked] = []
+    def _nextBatch(self) -> list[_Asked[_C]]:
+        batch: list[_Asked[_C]] = []
         size = 0
         while self._turns and size < MAX_BATCH:
             batch.append(self._turns.popleft())
             size += len(batch[-1])
         return batch
 
-    def _write(self, batch: list[_Asked]) -> None:
+    def _write(self, batch: list[_Asked[_C]]) -> None:
         self._writing = True
         changes = [[change for change, _ in turn] for turn in batch]
         waiting = [done for turn in batch for _, done in turn]

@@ -59,8 +59,8 @@ ROUTE_HANDS = frozenset(
 #: Where nothing is pure.
 HANDS = WIRING | BESIDE | {"engine", "intake", "interfaces"}
 
-#: The one pure module of the queue's room: it is about files.
-QUEUE_PURE = frozenset({"records"})
+#: The pure modules of the queue's room: it is about files.
+QUEUE_PURE = frozenset({"records", "backlog"})
 
 #: The pure modules of the bench; the others run processes.
 BENCH_PURE = frozenset({"errors", "figures", "mail"})

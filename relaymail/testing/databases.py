@@ -29,6 +29,12 @@ _ALWAYS = frozenset(("CREATE", "DROP", "ALTER", "REINDEX", "VACUUM", "ANALYZE"))
 #: And these, unless Python opens one for them.
 _AUTOCOMMITS = frozenset(("INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"))
 
+#: What SQLite says of some of its errors.
+_SAID = {
+    sqlite3.SQLITE_FULL: "database or disk is full",
+    sqlite3.SQLITE_CORRUPT: "database disk image is malformed",
+}
+
 #: What the dead may be asked: nothing but to be cleared away.
 _FOR_THE_DEAD = frozenset(("isAlive", "__class__"))
 
@@ -49,6 +55,7 @@ class Databases:
 
     @ivar points: Passed before and after each commit.
     @ivar factory: The C{factory} for C{sqlite3.connect}.
+    @ivar failures: How often a commit has failed as L{fail} asks.
     """
 
     def __init__(self, points: CrashPoints) -> None:
@@ -59,7 +66,45 @@ class Databases:
         self.factory: type[CrashingConnection] = type(
             "OpenConnection", (CrashingConnection,), {"databases": self}
         )
+        self.failures = 0
+        self._fault: int | None = None
+        self._faults: int | None = None
         self._open: list[CrashingConnection] = []
+
+    def fail(self, code: int, times: int | None = 1) -> None:
+        """
+        Let commits fail, as the disk would make them; one of which nothing was
+        written is none.
+
+        @param code: How: C{sqlite3.SQLITE_FULL}, C{SQLITE_IOERR_WRITE},
+            C{SQLITE_IOERR_FSYNC}, C{SQLITE_CORRUPT}.
+        @param times: How often; L{None} for until L{repair}.
+        """
+        self._fault = code
+        self._faults = times
+
+    def repair(self) -> None:
+        """
+        Let commits do well again.
+        """
+        self._fault = None
+
+    def mayFail(self) -> None:
+        """
+        Fail, if that was asked for.
+
+        @raise sqlite3.OperationalError: As was asked for.
+        """
+        if self._fault is None:
+            return
+        error = sqlite3.OperationalError(_SAID.get(self._fault, "disk I/O error"))
+        error.sqlite_errorcode = self._fault
+        self.failures += 1
+        if self._faults is not None:
+            self._faults -= 1
+            if self._faults <= 0:
+                self._fault = None
+        raise error
 
     def opened(self, connection: CrashingConnection) -> None:
         """
@@ -103,6 +148,8 @@ class CrashingConnection(sqlite3.Connection):
 
     databases: Databases
     isAlive = True
+    #: What C{total_changes} was at the last commit.
+    _changes = 0
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         """
@@ -185,6 +232,9 @@ class CrashingConnection(sqlite3.Connection):
         Pass the point before a commit.
         """
         self.databases.points.point(f"before {what} {_pathOf(self)}")
+        written, self._changes = self.total_changes - self._changes, self.total_changes
+        if written:
+            self.databases.mayFail()
 
     def end(self, what: str) -> None:
         """
@@ -240,14 +290,17 @@ class CrashingCursor(sqlite3.Cursor):
         """
         connection = self._alive()
         connection.commit()
-        for statement in _statements(sql_script):
-            # Python opens no transaction for what is in a script.
-            level, connection.isolation_level = connection.isolation_level, None
-            try:
+        # Python opens no transaction for what is in a script.  To say so ends
+        # the one that is open, so it is said once.
+        level = connection.isolation_level
+        if level is not None:
+            connection.isolation_level = None
+        try:
+            for statement in _statements(sql_script):
                 self.execute(statement)
-            finally:
-                if connection.isAlive:
-                    connection.isolation_level = level
+        finally:
+            if connection.isAlive and level is not None:
+                connection.isolation_level = level
         return self
 
     def fetchone(self) -> Any:

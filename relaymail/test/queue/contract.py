@@ -253,6 +253,9 @@ class QueueContract(_Test):
         self.queue.addMessage(resting)
         self.queue.addMessage(claimed)
         self.assertEqual(self.queue.getWaiting(), [resting])
+        self.clock.advance(60)
+        self.queue.readDirectory()
+        self.assertEqual(self.queue.getWaiting(), [resting])
         self.assertIsNone(self.queue.nextDue())
 
     def test_done(self) -> None:
@@ -277,10 +280,10 @@ class QueueContract(_Test):
         self.settle(self.queue.setRelaying(name))
         self.settle(self.queue.setWaiting(name, NOW + 60))
         self.settle(self.queue.done(name))
-        self.assertIsNone(self.queue.nextDue())
         self.clock.advance(60)
         self.queue.readDirectory()
         self.assertFalse(self.queue.hasWaiting())
+        self.assertIsNone(self.queue.nextDue())
 
     def test_listsAreSnapshots(self) -> None:
         """

@@ -12,10 +12,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import QueueFull, QueueUnusable
-from relaymail.queue.batch import Results, Turn
+from relaymail.queue.batch import Turn
 from relaymail.queue.changes import BaseChange
 from relaymail.queue.disk import Disk
-from relaymail.queue.writer import MAX_BATCH, InlineWriter, TurnWriter
+from relaymail.queue.writer import MAX_BATCH, InlineWriter, Results, TurnWriter
 
 
 class NamedChange(BaseChange):

@@ -1,0 +1,12 @@
+"""
+The spool: mail in an SQLite database.
+
+L{spool<relaymail.queue.spool.spool>} is the queue; what comes goes through
+L{arriving<relaymail.queue.spool.arriving>}, what goes through
+L{leaving<relaymail.queue.spool.leaving>}, and what rests comes back through
+L{reading<relaymail.queue.spool.reading>}, when L{backlog
+<relaymail.queue.spool.backlog>} says so.  They ask for L{changes
+<relaymail.queue.spool.changes>}, which become L{rows
+<relaymail.queue.spool.rows>} in the tables of L{schema
+<relaymail.queue.spool.schema>}.
+"""

@@ -1,0 +1,198 @@
+# -*- test-case-name: relaymail.test.queue.spool.test_backlog -*-
+"""
+What rests on the disk and not in memory, destination by destination: when each
+has something that is due, and how much of it may be in memory now.
+
+The memory is shared so that nobody starves: a destination has L{SHARE} names in
+it at most, and all together have L{ROOM}; whoever comes when that is full still
+gets L{LEAST} of his own.  A destination whose share is used up waits until half
+of it has gone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+
+#: How many names a destination has in memory at most: what its connections can
+#: be given before the next are read.
+SHARE = 1_000
+#: How many names there are in memory; each takes about a kilobyte.
+ROOM = 20_000
+#: How many a destination may have when there are so many.
+LEAST = 10
+
+#: Before everything.
+START = (-1.0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """
+    What should be read.
+
+    @ivar destination: Of which destination.
+    @ivar after: When the last that was read was due, and its number.
+    @ivar limit: How many names.
+    """
+
+    destination: str
+    after: tuple[float, int]
+    limit: int
+
+
+@dataclass(slots=True)
+class Backlog:
+    """
+    What rests on the disk, by destination.
+
+    @ivar held: How many names of each destination are in memory.
+    @ivar share: How many a destination has in memory at most.
+    @ivar room: How many there are in memory.
+    @ivar least: How many a destination may have when there are so many.
+    """
+
+    share: int = SHARE
+    room: int = ROOM
+    least: int = LEAST
+    held: Counter[str] = field(default_factory=Counter)
+    _total: int = 0
+    #: When something of a destination is due; not later than it really is.
+    _due: dict[str, float] = field(default_factory=dict)
+    _heap: list[tuple[float, str]] = field(default_factory=list)
+    _after: dict[str, tuple[float, int]] = field(default_factory=dict)
+    #: How many names were asked for of each that is being read, and of all.
+    _loading: dict[str, int] = field(default_factory=dict)
+    _asked: int = 0
+    #: Those where something came from before what is being read.
+    _goesBack: set[str] = field(default_factory=set)
+    #: The destinations that have something due and no room.
+    _full: set[str] = field(default_factory=set)
+
+    def roomFor(self, destination: str) -> int:
+        """
+        Say how many more names of a destination may be in memory.
+        """
+        isRoom = self._total + self._asked < self.room
+        limit = self.share if isRoom else self.least
+        return max(limit - self.held[destination], 0)
+
+    def hold(self, destination: str) -> None:
+        """
+        Note that one more is in memory.
+        """
+        self.held[destination] += 1
+        self._total += 1
+
+    def release(self, destination: str) -> None:
+        """
+        Note that one fewer is.
+        """
+        left = self.held[destination] - 1
+        self._total -= 1
+        if left > 0:
+            self.held[destination] = left
+        else:
+            del self.held[destination]
+            if destination not in self._due and destination not in self._loading:
+                self._after.pop(destination, None)
+        if destination in self._full and left <= self.share // 2:
+            self._full.discard(destination)
+            self._push(destination)
+
+    def rests(self, destination: str, due: float, number: int = 0) -> None:
+        """
+        Note that something of a destination rests on the disk.
+
+        @param due: Until when, in seconds.
+        @param number: Its number.
+        """
+        if (due, number) <= self._after.get(destination, START):
+            # What is read goes on in order of time; this is from before that: a
+            # claim of a dead process, or the clock was set back.
+            self._after[destination] = (due, number - 1)
+            self._goesBack.add(destination)
+        if due < self._due.get(destination, due + 1):
+            self._due[destination] = due
+            if destination not in self._loading and destination not in self._full:
+                self._push(destination)
+
+    def nextDue(self) -> float | None:
+        """
+        Say when something could be read next, or L{None} for never.
+        """
+        while self._heap:
+            due, destination = self._heap[0]
+            if self._isCurrent(due, destination):
+                return due
+            heappop(self._heap)
+        return None
+
+    def wishes(self, now: float) -> list[Wish]:
+        """
+        Say what should be read now; it is to be answered by L{loaded}.
+        """
+        wishes: list[Wish] = []
+        while (due := self.nextDue()) is not None and due <= now:
+            destination = heappop(self._heap)[1]
+            room = self.roomFor(destination)
+            if room <= 0:
+                self._full.add(destination)
+                continue
+            self._loading[destination] = room
+            self._asked += room
+            self._goesBack.discard(destination)
+            del self._due[destination]
+            after = self._after.get(destination, START)
+            wishes.append(Wish(destination, after, room))
+        return wishes
+
+    def loaded(
+        self, destination: str, last: tuple[float, int] | None, due: float | None
+    ) -> None:
+        """
+        Note what was read.
+
+        @param last: When the last that was read was due, and its number;
+            L{None}: there was none.
+        @param due: When the next one is due; L{None}: there is none.
+        """
+        self._asked -= self._loading.pop(destination, 0)
+        if last is not None and destination not in self._goesBack:
+            self._after[destination] = last
+        self._goesBack.discard(destination)
+        if due is not None:
+            due = min(due, self._due.get(destination, due))
+            self._due[destination] = due
+        if destination in self._due:
+            self._push(destination)
+        elif not self.held[destination]:
+            self._after.pop(destination, None)
+            del self.held[destination]
+
+    def failed(self, destination: str, when: float) -> None:
+        """
+        Note that it could not be read.
+
+        @param when: When to try again, in seconds.
+        """
+        self.loaded(destination, None, when)
+
+    def _push(self, destination: str) -> None:
+        heappush(self._heap, (self._due[destination], destination))
+        # What is not current any more must not become the most of it.
+        if len(self._heap) > 2 * len(self._due) + 64:
+            self._heap = [
+                (due, name)
+                for name, due in self._due.items()
+                if name not in self._loading and name not in self._full
+            ]
+            heapify(self._heap)
+
+    def _isCurrent(self, due: float, destination: str) -> bool:
+        return (
+            self._due.get(destination) == due
+            and destination not in self._loading
+            and destination not in self._full
+        )

@@ -1,0 +1,395 @@
+# -*- test-case-name: relaymail.test.queue.spool.test_changes -*-
+"""
+What may be asked of a spool's database: that mail comes, stands somewhere or
+goes, and that what rests is read.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from io import UnsupportedOperation
+from typing import IO
+
+from relaymail.envelopes import Envelope
+from relaymail.outcomes import Bounce, Delivered, Outcome
+from relaymail.queue.spool.bodies import Bodies, Body
+from relaymail.queue.spool.rows import COLUMNS, Row, Stand, Transaction
+
+_BACKLOG = COLUMNS + (
+    "WHERE r.destination = ?1 AND r.lease IS NULL AND r.due >= ?2 "
+    "AND (r.due > ?2 OR r.id > ?3) ORDER BY r.due, r.id LIMIT ?4"
+)
+_STRETCH = (
+    "SELECT max(id) FROM "
+    "(SELECT id FROM recipient WHERE id > ? AND id < ? ORDER BY id LIMIT ?)"
+)
+_REVIVE = (
+    "UPDATE recipient SET lease = NULL WHERE id > ? AND id <= ? "
+    "AND lease IS NOT NULL AND aside IS NULL RETURNING destination, due, id"
+)
+
+
+class Change:
+    """
+    One change of a spool.
+    """
+
+    def prepare(self, bodies: Bodies) -> None:
+        """
+        Write what is not in the database.
+        """
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        Add what it is to a transaction.
+        """
+
+    def undo(self, bodies: Bodies) -> None:
+        """
+        Take away what L{prepare} has written.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where a recipient stands when it arrives.
+
+    @ivar address: The forward-path.
+    @ivar destination: Its domain.
+    @ivar due: When it is due, in seconds.
+    @ivar lease: Until when it is claimed; L{None}: it rests.
+    @ivar attempts: How many attempts were begun.
+    @ivar status: The enhanced status of the last outcome, or empty.
+    @ivar reply: What was said last, or empty.
+    """
+
+    address: str
+    destination: str
+    due: float
+    lease: float | None
+    attempts: int = 0
+    status: str = ""
+    reply: str = ""
+
+
+class Arrival(Change):
+    """
+    A message comes, for all its recipients or for none.
+
+    @ivar body: Its content, once it is prepared.
+    """
+
+    body: Body
+
+    def __init__(
+        self,
+        message: int,
+        envelope: Envelope,
+        places: Sequence[Place],
+        content: bytes | IO[bytes],
+        arrived: float,
+        source: Sequence[str] = (),
+    ) -> None:
+        """
+        @param message: The number of the message, which is that of its first
+            recipient.
+        @param content: Left alone until it is stored.
+        @param arrived: When, in seconds.
+        @param source: The names it had in another queue.
+        """
+        self.message = message
+        self.places = places
+        self._envelope = envelope
+        self._content = content
+        self._arrived = arrived
+        self._source = source
+        self._isRead = False
+        self._start = 0
+
+    def prepare(self, bodies: Bodies) -> None:
+        """
+        Read the content, or write it into a file.
+        """
+        if not isinstance(self._content, bytes):
+            self._rewind(self._content)
+        self.body = bodies.store(self.message, self._content)
+
+    def _rewind(self, content: IO[bytes]) -> None:
+        # A batch that failed is tried again, turn by turn: what was read then
+        # is the content all the same.
+        if self._isRead:
+            content.seek(self._start)
+            return
+        # What cannot go back is read once: then it cannot be tried again.
+        with suppress(UnsupportedOperation):
+            self._start = content.tell()
+        self._isRead = True
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        A message and its recipients.
+        """
+        message, body, sender = self.message, self.body, self._envelope.sender
+        transaction.messages.append(
+            (
+                message,
+                len(self.places),
+                sender,
+                body.size,
+                self._envelope.parameters.body,
+                body.eightBit,
+                self._arrived,
+                body.data,
+            )
+        )
+        for number, place in enumerate(self.places, message):
+            transaction.recipients.append(
+                (
+                    number,
+                    message,
+                    place.address,
+                    place.destination,
+                    place.due,
+                    place.attempts,
+                    place.lease,
+                    place.status,
+                    place.reply,
+                )
+            )
+            transaction.queued[place.destination] += 1
+            if place.lease is None:
+                transaction.resting[place.destination] += 1
+        kind = "accepted" if sender else "generated"
+        transaction.totals[kind] += len(self.places)
+        for name in self._source:
+            transaction.database.execute("INSERT INTO imported VALUES (?)", (name,))
+
+    def undo(self, bodies: Bodies) -> None:
+        """
+        Remove the file.
+        """
+        bodies.remove(self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing(Change):
+    """
+    Where a recipient stands is written.
+
+    @ivar id: Its number.
+    @ivar destination: Its domain.
+    @ivar due: When it is due, in seconds.
+    @ivar attempts: How many attempts were begun.
+    @ivar lease: Until when it is claimed; L{None}: it rests.
+    @ivar status: The enhanced status of the last outcome, or empty.
+    @ivar reply: What was said last, or empty.
+    @ivar aside: Why it was set aside; L{None}: it was not.
+    @ivar stand: Whether it rests.
+    """
+
+    id: int
+    destination: str
+    due: float
+    attempts: int
+    lease: float | None
+    status: str = ""
+    reply: str = ""
+    aside: str | None = None
+    stand: Stand = field(default_factory=Stand)
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        One row changes.
+        """
+        transaction.updates.append(
+            (
+                self.due,
+                self.attempts,
+                self.lease,
+                self.status,
+                self.reply,
+                self.aside,
+                self.id,
+            )
+        )
+        transaction.move(self.stand, self.destination, self.lease is None)
+        if self.aside is not None:
+            transaction.queued[self.destination] -= 1
+            transaction.totals["aside"] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Departure(Change):
+    """
+    A recipient goes; its message goes with the last.
+
+    @ivar id: Its number.
+    @ivar message: That of its message.
+    @ivar recipients: How many the message had.
+    @ivar destination: Its domain.
+    @ivar why: What became of it, the name of a total.
+    @ivar stand: Whether it rests.
+    @ivar isApart: Whether the content is in a file of its own.
+    """
+
+    id: int
+    message: int
+    recipients: int
+    destination: str
+    why: str
+    stand: Stand = field(default_factory=Stand)
+    isApart: bool = False
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        One row goes, perhaps two.
+        """
+        transaction.gone.append((self.id,))
+        transaction.perhapsLast[self.message] = self.recipients
+        transaction.queued[self.destination] -= 1
+        transaction.move(self.stand, self.destination, False)
+        transaction.totals[self.why] += 1
+        if self.isApart:
+            transaction.apart.add(self.message)
+
+
+class Load(Change):
+    """
+    The next of a destination's recipients that rest are read.
+
+    @ivar found: Them, in the order in which they are due; one more than was
+        asked for, where there is one.
+    """
+
+    def __init__(self, destination: str, after: tuple[float, int], limit: int) -> None:
+        """
+        @param after: When the one before was due, and its number.
+        @param limit: How many are wanted.
+        """
+        self.destination = destination
+        self.limit = limit
+        self.found: list[Row] = []
+        self._after = after
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        What goes in this transaction is not to be found any more.
+        """
+        transaction.reads.append(partial(self._read, transaction.database))
+
+    def _read(self, database: sqlite3.Connection) -> None:
+        asked = (self.destination, *self._after, self.limit + 1)
+        self.found = [Row(*row) for row in database.execute(_BACKLOG, asked)]
+
+
+class Revival(Change):
+    """
+    What was claimed when the relay went down rests again: a part of it.
+
+    @ivar end: Up to which number this was done; L{None}: to the last.
+    @ivar found: The destination, the time and the number of each that was.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        stop: int,
+        limit: int,
+        standOf: Callable[[int], Stand | None] = lambda number: None,
+    ) -> None:
+        """
+        @param start: The number before the first.
+        @param stop: The number after the last.
+        @param limit: How many are looked at.
+        @param standOf: Gives what is known of a recipient that was claimed
+            again meanwhile.
+        """
+        self._standOf = standOf
+        self.end: int | None = None
+        self.found: list[tuple[str, float, int]] = []
+        self._asked = (start, stop, limit)
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        The rows are changed when the others are written.
+        """
+        transaction.reads.append(partial(self._revive, transaction))
+
+    def _revive(self, transaction: Transaction) -> None:
+        database = transaction.database
+        (self.end,) = database.execute(_STRETCH, self._asked).fetchone()
+        if self.end is not None:
+            rows = database.execute(_REVIVE, (self._asked[0], self.end))
+            self.found = rows.fetchall()
+            for destination, _, number in self.found:
+                stand = self._standOf(number) or Stand()
+                transaction.move(stand, destination, True)
+
+
+class Reservation(Change):
+    """
+    Numbers are given up to here.
+    """
+
+    def __init__(self, end: int) -> None:
+        """
+        @param end: The first that is not given.
+        """
+        self._end = end
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        One row changes.
+        """
+        transaction.database.execute("UPDATE number SET next = ?", (self._end,))
+
+
+class Forgetting(Change):
+    """
+    The names that were imported are forgotten.
+    """
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        All of them go.
+        """
+        transaction.database.execute("DELETE FROM imported")
+
+
+class Sweep(Change):
+    """
+    The files of messages that are not there are removed, and the destinations
+    that have nothing any more.
+    """
+
+    def __init__(self, end: int) -> None:
+        """
+        @param end: The first number that may be of a message to come.
+        """
+        self._end = end
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        It is looked for each file, and all the rows.
+        """
+        numbers = transaction.bodies.numbers()
+        transaction.apart.update(number for number in numbers if number < self._end)
+        transaction.database.execute("DELETE FROM destination WHERE queued = 0")
+
+
+def totalOf(outcome: Outcome | None, sender: str) -> str:
+    """
+    Say under which total it counts that a name goes.
+    """
+    if isinstance(outcome, Delivered):
+        return "delivered"
+    if not isinstance(outcome, Bounce):
+        return "removed"
+    if not sender:
+        return "discarded"
+    return "expired" if outcome.expired else "bounced"

@@ -1,0 +1,289 @@
+# -*- test-case-name: relaymail.test.queue.spool.test_rows -*-
+"""
+The rows of a spool, and the transaction that writes them.
+
+All that is asked for in some turns of the reactor is one transaction: the rows of
+a batch go to the database in a few statements, however many they are, and the
+counters are kept with them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from relaymail.errors import QueueError
+from relaymail.queue.spool.bodies import Bodies
+from relaymail.queue.spool.schema import translated
+from relaymail.queue.writer import Results
+
+_NEW_MESSAGE = (
+    "INSERT INTO message (id, recipients, sender, size, body, eightbit, arrived, "
+    "content) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_NEW_RECIPIENT = (
+    "INSERT INTO recipient (id, message, address, destination, due, attempts, lease, "
+    "status, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE = (
+    "UPDATE recipient SET due = ?, attempts = ?, lease = ?, status = ?, reply = ?, "
+    "aside = ? WHERE id = ?"
+)
+_GONE = "DELETE FROM recipient WHERE id = ?"
+_LAST_GONE = (
+    "DELETE FROM message WHERE id = ?1 AND NOT EXISTS "
+    "(SELECT 1 FROM recipient WHERE id >= ?1 AND id < ?1 + ?2)"
+)
+_THERE = "SELECT 1 FROM message WHERE id = ?"
+_QUEUED = (
+    "INSERT INTO destination VALUES (?1, ?2, ?3) ON CONFLICT (name) DO "
+    "UPDATE SET queued = queued + ?2, resting = resting + ?3"
+)
+_TOTAL = (
+    "INSERT INTO total VALUES (?1, ?2) ON CONFLICT (name) DO "
+    "UPDATE SET count = count + ?2"
+)
+#: Gives the columns of a L{Row}.
+COLUMNS = (
+    "SELECT r.id, r.message, r.address, r.destination, r.due, r.attempts, r.lease, "
+    "r.status, r.reply, m.recipients, m.sender, m.size, m.body, m.eightbit, "
+    "m.arrived, m.content IS NULL "
+    "FROM recipient r LEFT JOIN message m ON m.id = r.message "
+)
+_ONE = COLUMNS + "WHERE r.id = ? AND r.aside IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    A recipient with its message, as the database has them.
+
+    @ivar id: The recipient's number.
+    @ivar message: The message's.
+    @ivar address: The forward-path.
+    @ivar destination: Its domain.
+    @ivar due: When it is due, in seconds.
+    @ivar attempts: How many attempts were begun.
+    @ivar lease: Until when it is claimed, in seconds; L{None}: it rests.
+    @ivar status: The enhanced status of the last outcome, or empty.
+    @ivar reply: What was said last, or empty.
+    @ivar recipients: How many recipients the message had; L{None} where there
+        is no message.
+    @ivar sender: The reverse-path.
+    @ivar size: The size of the content, in bytes.
+    @ivar body: What MAIL said of it (RFC 6152).
+    @ivar eightbit: Whether a byte above 127 is in it.
+    @ivar arrived: When it was accepted, in seconds.
+    @ivar isApart: Whether the content is in a file of its own.
+    """
+
+    id: int
+    message: int
+    address: str
+    destination: str
+    due: float
+    attempts: int
+    lease: float | None
+    status: str
+    reply: str
+    recipients: int | None
+    sender: str
+    size: int
+    body: str
+    eightbit: int
+    arrived: float
+    isApart: int
+
+
+def findRow(database: sqlite3.Connection, number: int) -> Row | None:
+    """
+    Look for a recipient that was not set aside.
+    """
+    found = database.execute(_ONE, (number,)).fetchone()
+    return None if found is None else Row(*found)
+
+
+@dataclass(slots=True)
+class Stand:
+    """
+    What whoever writes knows of a recipient: it is not asked for again when its
+    row changes, and what could not be written is not believed.
+
+    @ivar rests: Whether its row says that it rests.
+    """
+
+    rests: bool = False
+
+
+@dataclass(slots=True)
+class Transaction:
+    """
+    What a batch comes to, gathered so that each kind of row is written at once.
+
+    @ivar database: Where to.
+    @ivar bodies: Where contents are.
+    @ivar messages: The messages that come, and so on for what else there is.
+    @ivar perhapsLast: The messages that lose recipients, and how many they had.
+    @ivar apart: Those of them whose content is in a file of its own.
+    @ivar queued: By how many more or fewer recipients each destination has.
+    @ivar resting: And how many of them rest.
+    @ivar totals: What was counted.
+    @ivar reads: What is to be read once all is written.
+    """
+
+    database: sqlite3.Connection
+    bodies: Bodies
+    messages: list[tuple[Any, ...]] = field(default_factory=list)
+    recipients: list[tuple[Any, ...]] = field(default_factory=list)
+    updates: list[tuple[Any, ...]] = field(default_factory=list)
+    gone: list[tuple[int]] = field(default_factory=list)
+    perhapsLast: dict[int, int] = field(default_factory=dict)
+    apart: set[int] = field(default_factory=set)
+    queued: Counter[str] = field(default_factory=Counter)
+    resting: Counter[str] = field(default_factory=Counter)
+    totals: Counter[str] = field(default_factory=Counter)
+    reads: list[Callable[[], None]] = field(default_factory=list)
+    _before: list[tuple[Stand, bool]] = field(default_factory=list)
+
+    def move(self, stand: Stand, destination: str, rests: bool) -> None:
+        """
+        Note that a recipient comes to rest, or does not rest any more.
+        """
+        self.resting[destination] += rests - stand.rests
+        self._before.append((stand, stand.rests))
+        stand.rests = rests
+
+    def forget(self) -> None:
+        """
+        Nothing was written: all stand where they stood.
+        """
+        for stand, rested in reversed(self._before):
+            stand.rests = rested
+
+    def write(self) -> None:
+        """
+        Write what was gathered, and then read.
+        """
+        many = self.database.executemany
+        if self.messages:
+            many(_NEW_MESSAGE, self.messages)
+            many(_NEW_RECIPIENT, self.recipients)
+        if self.updates:
+            many(_UPDATE, self.updates)
+        if self.gone:
+            many(_GONE, self.gone)
+            many(_LAST_GONE, list(self.perhapsLast.items()))
+        for read in self.reads:
+            read()
+        self._count()
+
+    def _count(self) -> None:
+        touched = sorted(self.queued.keys() | self.resting.keys())
+        changed = [
+            (name, self.queued[name], self.resting[name])
+            for name in touched
+            if self.queued[name] or self.resting[name]
+        ]
+        if changed:
+            self.database.executemany(_QUEUED, changed)
+        if self.totals:
+            self.database.executemany(_TOTAL, sorted(self.totals.items()))
+
+    def clear(self) -> None:
+        """
+        Remove the files of the messages that are gone, once that is certain.
+        """
+        for message in self.apart:
+            if self.database.execute(_THERE, (message,)).fetchone() is None:
+                self.bodies.remove(message)
+
+
+class IChange(Protocol):
+    """
+    One change of a spool.
+    """
+
+    def prepare(self, bodies: Bodies) -> None:
+        """
+        Write what is not in the database.
+        """
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        Add what it is to a transaction.
+        """
+
+    def undo(self, bodies: Bodies) -> None:
+        """
+        Take away what L{prepare} has written.
+        """
+
+
+def commit(
+    database: sqlite3.Connection, bodies: Bodies, turns: Sequence[Sequence[IChange]]
+) -> Results:
+    """
+    Make changes, and wait until they would survive a power cut.  Where they
+    cannot be made together, each turn is tried by itself: one message that
+    there is no room for is no reason to refuse another, or to forget what was
+    delivered.
+
+    @param database: Where to.
+    @param bodies: Where contents are.
+    @param turns: The changes.
+
+    @return: For each change of each turn, in order, what went wrong or
+        L{None}.
+    """
+    error = _attempt(database, bodies, turns)
+    if error is None or len(turns) == 1:
+        return [error] * sum(map(len, turns))
+    results: Results = []
+    for turn in turns:
+        results += [_attempt(database, bodies, [turn])] * len(turn)
+    return results
+
+
+def _attempt(
+    database: sqlite3.Connection, bodies: Bodies, turns: Sequence[Sequence[IChange]]
+) -> Exception | None:
+    """
+    Make changes, or none of them.
+    """
+    changes = [change for turn in turns for change in turn]
+    transaction = Transaction(database, bodies)
+    try:
+        for change in changes:
+            change.prepare(bodies)
+        bodies.sync()
+        database.execute("BEGIN IMMEDIATE")
+        for change in changes:
+            change.gather(transaction)
+        transaction.write()
+        database.execute("COMMIT")
+    except Exception as e:
+        transaction.forget()
+        _tidy(_rollback, database)
+        for change in changes:
+            _tidy(change.undo, bodies)
+        return translated(e, "write the spool")
+    _tidy(transaction.clear)
+    return None
+
+
+def _rollback(database: sqlite3.Connection) -> None:
+    if database.in_transaction:
+        database.execute("ROLLBACK")
+
+
+def _tidy(function: Callable[..., None], *arguments: Any) -> None:
+    """
+    Do what is only tidying up: what is left is found at the next start.
+    """
+    try:
+        function(*arguments)
+    except (sqlite3.Error, QueueError):
+        return

@@ -1,0 +1,435 @@
+# -*- test-case-name: relaymail.test.queue.spool.test_spool -*-
+"""
+The queue of the service: an SQLite database, with large contents in files beside
+it.
+
+In memory there is a window: what was claimed, what is due, and no more of each
+destination than it can be given (L{relaymail.queue.spool.backlog}).  Everything else
+rests in the database, however much it is.
+
+One process has a spool open for writing, which a lock on the directory of the
+contents sees to.  What is asked for in one turn is one transaction
+(L{relaymail.queue.spool.rows}), made in a worker thread if there is one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from os import fsdecode
+from typing import IO, Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from relaymail.envelopes import Envelope
+from relaymail.errors import QueueFull
+from relaymail.interfaces import IQueue
+from relaymail.outcomes import Bounce, Outcome
+from relaymail.queue.disk import DirectoryLock, Disk
+from relaymail.queue.lines import EnvelopeFile, LinesMessage, beginMessage
+from relaymail.queue.room import RoomGauge
+from relaymail.queue.spool.arriving import Arrived, Arriving
+from relaymail.queue.spool.backlog import Backlog
+from relaymail.queue.spool.bodies import LARGEST_ROW, Bodies, Kept
+from relaymail.queue.spool.catalogue import Catalogue, Holding
+from relaymail.queue.spool.changes import (
+    Change,
+    Departure,
+    Standing,
+    totalOf,
+)
+from relaymail.queue.spool.leaving import Leaving
+from relaymail.queue.spool.numbers import Numbers
+from relaymail.queue.spool.reading import Reading
+from relaymail.queue.spool.rows import commit
+from relaymail.queue.spool.schema import (
+    Connect,
+    QueueDamaged,
+    check,
+    connect,
+    openReader,
+    openSpool,
+    translated,
+)
+from relaymail.queue.spool.window import SpoolWindow
+from relaymail.queue.window import LEASE, AnyPath, nameOf
+from relaymail.queue.writer import InlineWriter, Run, TurnWriter, Writer
+
+#: How long a name rests whose notice could not be taken, in seconds.
+PUT_BACK = 60.0
+
+
+@implementer(IQueue)
+class Spool(SpoolWindow):
+    """
+    A queue of mail in a database.
+
+    @ivar path: The file of the database.
+    @ivar arriving: Takes mail, once it is open.
+    @ivar trouble: Why no more mail is taken until a person has looked, or
+        nothing.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        path: AnyPath,
+        clock: IReactorTime | None = None,
+        disk: Disk | None = None,
+        run: Run | None = None,
+        connect: Connect = connect,
+        largestRow: int = LARGEST_ROW,
+    ) -> None:
+        """
+        Nothing is opened before L{lock} is called.
+
+        @param path: The file of the database.
+        @param clock: Tells the queue's time; L{None} is the reactor.
+        @param disk: What touches the files of contents; L{None} is the real
+            one.
+        @param run: Runs a function in one worker thread and gives a Deferred
+            for what it returns; with L{None} all is written when a method is
+            called.
+        @param connect: Opens database files.
+        @param largestRow: Up to which size a content is in the database, in
+            bytes; what is larger is in a file.
+        """
+        self.path = fsdecode(path)
+        self.trouble = ""
+        self._clock = clock
+        self._disk = disk or Disk()
+        self._run = run
+        self._connect = connect
+        self._bodies = Bodies(self._disk, self.path + "-contents", largestRow)
+        self._room = RoomGauge(self._disk, self._bodies.directory)
+        self._lock: DirectoryLock | None = None
+        self._reset()
+
+    def lock(self) -> None:
+        """
+        Keep every other process from this spool, open it, and find what rests.
+        A second time does nothing.
+
+        @raise QueueLocked: When another one has it.
+        @raise QueueUnusable: When it cannot be opened.
+        """
+        if self._lock is not None:
+            return
+        self._disk.makeDirectory(self._bodies.directory)
+        self._disk.checkDirectory(self._bodies.directory)
+        lock = self._disk.lock(self._bodies.directory)
+        try:
+            self._open()
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+        self._reading.revive(self._first)
+
+    def _open(self) -> None:
+        self._database = openSpool(self.path, self._connect)
+        reader = openReader(self.path, self._connect)
+        self._catalogue = Catalogue(reader, self._bodies)
+        try:
+            self._begin()
+        except Exception as e:
+            self._close()
+            if isinstance(e, sqlite3.Error):
+                raise translated(e, f"open {self.path}") from e
+            raise
+        self._catalogue.onDamage = self._suffer
+
+    def _begin(self) -> None:
+        self._reset()
+        self._kept = Kept()
+        self._backlog = Backlog()
+        for destination, due in self._catalogue.destinations():
+            self._backlog.rests(destination, due)
+        write = partial(commit, self._database, self._bodies)
+        self._writer: Writer[Change] = InlineWriter(write)
+        if self._run is not None:
+            self._writer = TurnWriter(write, self.clock, self._run)
+        numbers = Numbers(self._database)
+        self._first = numbers.next
+        self.arriving = Arriving(
+            self._backlog, numbers, self._kept, self._catalogue, self._submit
+        )
+        self._leaving = Leaving(self._submit, self._later)
+        self._reading = Reading(
+            self._backlog,
+            self.clock,
+            self._submit,
+            self._admitAll,
+            self._tell,
+            self._standOf,
+        )
+
+    def examine(
+        self, run: Callable[[Callable[[], str]], Deferred[str]]
+    ) -> Deferred[None]:
+        """
+        Look the whole database through, beside everything else.  What is found
+        to be damaged takes no more mail.
+
+        @param run: Runs it in a thread of its own.
+        """
+        found = run(partial(check, self.path, self._connect))
+        return found.addCallback(lambda wrong: self._suffer(wrong) if wrong else None)
+
+    def stop(self) -> Deferred[None]:
+        """
+        See L{IQueue.stop<relaymail.interfaces.IQueue.stop>}.
+        """
+        if self._lock is None:
+            return succeed(None)
+        self._leaving.stop()
+        self._reading.stop()
+        flushed = self._writer.flush()
+        if self._run is not None:
+            run: Any = self._run
+            flushed.addCallback(lambda _: run(self._close))
+        else:
+            flushed.addCallback(lambda _: self._close())
+        return flushed.addBoth(self._release)
+
+    def _close(self) -> None:
+        self._catalogue.close()
+        self._database.close()
+
+    def _release(self, result: Any) -> Any:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        return result
+
+    # What waits.
+
+    def getWaiting(self) -> list[str]:
+        """
+        See L{IQueue.getWaiting<relaymail.interfaces.IQueue.getWaiting>}.
+        Nothing waits where what becomes of it could not be written.
+        """
+        return [] if self.trouble else list(self.waiting)
+
+    def hasWaiting(self) -> bool:
+        """
+        See L{IQueue.hasWaiting<relaymail.interfaces.IQueue.hasWaiting>}.
+        """
+        return bool(self.waiting) and not self.trouble
+
+    def readDirectory(self) -> None:
+        """
+        Make waiting what has come due.
+        """
+        if self._wakeDue(self.clock.seconds()):
+            self._tell()
+        self._reading.fill()
+
+    def hasRoom(self) -> bool:
+        """
+        See L{IQueue.hasRoom<relaymail.interfaces.IQueue.hasRoom>}.
+
+        @raise QueueDamaged: When no mail is taken until a person has looked.
+        """
+        if self.trouble:
+            raise QueueDamaged(self.trouble)
+        return self._room.hasRoom(self.clock)
+
+    # Mail that comes.
+
+    def createNewMessage(self) -> tuple[EnvelopeFile, LinesMessage]:
+        """
+        See L{IQueue.createNewMessage
+        <relaymail.interfaces.IQueue.createNewMessage>}.
+
+        @raise QueueFull: When there is no room.
+        """
+        self._checkRoom()
+        return beginMessage(self.add)
+
+    def add(
+        self, envelope: Envelope, content: bytes | IO[bytes]
+    ) -> Deferred[list[str]]:
+        """
+        See L{IQueue.add<relaymail.interfaces.IQueue.add>}.
+
+        @param content: A file is to be left alone until the Deferred fires.
+        """
+        try:
+            self._checkRoom()
+        except Exception:
+            return fail()
+        taken = self.arriving.take(envelope, content, self.clock.seconds())
+        return taken.addCallback(self._taken)
+
+    def _checkRoom(self) -> None:
+        if not self.hasRoom():
+            raise QueueFull(f"{self.path} has no room for more mail; it was not taken")
+
+    def _taken(self, arrived: Arrived) -> list[str]:
+        self._entries.update(arrived.entries)
+        for name in arrived.entries:
+            self._wait(name)
+        self._tell()
+        self._reading.fill()
+        return arrived.names
+
+    # What becomes of a name.
+
+    def setRelaying(self, message: AnyPath) -> Deferred[None] | None:
+        """
+        See L{IQueue.setRelaying<relaymail.interfaces.IQueue.setRelaying>}.
+        The first claim is not written: what it would cost to lose it is one
+        in the count of attempts.
+        """
+        name = nameOf(message)
+        entry = self._holding(self._claim(name))
+        if entry.attempts <= 1:
+            return None
+        now = self.clock.seconds()
+        written = self._submit(self._standing(entry, now, now + LEASE))
+        return written.addErrback(self._passFull, name)
+
+    def setWaiting(
+        self,
+        message: AnyPath,
+        when: float | None = None,
+        outcome: Outcome | None = None,
+    ) -> Deferred[None] | None:
+        """
+        See L{IQueue.setWaiting<relaymail.interfaces.IQueue.setWaiting>}.  If
+        it cannot be written, that is logged, and the name rests all the same;
+        it is only after a restart that it is tried too early.
+        """
+        name = nameOf(message)
+        entry = self._holding(self._giveBack(name, when, outcome))
+        if when is None and outcome is None:
+            return None
+        due = self.clock.seconds() if when is None else when
+        written = self._submit(self._standing(entry, due, None))
+        written.addCallback(lambda _: self._letRest(name, due))
+        return written.addErrback(self._complain, f"where {name} stands")
+
+    def _standing(
+        self, entry: Holding, due: float, lease: float | None, aside: str | None = None
+    ) -> Standing:
+        return Standing(
+            entry.id,
+            entry.destination,
+            due,
+            entry.attempts,
+            lease,
+            entry.status,
+            entry.text,
+            aside,
+            entry.stand,
+        )
+
+    def _letRest(self, name: str, due: float) -> None:
+        """
+        Leave to the database what rests in it.
+        """
+        if self._resting.due.get(name) == due:
+            entry = self._forget(name)
+            self._backlog.rests(entry.destination, due, entry.id)
+            self._reading.fill()
+
+    def done(
+        self, message: AnyPath, outcome: Outcome | None = None
+    ) -> Deferred[None] | None:
+        """
+        See L{IQueue.done<relaymail.interfaces.IQueue.done>}.  A name that
+        cannot be removed is not offered again; but one that bounced without
+        its notice being taken is tried again later.
+        """
+        name = nameOf(message)
+        entry = self._known(name)
+        if name in self._entries:
+            self._forget(name)
+        needsNotice = isinstance(outcome, Bounce) and bool(_senderOf(entry))
+        change = self._departure(entry, outcome)
+        departed = self._leaving.submit(name, change, mayStay=needsNotice)
+        if needsNotice:
+            departed.addErrback(self._notTold, name, entry)
+        self._reading.fill()
+        return departed
+
+    def _departure(self, entry: Holding, outcome: Outcome | None) -> Departure:
+        return Departure(
+            entry.id,
+            entry.message,
+            entry.recipients,
+            entry.destination,
+            totalOf(outcome, _senderOf(entry)),
+            entry.stand,
+            entry.isApart,
+        )
+
+    def _notTold(self, failure: Failure, name: str, entry: Holding) -> Failure:
+        # As long as there is no notice it is mail, of which nothing is kept in
+        # memory any more.
+        content = entry.content
+        assert content is not None
+        entry.content = self._catalogue.content(
+            entry.message, content.size, content.eightBit, entry.isApart
+        )
+        self._hold(name, entry)
+        self._resting.add(name, self.clock.seconds() + PUT_BACK)
+        self._tell()
+        return failure
+
+    def setAside(self, message: AnyPath, why: str) -> None:
+        """
+        See L{IQueue.setAside<relaymail.interfaces.IQueue.setAside>}.
+        """
+        name = nameOf(message)
+        self.log.error("Setting aside {name}: {why}", name=name, why=why)
+        entry = self._known(name)
+        if name in self._entries:
+            self._forget(name)
+        change = self._standing(entry, entry.arrived, 0.0, why)
+        # It says itself what cannot be written.
+        self._leaving.submit(name, change).addErrback(lambda _: None)
+
+    # How it is written.
+
+    def _submit(self, change: Change) -> Deferred[None]:
+        return self._writer.submit(change).addErrback(self._noteTrouble)
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
+        return self.clock.callLater(seconds, call)
+
+    def _noteTrouble(self, failure: Failure) -> Failure:
+        if failure.check(QueueDamaged):
+            self._suffer(str(failure.value))
+        return failure
+
+    def _suffer(self, why: str) -> None:
+        if not self.trouble:
+            self.trouble = f"{self.path}: {why}"
+            self._reading.stop()
+            self.log.critical(
+                "The spool {path} is damaged, or its disk is: {why}.  No mail is "
+                "taken and none is sent until the relay is started again.  Make a "
+                "copy before you try to repair it",
+                path=self.path,
+                why=why,
+            )
+
+    def _passFull(self, failure: Failure, name: str) -> None:
+        if not failure.check(QueueFull):
+            failure.raiseException()
+        self._complain(failure, f"the claim of {name}")
+
+    def _complain(self, failure: Failure, what: str) -> None:
+        self.log.failure("Cannot write {what}", failure, what=what)
+
+
+def _senderOf(entry: Holding) -> str:
+    return str(entry.envelope[0]) if entry.envelope else ""

@@ -1,0 +1,166 @@
+# -*- test-case-name: relaymail.test.queue.spool.test_spool -*-
+"""
+The names of a spool that are in memory, and what is known of all of them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import IO, Any
+
+from relaymail.envelopes import Letter
+from relaymail.errors import UnreadableEntry
+from relaymail.queue.pickles import dumpEnvelope
+from relaymail.queue.spool.backlog import Backlog
+from relaymail.queue.spool.bodies import Kept, SpoolContent
+from relaymail.queue.spool.catalogue import Catalogue, Holding
+from relaymail.queue.spool.leaving import Leaving
+from relaymail.queue.spool.rows import Row, Stand
+from relaymail.queue.window import AnyPath, Entry, Window, nameOf
+
+
+class SpoolWindow(Window):
+    """
+    What L{IQueue<relaymail.interfaces.IQueue>} asks about the names of a spool,
+    without the writing.
+    """
+
+    _catalogue: Catalogue
+    _backlog: Backlog
+    _kept: Kept
+    _leaving: Leaving
+
+    def getResting(self) -> dict[str, float]:
+        """
+        Give the names whose time is to come, and when it comes, in seconds.
+        This reads all of them.
+        """
+        found = self._catalogue.resting()
+        for name in self._leaving.names | self._entries.keys():
+            found.pop(name, None)
+        return {**found, **self._resting.due}
+
+    def getLeaving(self) -> list[str]:
+        """
+        Give the names that are gone, and of which that is not written yet.
+        """
+        return list(self._leaving.names)
+
+    def nextDue(self) -> float | None:
+        """
+        See L{IQueue.nextDue<relaymail.interfaces.IQueue.nextDue>}.
+        """
+        times = (self._resting.next(), self._backlog.nextDue())
+        return min((when for when in times if when is not None), default=None)
+
+    # What is known of a name.
+
+    def getPath(self, message: AnyPath) -> str:
+        """
+        Give the path that stands for a name, which is the name.
+        """
+        return nameOf(message)
+
+    def getEnvelope(self, message: AnyPath) -> list[Any]:
+        """
+        See L{IQueue.getEnvelope<relaymail.interfaces.IQueue.getEnvelope>}.
+        """
+        return list(self._known(nameOf(message)).envelope or ())
+
+    def getEnvelopeFile(self, message: AnyPath) -> IO[bytes]:
+        """
+        See L{IQueue.getEnvelopeFile
+        <relaymail.interfaces.IQueue.getEnvelopeFile>}.
+        """
+        return io.BytesIO(dumpEnvelope(self.getEnvelope(message)))
+
+    def letter(self, message: AnyPath) -> Letter:
+        """
+        See L{IQueue.letter<relaymail.interfaces.IQueue.letter>}.
+        """
+        name = nameOf(message)
+        entry = self._known(name)
+        self._catalogue.check(entry)
+        content: Any = entry.content
+        items = [*(entry.envelope or ()), content.open()]
+        return Letter(items, content, entry.parameters, entry.attempts, entry.arrived)
+
+    def contentKey(self, message: AnyPath) -> Hashable:
+        """
+        See L{IQueue.contentKey<relaymail.interfaces.IQueue.contentKey>}.
+        """
+        return self._known(nameOf(message)).message
+
+    def _known(self, name: str) -> Holding:
+        """
+        Give what is known of a name, in the window or not.
+
+        @raise KeyError: When there is no such name.
+        """
+        entry = self._entries.get(name)
+        return self._meet(name) if entry is None else self._holding(entry)
+
+    def _meet(self, name: str) -> Holding:
+        if name in self._leaving.names:
+            raise KeyError(name)
+        return self._catalogue.find(name)
+
+    @staticmethod
+    def _holding(entry: Entry) -> Holding:
+        assert isinstance(entry, Holding)
+        return entry
+
+    # What comes into the window, and goes.
+
+    def _forget(self, name: str) -> Holding:
+        entry = self._holding(super()._forget(name))
+        self._backlog.release(entry.destination)
+        content = entry.content
+        # What was read again is not kept.
+        if isinstance(content, SpoolContent) and content.data is not None:
+            self._kept.release(entry.message)
+        return entry
+
+    def _admitAll(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._admit(row)
+
+    def _standOf(self, number: int) -> Stand | None:
+        entry = self._entries.get(str(number))
+        return None if entry is None else self._holding(entry).stand
+
+    def _admit(self, row: Row) -> None:
+        name = str(row.id)
+        if name in self._entries or name in self._leaving.names:
+            return
+        try:
+            entry = self._catalogue.entry(row)
+        except UnreadableEntry as e:
+            # It has no message: what is left of it is its own row.
+            whole = replace(row, recipients=1, sender="", size=0, body="", arrived=0.0)
+            self._hold(name, self._catalogue.entry(whole))
+            self.setAside(name, str(e))
+            return
+        self._hold(name, entry)
+        self._wait(name)
+
+    def _hold(self, name: str, entry: Holding) -> None:
+        self._entries[name] = entry
+        self._backlog.hold(entry.destination)
+
+    def addMessage(self, message: AnyPath) -> None:
+        """
+        See L{IQueue.addMessage<relaymail.interfaces.IQueue.addMessage>}.
+        """
+        name = nameOf(message)
+        if name not in self._entries:
+            self._hold(name, self._meet(name))
+        super().addMessage(name)
+
+    def setAside(self, message: AnyPath, why: str) -> None:
+        """
+        See L{IQueue.setAside<relaymail.interfaces.IQueue.setAside>}.
+        """
+        raise NotImplementedError
