@@ -20,6 +20,7 @@ from relaymail.addresses import normalDomain
 from relaymail.errors import ConfigurationError, MalformedAddress
 from relaymail.intake.acceptance import DEFAULT_NETWORKS, parseNetworks
 from relaymail.machine import machineNames
+from relaymail.queue.opening import QueueKind, QueuePlace, recognise
 from relaymail.route.hosts import Host
 from relaymail.route.resolver import parseServer
 from relaymail.route.smarthosts import (
@@ -61,7 +62,7 @@ class Configuration:
     """
     What a relay is told to do.
 
-    @ivar queue: The directory of the queue.
+    @ivar queue: Where the queue is.
     @ivar hostname: What the relay calls itself.
     @ivar smtp: The endpoints on which mail is taken, as
         L{serverFromString <twisted.internet.endpoints.serverFromString>}
@@ -81,7 +82,7 @@ class Configuration:
         the Internet.
     """
 
-    queue: str
+    queue: QueuePlace
     hostname: str
     smtp: tuple[str, ...] = (DEFAULT_SMTP,)
     smartHosts: tuple[Host, ...] = ()
@@ -103,8 +104,8 @@ class Configuration:
         @raise ConfigurationError: When it cannot be run.
         """
         checkHostname(self.hostname)
-        if not self.queue:
-            raise ConfigurationError("no queue directory was named")
+        if not isinstance(self.queue, QueuePlace):
+            raise ConfigurationError(f"no queue was named, but {self.queue!r}")
         if self.dns is not None:
             parseServer(self.dns)
         if bool(self.tlsKey) != bool(self.tlsCert):
@@ -173,32 +174,50 @@ def parseNumber(what: str, text: str) -> int:
     return int(text)
 
 
-def parseQueue(text: str) -> str:
+def parseQueue(text: str) -> QueuePlace:
     """
-    Read where the queue is: C{directory:DIR}, or a bare path that is a
-    directory or nothing yet.
-
-    @return: The path of the directory.
+    Read where the queue is: C{spool:FILE}, C{directory:DIR}, or a bare path,
+    which is recognised by what is there.
 
     @raise ConfigurationError: When it is of a kind that is not known, or when
-        something else than a directory is there.
+        something is there that is no queue.
     """
     scheme = _SCHEME.match(text)
-    if scheme and scheme[1].lower() != "directory" and not os.path.exists(text):
+    kinds = {kind.value: kind for kind in QueueKind}
+    kind = kinds.get(scheme[1].lower()) if scheme else None
+    if scheme and kind is None and not os.path.lexists(text):
         raise ConfigurationError(
             f"the queue {text[:80]!r} is of a kind that is not known: "
-            "write directory:DIR, or the path of a directory"
+            "write spool:FILE, directory:DIR, or a path"
         )
-    kind = scheme[1].lower() if scheme else ""
-    path = text[len("directory:") :] if kind == "directory" else text
+    path = text.partition(":")[2] if kind is not None else text
     if not path or "\0" in path:
-        raise ConfigurationError(f"the queue {text[:80]!r} names no directory")
-    if os.path.lexists(path) and not os.path.isdir(path):
-        raise ConfigurationError(
-            f"the queue {path!r} is not a directory; nothing was changed there"
-        )
+        raise ConfigurationError(f"the queue {text[:80]!r} names no place")
     # A daemon changes its working directory.
-    return os.path.abspath(path)
+    path = os.path.abspath(path)
+    if kind is not None:
+        return _checkPlace(QueuePlace(kind, path))
+    try:
+        return recognise(path)
+    except (OSError, ValueError) as e:
+        raise ConfigurationError(
+            f"{path!r} cannot be a queue ({e}); nothing was changed there"
+        ) from e
+
+
+def _checkPlace(place: QueuePlace) -> QueuePlace:
+    isDirectory = place.kind is QueueKind.DIRECTORY
+    isRight = os.path.isdir if isDirectory else os.path.isfile
+    if os.path.lexists(place.path) and not isRight(place.path):
+        raise ConfigurationError(
+            f"the queue {place.path!r} is not a "
+            f"{'directory' if isDirectory else 'file'}; nothing was changed there"
+        )
+    return place
+
+
+def _toPlace(value: Any) -> QueuePlace:
+    return value if isinstance(value, QueuePlace) else parseQueue(os.fsdecode(value))
 
 
 def parseFile(text: str) -> str:
@@ -261,7 +280,7 @@ def _each(value: Any, kind: type, parse: Callable[[Any], Any]) -> tuple[Any, ...
 #: How the words of each setting are read; a setting not named here is taken
 #: as it is.
 PARSERS: dict[str, Callable[[Any], Any]] = {
-    "queue": lambda value: parseQueue(os.fsdecode(value)),
+    "queue": _toPlace,
     "smtp": lambda value: _each(value, str, str),
     "smartHosts": lambda value: _each(value, str | Host, parseHost),  # type: ignore[arg-type]
     "retry": lambda value: parseDurations(value) if isinstance(value, str) else value,

@@ -32,9 +32,10 @@ from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.server import IntakeFactory
 from relaymail.machine import machineAddresses
-from relaymail.queue.directory import Queue
 from relaymail.queue.disk import Disk
-from relaymail.queue.opening import openDirectory
+from relaymail.queue.opening import openQueue
+from relaymail.queue.spool.bodies import LARGEST_ROW
+from relaymail.queue.spool.schema import connect
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import TLSNeed
 from relaymail.route.mx import MXCalculator
@@ -85,6 +86,9 @@ class Relay(MultiService):
         wall clock.
     @cvar clockFactory: Makes, for the reactor, the clock of the queue.
     @cvar diskFactory: Makes what touches the files of the queue.
+    @cvar openDatabase: Opens the file of a spool, for its path.
+    @cvar largestRow: Up to which size a spool has contents in its database, in
+        bytes.
     @cvar resolverFactory: Makes the resolver, for the name server and the
         reactor.
     @cvar loadTLS: Gives what STARTTLS begins with, for a key and a
@@ -93,7 +97,8 @@ class Relay(MultiService):
     @cvar tick: How often the relaying manager is asked to look, in seconds.
 
     @ivar configuration: What it was told.
-    @ivar queue: The queue, once it is started.
+    @ivar queue: The queue, once it is started: an L{IQueue
+        <relaymail.interfaces.IQueue>}.
     @ivar manager: The relaying manager, once it is started.
     @ivar intake: What takes mail by SMTP, once it is started.
     @ivar ports: The ports it listens on, in the order of the endpoints.
@@ -104,12 +109,14 @@ class Relay(MultiService):
     guardFactory: ClassVar[Any] = ClockGuard
     clockFactory: ClassVar[Any] = QueueClock
     diskFactory: ClassVar[Any] = Disk
+    openDatabase: ClassVar[Any] = staticmethod(connect)
+    largestRow: ClassVar[int] = LARGEST_ROW
     resolverFactory: ClassVar[Any] = staticmethod(makeResolver)
     loadTLS: ClassVar[Any] = staticmethod(loadTLS)
     openContent: ClassVar[Any] = staticmethod(TemporaryFile)
     tick: ClassVar[float] = TICK
 
-    queue: Queue
+    queue: Any
     manager: Any
     intake: IntakeFactory
 
@@ -139,6 +146,7 @@ class Relay(MultiService):
         self._door: Door | None = None
         self._worker: Any = None
         self._open = False
+        self._hasQueue = False
 
     @property
     def addresses(self) -> list[Any]:
@@ -205,7 +213,7 @@ class Relay(MultiService):
         except Exception:
             self.log.critical("The relay does not start: {why}", why=_lastWords())
             self._stopListening()
-            self._stopWorker()
+            self._giveUpQueue()
             raise
         super().startService()
         self._open = True
@@ -223,32 +231,27 @@ class Relay(MultiService):
     def _start(self) -> None:
         reactor = self._reactor = _reactorOr(self._reactor)
         self._worker = worker = self.workerFactory(reactor)
-        self.queue = openDirectory(
+        self.queue = openQueue(
             self.configuration.queue,
             self.clockFactory(reactor),
             worker.run,
             self.diskFactory(),
+            self.openDatabase,
+            self.largestRow,
         )
         # One line for each outcome is enough.
         self.queue.noisy = False
         self.queue.lock()
-        try:
-            self._join(reactor)
-        except BaseException:
-            # Nobody else could relay from it otherwise.
-            self.queue.stop()
-            raise
-
-    def _join(self, reactor: Any) -> None:
-        """
-        Put the rooms around the queue together.
-        """
+        self._hasQueue = True
         self.manager = self._makeManager(self.queue)
         self.intake = self._makeIntake(self.queue)
         self.queue.onWaiting = self.manager.wake
         self.manager.wake()
         if self._door is not None:
             self._door.intake = self.intake
+        # It takes seconds for each gigabyte, in a thread of its own.
+        examiner = self.workerFactory(reactor)
+        self.queue.examine(examiner.run).addBoth(lambda _: examiner.stop())
         for child in list(self):
             child.disownServiceParent()
         self.guardFactory(reactor).setServiceParent(self)
@@ -256,7 +259,15 @@ class Relay(MultiService):
         timer.clock = reactor
         timer.setServiceParent(self)
 
-    def _makeManager(self, queue: Queue) -> Any:
+    def _giveUpQueue(self) -> None:
+        """
+        Let others have the queue, for this relay does not start.
+        """
+        had, self._hasQueue = self._hasQueue, False
+        stopped = maybeDeferred(self.queue.stop if had else lambda: None)
+        stopped.addBoth(lambda _: self._stopWorker())
+
+    def _makeManager(self, queue: Any) -> Any:
         told, reactor = self.configuration, self._reactor
         manager: Any = relaymanager.SmartHostESMTPRelayingManager(
             queue, told.maxConnections, told.maxMessagesPerConnection
@@ -287,7 +298,7 @@ class Relay(MultiService):
             ownPorts=frozenset(a.port for a in found),
         )
 
-    def _makeIntake(self, queue: Queue) -> IntakeFactory:
+    def _makeIntake(self, queue: Any) -> IntakeFactory:
         told = self.configuration
         return IntakeFactory(
             queue,
@@ -331,7 +342,7 @@ class Relay(MultiService):
     async def _stop(self, children: Any) -> None:
         if not self._open:
             return
-        self._open = False
+        self._open = self._hasQueue = False
         await self._within("closing the ports", self._stopListening)
         await gatherResults(
             [

@@ -52,8 +52,8 @@ class Options(usage.Options):
             "queue",
             "q",
             DEFAULT_QUEUE,
-            "Where mail is kept: directory:DIR, or the path of a directory, "
-            "which is made when there is nothing.",
+            "Where mail is kept: spool:FILE, directory:DIR, or a path that is "
+            "recognised by what is there; what is missing is made.",
         ],
         ["hostname", "H", None, "What the relay calls itself [this machine's name]."],
         ["dns", None, None, "The DNS server to ask, IP:PORT [the system's]."],

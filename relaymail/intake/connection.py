@@ -35,7 +35,7 @@ from relaymail.dialogue.actions import (
 from relaymail.dialogue.answers import answer, wire
 from relaymail.dialogue.server import ServerDialogue, State
 from relaymail.envelopes import Client, Envelope
-from relaymail.errors import QueueFull, Refused
+from relaymail.errors import QueueError, QueueFull, Refused
 from relaymail.intake.content import NO_ROOM
 from relaymail.intake.deadlines import Deadline
 from relaymail.intake.incoming import Incoming
@@ -266,7 +266,12 @@ class IntakeProtocol(LineReceiver):
     # What others answer.
 
     def _judgeSender(self, client: Client, sender: str) -> Deferred[None] | None:
-        if not self.factory.hasRoom():
+        try:
+            hasRoom = self.factory.hasRoom()
+        except QueueError as e:
+            # It has said so itself, and need not do so for each client.
+            raise Refused(_LOCAL_FAILURE) from e
+        if not hasRoom:
             raise Refused(NO_ROOM)
         return self.factory.acceptance.acceptSender(client, sender)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import sqlite3
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from relaymail.configuration import (
     parseQueue,
 )
 from relaymail.errors import ConfigurationError
+from relaymail.queue.opening import QueueKind, QueuePlace
 from relaymail.route.hosts import Host
 
 
@@ -34,7 +36,11 @@ class ConfigurationTests(SynchronousTestCase):
         """
         Make one that is right but for the settings given.
         """
-        given = {"queue": "spool", "hostname": "relay.example.com", **settings}
+        given = {
+            "queue": parseQueue("spool"),
+            "hostname": "relay.example.com",
+            **settings,
+        }
         return Configuration(**given)
 
     def test_defaults(self) -> None:
@@ -59,7 +65,7 @@ class ConfigurationTests(SynchronousTestCase):
         wrong: list[tuple[dict[str, Any], str]] = [
             ({"hostname": "a b"}, "hostname 'a b'"),
             ({"hostname": "relay.example.com\r\nX"}, "hostname"),
-            ({"queue": ""}, "no queue"),
+            ({"queue": "spool"}, "no queue"),
             ({"dns": "nonsense"}, "DNS server"),
             ({"tlsKey": "key.pem"}, "name both or neither"),
             ({"retry": ()}, "delays"),
@@ -98,7 +104,7 @@ class ConfigureTests(SynchronousTestCase):
             networks="192.0.2.0/24, ::1",
             allowDestinations=["10.0.0.0/8", "127.0.0.1"],
         )
-        self.assertEqual(told.queue, os.path.abspath("spool"))
+        self.assertEqual(told.queue.path, os.path.abspath("spool/queue.db"))
         self.assertEqual(told.smtp, ("tcp:25",))
         self.assertEqual(
             [(h.name, h.port) for h in told.smartHosts],
@@ -174,41 +180,85 @@ class QueueTests(SynchronousTestCase):
     Tests for L{parseQueue}.
     """
 
-    def test_directory(self) -> None:
+    def setUp(self) -> None:
         """
-        A directory, or nothing yet, is a queue; the scheme may be left out.
+        Choose a path.
         """
-        path = os.path.abspath(self.mktemp())
-        self.assertEqual(parseQueue(path), path)
-        self.assertEqual(parseQueue(f"directory:{path}"), path)
-        os.mkdir(path)
-        self.assertEqual(parseQueue(path), path)
-        self.assertEqual(os.listdir(path), [])
+        self.path = os.path.abspath(self.mktemp())
+
+    def spool(self, path: str) -> QueuePlace:
+        """
+        Give the place of a spool.
+        """
+        return QueuePlace(QueueKind.SPOOL, path)
+
+    def test_kinds(self) -> None:
+        """
+        The kind may be said; nothing needs to be there.
+        """
+        directory = QueuePlace(QueueKind.DIRECTORY, self.path)
+        self.assertEqual(parseQueue(f"directory:{self.path}"), directory)
+        self.assertEqual(parseQueue(f"spool:{self.path}"), self.spool(self.path))
+        self.assertEqual(parseQueue(str(directory)), directory)
+
+    def test_nothingYet(self) -> None:
+        """
+        A bare path where nothing is, or nothing but an empty directory, is
+        that of a spool; nothing is made.
+        """
+        inside = self.spool(self.path + "/queue.db")
+        self.assertEqual(parseQueue(self.path), inside)
+        self.assertFalse(os.path.exists(self.path))
+        os.mkdir(self.path)
+        self.assertEqual(parseQueue(self.path), inside)
+        self.assertEqual(os.listdir(self.path), [])
+
+    def test_recognised(self) -> None:
+        """
+        A bare path is recognised by what is there.
+        """
+        os.mkdir(self.path)
+        Path(self.path, "1_1.0_1_1-D").write_bytes(b"")
+        self.assertEqual(
+            parseQueue(self.path), QueuePlace(QueueKind.DIRECTORY, self.path)
+        )
+        Path(self.path, "queue.db").write_bytes(b"")
+        inside = self.spool(self.path + "/queue.db")
+        self.assertEqual(parseQueue(self.path), inside)
+        self.assertEqual(parseQueue(inside.path), inside)
+        sqlite3.connect(inside.path).execute("CREATE TABLE t (a)").connection.close()
+        self.assertEqual(parseQueue(inside.path), inside)
 
     def test_file(self) -> None:
         """
-        Something else than a directory is none, and is left alone.
+        Something else is none, and is left alone.
         """
-        path = Path(self.mktemp())
+        path = Path(self.path)
         path.write_text("precious")
-        for text in (str(path), f"directory:{path}"):
+        for text, told in (
+            (self.path, "no database"),
+            (f"directory:{path}", "is not a directory"),
+        ):
             error = self.assertRaises(ConfigurationError, parseQueue, text)
-            self.assertIn("not a directory", str(error))
+            self.assertIn(told, str(error))
         self.assertEqual(path.read_text(), "precious")
+        os.mkfifo(self.path + "f")
+        self.assertRaises(ConfigurationError, parseQueue, self.path + "f")
+        os.mkdir(self.path + "d")
+        self.assertRaises(ConfigurationError, parseQueue, f"spool:{path}d")
 
     def test_danglingLink(self) -> None:
         """
         A link to nowhere is no queue.
         """
-        path = self.mktemp()
-        os.symlink("nowhere", path)
-        self.assertRaises(ConfigurationError, parseQueue, path)
+        os.symlink("nowhere", self.path)
+        self.assertRaises(ConfigurationError, parseQueue, self.path)
 
     def test_unknownKind(self) -> None:
         """
         A kind of queue that is not known is told of.
         """
-        for text in ("spool:/var/spool/mail", "postgresql://host/db"):
+        for text in ("maildir:/var/spool/mail", "postgresql://host/db"):
             error = self.assertRaises(ConfigurationError, parseQueue, text)
             self.assertIn("of a kind that is not known", str(error))
 
@@ -216,7 +266,7 @@ class QueueTests(SynchronousTestCase):
         """
         No path is no queue.
         """
-        for text in ("", "directory:", "a\0b"):
+        for text in ("", "directory:", "spool:", "a\0b"):
             self.assertRaises(ConfigurationError, parseQueue, text)
 
 

@@ -29,6 +29,8 @@ from relaymail.errors import (
     QueueUnusable,
 )
 from relaymail.intake.server import IntakeFactory
+from relaymail.queue.spool import spool
+from relaymail.queue.spool.schema import QueueDamaged
 from relaymail.service import STOP_PATIENCE, Relay, checkEndpoint
 from relaymail.test.certificates import writeCertificate
 
@@ -260,6 +262,7 @@ class StartTests(RelayTestCase):
         self.assertRaises(TypeError, relay.startService)
         self.flushLoggedErrors()
         self.patch(service, "IntakeFactory", IntakeFactory)
+        self.reactor.advance(0)
         self.start()
 
     def test_A08_queueOpenToOthers(self) -> None:
@@ -340,6 +343,21 @@ class IntakeTests(RelayTestCase):
         self.reactor.advance(0)
         self.assertTrue(transport.value().startswith(b"250 "), transport.value())
         self.assertEqual(len(relay.queue.getWaiting() + relay.queue.getRelayed()), 1)
+
+    def test_P7_damagedSpool(self) -> None:
+        """
+        The database is looked through after the start; where it is damaged
+        clients and programs are told to try again later.
+        """
+        self.patch(spool, "check", lambda path, connect: "row 7 is missing")
+        relay = self.start(smtp="tcp:2525")
+        self.assertIn("row 7 is missing", relay.queue.trouble)
+        self.failureResultOf(relay.send("", "b@example.com", "x"), QueueDamaged)
+        protocol, transport = self.connect()
+        protocol.dataReceived(b"EHLO client.example.com\r\n")
+        transport.clear()
+        protocol.dataReceived(b"MAIL FROM:<a@example.com>\r\n")
+        self.assertTrue(transport.value().startswith(b"451 4.3.0"), transport.value())
 
 
 class EngineTests(RelayTestCase):

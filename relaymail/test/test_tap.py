@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail import __version__, tap
 from relaymail.configuration import Configuration
 from relaymail.errors import QueueLocked
+from relaymail.queue.opening import QueueKind, QueuePlace
 from relaymail.service import Relay
 from relaymail.test.certificates import writeCertificate
 
@@ -65,7 +66,10 @@ class OptionsTests(SynchronousTestCase):
         told = parse()
         self.assertEqual(
             told,
-            Configuration(queue=os.path.abspath("spool"), hostname="relay.example.com"),
+            Configuration(
+                queue=QueuePlace(QueueKind.SPOOL, os.path.abspath("spool/queue.db")),
+                hostname="relay.example.com",
+            ),
         )
         self.assertEqual(told.smtp, ("tcp:2525:interface=127.0.0.1",))
 
@@ -94,7 +98,9 @@ class OptionsTests(SynchronousTestCase):
             *("--allow-destination", "10.0.0.0/8", "--allow-destination", "::1"),
         )
         self.assertEqual(told.smtp, ("tcp:25", "unix:relay.sock"))
-        self.assertEqual(told.queue, os.path.abspath("mail"))
+        self.assertEqual(
+            told.queue, QueuePlace(QueueKind.DIRECTORY, os.path.abspath("mail"))
+        )
         self.assertEqual(
             [(h.name, h.port) for h in told.smartHosts],
             [("two.example.com", 26), ("one.example", 465)],
@@ -122,7 +128,8 @@ class OptionsTests(SynchronousTestCase):
         for words, told in [
             (("--smtp", "tcp:nonsense"), "'tcp:nonsense' is not an endpoint"),
             (("--smtp", "carrier-pigeon:1"), "is not an endpoint"),
-            (("--queue", "a-file"), "is not a directory"),
+            (("--queue", "a-file"), "no database"),
+            (("--queue", "directory:a-file"), "is not a directory"),
             (("--queue", "postgresql://host/db"), "of a kind that is not known"),
             (("--hostname", "not a name"), "'not a name'"),
             (("--smarthost", "smtp://me:secret@host"), "password"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from twisted.internet import task
 
 import relaymail
+from relaymail.queue.opening import SPOOL_FILE
 
 #: How long to wait for a process to start or to end, in seconds.
 PATIENCE = 20.0
@@ -63,12 +65,41 @@ async def until(
     return found
 
 
+def entriesOf(spool: Path) -> list[str]:
+    """
+    Give the names in the queue of a directory, of whichever kind it is.
+    """
+    if (spool / SPOOL_FILE).exists():
+        return [str(row["id"]) for row in rowsOf(spool)]
+    return sorted(path.name.removesuffix("-D") for path in spool.glob("*-D"))
+
+
+def rowsOf(spool: Path) -> list[dict[str, Any]]:
+    """
+    Give the recipients in the spool of a directory.
+    """
+    database = sqlite3.connect(spool / SPOOL_FILE)
+    database.row_factory = sqlite3.Row
+    try:
+        rows = database.execute(
+            "SELECT recipient.*, arrived FROM recipient "
+            "JOIN message ON message.id = recipient.message ORDER BY recipient.id"
+        )
+        return [dict(row) for row in rows]
+    except sqlite3.OperationalError:
+        # It is being made.
+        return []
+    finally:
+        database.close()
+
+
 class Twistd:
     """
     C{twistd -n relaymail} with a queue of its own.
 
     @ivar directory: Where its queue and its logs are.
     @ivar spool: The directory of the queue.
+    @ivar isDirectory: Whether it is a directory queue; else it is a spool.
     @ivar options: The options of C{relaymail}, the queue's and the port's
         excepted.
     @ivar process: The process that was started last.
@@ -85,11 +116,19 @@ class Twistd:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory.absolute()
         self.spool = self.directory / "spool"
+        self.isDirectory = False
         self.options = list(options)
         self.wrapper = list(wrapper)
         self.starts = 0
         self.port = 0
         self.process: subprocess.Popen[bytes]
+
+    @property
+    def queue(self) -> str:
+        """
+        What it is told of its queue.
+        """
+        return f"directory:{self.spool}" if self.isDirectory else str(self.spool)
 
     @property
     def log(self) -> str:
@@ -112,7 +151,7 @@ class Twistd:
         self.starts += 1
         self.port = 0
         command = [*self.wrapper, *TWISTD, "relaymail", "--hostname", "relay.example"]
-        command += ["--queue", str(self.spool), "--smtp", self._endpoint()]
+        command += ["--queue", self.queue, "--smtp", self._endpoint()]
         root = str(Path(relaymail.__file__).parents[1])
         paths = [root, os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -173,15 +212,12 @@ class Twistd:
         if self.starts and self.process.poll() is None:
             self.kill()
 
-    def entries(self, suffix: str = "-D") -> list[str]:
+    def entries(self) -> list[str]:
         """
-        Give the names in the queue's directory; half a message that was never
-        accepted is none.
-
-        @param suffix: What the file of each ends in.
+        Give the names in the queue; half a message that was never accepted is
+        none.
         """
-        found = self.spool.glob(f"*{suffix}")
-        return sorted(path.name.removesuffix(suffix) for path in found)
+        return entriesOf(self.spool)
 
     def _endpoint(self) -> str:
         return "tcp:0:interface=127.0.0.1"

@@ -8,17 +8,19 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.trial.unittest import SkipTest
 
+from relaymail.queue.opening import SPOOL_FILE
 from relaymail.test.endtoend.harness import EndToEndTestCase, submit
 from relaymail.test.endtoend.processes import until
 
 #: The system calls that are written down.
 CALLS = (
     "fsync,fdatasync,rename,renameat,renameat2,link,linkat,"
-    "recvfrom,read,write,sendto,sendmsg,writev"
+    "recvfrom,read,write,pwrite64,sendto,sendmsg,writev"
 )
 
 READING = ("recvfrom", "read")
@@ -29,6 +31,9 @@ SYNCING = ("fsync", "fdatasync")
 END_OF_DATA = '\\r\\n.\\r\\n"'
 #: How many messages are looked at.
 MESSAGES = 3
+
+#: Checks what happened, with the directory of the queue.
+CheckOne = Callable[["list[Call]", str], None]
 
 _LINE = re.compile(r"(\d+) +(.*)")
 _BEGUN = re.compile(r"(\w+)\((.*?)(?: <unfinished \.\.\.>)?$")
@@ -101,6 +106,20 @@ class SourceOf250Tests(EndToEndTestCase):
         Between the end of the data and the 250 that answers it, content and
         envelope have got to the disk, and then the directory that names them.
         """
+        await self.look(self.checkFiles, isDirectory=True)
+
+    async def test_P1_commitBefore250(self) -> None:
+        """
+        With a spool, the log of the database has got there.
+        """
+        await self.look(self.checkLog, isDirectory=False)
+
+    async def look(self, checkOne: CheckOne, isDirectory: bool) -> None:
+        """
+        Look at what a relay does with some messages.
+
+        @param checkOne: Checks what it did for one.
+        """
         tracer, trace = strace(), self.directory / "trace"
         self.directory.mkdir()
         # Nobody takes it: all that is seen is the way in.
@@ -113,6 +132,7 @@ class SourceOf250Tests(EndToEndTestCase):
                 *("-e", f"trace={CALLS}", "-o", str(trace)),
             ],
         )
+        twistd.isDirectory = isDirectory
         await twistd.start()
         for _ in range(MESSAGES):
             await submit(twistd.port, recipients=["b@one.example", "c@one.example"])
@@ -123,9 +143,9 @@ class SourceOf250Tests(EndToEndTestCase):
         text = await until(
             lambda: ended.search(trace.read_text("utf-8", "replace")), "strace ended"
         )
-        self.check(readTrace(text.string), str(twistd.spool))
+        self.check(readTrace(text.string), str(twistd.spool), checkOne)
 
-    def check(self, calls: list[Call], spool: str) -> None:
+    def check(self, calls: list[Call], spool: str, checkOne: CheckOne) -> None:
         """
         Check what happened before each 250 that answers data.
         """
@@ -136,9 +156,22 @@ class SourceOf250Tests(EndToEndTestCase):
             between = [
                 c for c in calls if c.begun > end.ended and c.ended < answer.begun
             ]
-            self.checkOne(between, spool)
+            checkOne(between, spool)
 
-    def checkOne(self, calls: list[Call], spool: str) -> None:
+    def checkLog(self, calls: list[Call], spool: str) -> None:
+        """
+        Check that what happened makes a message durable: what was written to
+        the log was synced after it.
+        """
+        log = f"{spool}/{SPOOL_FILE}-wal"
+        ours = [c for c in calls if _pathOf(c) == log and c.words.count("= ")]
+        written = [c for c in ours if c.name not in SYNCING]
+        synced = [c for c in ours if c.name in SYNCING]
+        self.assertTrue(written)
+        self.assertTrue(synced)
+        self.assertLess(max(c.ended for c in written), synced[-1].begun)
+
+    def checkFiles(self, calls: list[Call], spool: str) -> None:
         """
         Check that what happened makes a message with two recipients durable.
         """

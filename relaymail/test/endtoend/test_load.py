@@ -6,7 +6,6 @@ relay is killed meanwhile.  How fast is not asked here.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,7 +16,7 @@ from relaymail.test.endtoend.harness import (
     submit,
 )
 from relaymail.test.endtoend.load import Load, Report, makeContent, numberOf
-from relaymail.test.endtoend.processes import Twistd, until
+from relaymail.test.endtoend.processes import Twistd, rowsOf, until
 
 #: How many messages are sent, and how often the relay is killed meanwhile.
 MESSAGES = 300
@@ -79,11 +78,10 @@ class ScheduleTests(EndToEndTestCase):
         """
         Read what is kept of the messages that rest after so many attempts.
         """
-        found = [json.loads(p.read_bytes()) for p in twistd.spool.glob("*-S")]
         return [
-            record
-            for record in found
-            if record["attempts"] == attempts and not record.get("claimed")
+            row
+            for row in rowsOf(twistd.spool)
+            if row["attempts"] == attempts and row["lease"] is None
         ]
 
     async def test_P3_scheduleSurvives(self) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from twisted.cred.checkers import AllowAnonymousAccess
 from twisted.mail.mail import MailService
 
-from relaymail import service
 from relaymail.relay import DomainQueuer
 from relaymail.relaymanager import Queue
+from relaymail.service import Relay
 from relaymail.test.endtoend.harness import (
     RECIPIENT,
     SENDER,
@@ -77,9 +77,10 @@ class MailServiceTests(EndToEndTestCase):
         The service feeds a queue of its own in the directory of the relay's,
         which looks there now and then.
         """
-        self.patch(service, "TICK", 0.2)
+        self.patch(Relay, "tick", 0.2)
         server = self.startServer()
-        relay = self.startRelay(smartHosts=[server.address], smtp=())
+        place = f"directory:{self.directory / 'spool'}"
+        relay = self.startRelay(smartHosts=[server.address], smtp=(), queue=place)
         port = self.serve(Queue(relay.queue.directory))
         await submit(port, recipients=[RECIPIENT, "c@one.example"])
         await self.arrives(server)
@@ -92,6 +93,7 @@ class MailServiceTests(EndToEndTestCase):
         """
         server = self.startServer()
         twistd = self.makeTwistd("--smarthost", server.address)
+        twistd.isDirectory = True
         twistd.spool.mkdir(mode=0o700)
         port = self.serve(Queue(str(twistd.spool)))
         await submit(port, recipients=[RECIPIENT, "c@one.example"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.threads import deferToThread
@@ -24,7 +23,7 @@ from relaymail.test.endtoend.harness import (
     exchange,
     submit,
 )
-from relaymail.test.endtoend.processes import until
+from relaymail.test.endtoend.processes import entriesOf, until
 from relaymail.testing.certificates import ThrowawayCA
 from relaymail.testing.servers import KEYWORDS, SMTPServer
 
@@ -87,7 +86,7 @@ class SmartHostTests(EndToEndTestCase):
         await submit(self.portOf(relay))
         await until(lambda: len(self.lines("retry id=")) >= tries, "it was tried again")
         self.assertEqual(self.lines("bounced id="), [])
-        self.assertEqual(len(list(Path(relay.queue.directory).glob("*-D"))), 1)
+        self.assertEqual(len(entriesOf(self.directory / "spool")), 1)
 
     def lines(self, words: str) -> list[str]:
         """

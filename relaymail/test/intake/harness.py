@@ -38,6 +38,7 @@ class FakeQueue:
     @ivar slow: Whether C{add} waits to be fired.
     @ivar trouble: What C{add} raises, if anything.
     @ivar room: What C{hasRoom} says.
+    @ivar damage: What it raises, if anything.
     """
 
     def __init__(self) -> None:
@@ -46,11 +47,14 @@ class FakeQueue:
         self.slow = False
         self.trouble: Exception | None = None
         self.room = True
+        self.damage: Exception | None = None
 
     def hasRoom(self) -> bool:
         """
         Tell whether there is room.
         """
+        if self.damage is not None:
+            raise self.damage
         return self.room
 
     def add(self, envelope: Envelope, content: bytes | IO[bytes]) -> Deferred[Any]:

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.dialogue.answers import answer
 from relaymail.envelopes import Envelope, Parameters
-from relaymail.errors import QueueFull, Refused
+from relaymail.errors import QueueFull, QueueUnusable, Refused
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.limits import Limits
 from relaymail.test.intake.harness import (
@@ -277,14 +277,17 @@ class DurabilityTests(SynchronousTestCase):
 
     def test_P6_noRoomIsToldAtMail(self) -> None:
         """
-        Where the queue knows that it has no room, MAIL is refused for now.
+        Where the queue knows that it has no room, or that it can take nothing,
+        MAIL is refused for now.
         """
         intake = Intake()
         intake.queue.room = False
         peer = intake.connect()
         peer.say(b"EHLO c\r\n")
         self.assertTrue(peer.say(MAIL).startswith("452 4.3.1"))
-        intake.queue.room = True
+        intake.queue.damage = QueueUnusable("row 7 is missing")
+        self.assertTrue(peer.say(MAIL).startswith("451 4.3.0"))
+        intake.queue.damage, intake.queue.room = None, True
         self.assertEqual(peer.codes(MAIL), ["250"])
 
     def test_queueFails(self) -> None:

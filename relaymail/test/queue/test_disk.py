@@ -7,14 +7,11 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from pathlib import Path
 
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import QueueFull, QueueLocked, QueueUnusable, UnreadableEntry
 from relaymail.queue.disk import Disk, Trying
-from relaymail.queue.opening import openDirectory
 
 
 class DiskTests(SynchronousTestCase):
@@ -139,51 +136,6 @@ class DiskTests(SynchronousTestCase):
         missing = self.path + "-missing"
         for method in ("names", "changed", "lock", "room", "checkDirectory"):
             self.assertRaises(QueueUnusable, getattr(self.disk, method), missing)
-
-
-class OpeningTests(SynchronousTestCase):
-    """
-    L{openDirectory} gives a queue that a service can use.
-    """
-
-    def setUp(self) -> None:
-        """
-        Choose a path.
-        """
-        self.path = os.path.abspath(self.mktemp())
-        self.clock = Clock()
-
-    def test_A08_madeForUsAlone(self) -> None:
-        """
-        A missing directory is made, 0700.
-        """
-        openDirectory(self.path, self.clock)
-        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o700)
-
-    def test_A08_othersMayNotWrite(self) -> None:
-        """
-        One that others can write is refused; one that they can read is not.
-        """
-        os.mkdir(self.path)
-        for mode in (0o777, 0o770, 0o702, 0o1777):
-            os.chmod(self.path, mode)
-            error = self.assertRaises(
-                QueueUnusable, openDirectory, self.path, self.clock
-            )
-            self.assertIn("chmod go-w", str(error))
-        os.chmod(self.path, 0o755)
-        queue = openDirectory(self.path, self.clock)
-        queue.check()
-        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o755)
-        os.chmod(self.path, 0o777)
-        self.assertRaises(QueueUnusable, queue.check)
-
-    def test_A08_notADirectory(self) -> None:
-        """
-        A file is refused.
-        """
-        Path(self.path).write_bytes(b"")
-        self.assertRaises(QueueUnusable, openDirectory, self.path, self.clock)
 
 
 class MakeDirectoryTests(SynchronousTestCase):
