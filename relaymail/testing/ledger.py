@@ -185,7 +185,11 @@ class Ledger:
         """
         for item, count in self._waiting(queued).items():
             known = [taken for taken in self.taken.get(item, ()) if taken.isKnown]
-            surplus = count + len(known) - self._most(item)
+            surplus = count + len(known) + self.discarded[item] - self._most(item)
+            # That it failed was not written either; nobody has noticed.
+            excused = min(max(surplus, 0), self.discarded[item])
+            self.discarded[item] -= excused
+            surplus -= excused
             for taken in known[max(len(known) - surplus, 0) :]:
                 taken.isForgotten = True
                 if now - taken.at >= settling and taken.at > diskFailed:

@@ -6,9 +6,15 @@ starts again.
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+import shutil
+import sqlite3
+import weakref
 from collections.abc import Callable
 from functools import partial
+from tempfile import mkdtemp
 from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import Service
@@ -17,12 +23,18 @@ from twisted.logger import Logger
 
 from relaymail.clocks import QueueClock
 from relaymail.configuration import configure
+from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.service import Relay
+from relaymail.testing.databases import Databases
 from relaymail.testing.disk import MemoryDisk
 from relaymail.testing.machine import Machine
 
-#: Where the queue is on the disk.
+#: Where the queue is on the disk, of either kind.
 SPOOL = "/var/spool/relaymail"
+#: What a world is told that is to have a directory queue.
+DIRECTORY = f"directory:{SPOOL}"
+#: A directory whose files need no disk, where there is one.
+_SHARED_MEMORY = "/dev/shm"
 #: How long the disk takes for what is written together, in seconds.
 DISK_LATENCY = 0.002
 #: How long it takes until a relay that went down is started again, in seconds.
@@ -74,6 +86,7 @@ class RelayMachine:
 
     @ivar machine: The machine.
     @ivar disk: Its disk.
+    @ivar databases: Its databases.
     @ivar relay: The relay, L{None} while it is down.
     @ivar configuration: What the relay is told; another one holds from the
         next start on.
@@ -92,6 +105,8 @@ class RelayMachine:
     @ivar latency: How long the disk takes for what is written together, in
         seconds.
     @ivar contextFactory: What the relay's STARTTLS begins with.
+    @ivar largestRow: Up to which size a spool has contents in its database, in
+        bytes.
     """
 
     log = Logger()
@@ -119,9 +134,49 @@ class RelayMachine:
         self.diskFailed = 0.0
         self._failures = 0
         self.contextFactory: Any = None
+        self.largestRow = LARGEST_ROW
         self.disk = MemoryDisk(machine.seconds, machine.points, chance)
+        self.databases = Databases(machine.points)
+        self._directory = ""
         self._chance = chance
         machine.network.afterEach = self._afterEach
+
+    def failWrites(self, times: int | None = None) -> None:
+        """
+        Let the disk fail to write what is to be durable, in whatever the queue
+        is kept.
+
+        @param times: How often; L{None} for until L{repair}.
+        """
+        self.disk.fail("finish", errno.EIO, times=times)
+        self.databases.fail(sqlite3.SQLITE_IOERR_WRITE, times)
+
+    def repair(self) -> None:
+        """
+        Let the disk do well again, and have room.
+        """
+        self.disk.repair()
+        self.disk.capacity = None
+        self.databases.repair()
+
+    def databasePath(self, path: str) -> str:
+        """
+        Say where the database really is that the relay knows by a path: a file
+        of the real disk, which goes with this object.
+        """
+        if not self._directory:
+            isThere = os.access(_SHARED_MEMORY, os.W_OK)
+            self._directory = mkdtemp(dir=_SHARED_MEMORY if isThere else None)
+            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
+        return os.path.join(self._directory, path.strip("/").replace("/", "-"))
+
+    def _openDatabase(self, path: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            self.databasePath(path),
+            isolation_level=None,
+            check_same_thread=False,
+            factory=self.databases.factory,
+        )
 
     def start(self) -> None:
         """
@@ -186,6 +241,8 @@ class RelayMachine:
                 lambda reactor: QueueClock(reactor, self.machine.seconds)
             )
             diskFactory: ClassVar[Any] = staticmethod(lambda: self.disk)
+            openDatabase: ClassVar[Any] = staticmethod(self._openDatabase)
+            largestRow: ClassVar[int] = self.largestRow
             openContent: ClassVar[Any] = staticmethod(self.disk.temporary)
             loadTLS: ClassVar[Any] = staticmethod(lambda key, cert: self.contextFactory)
             tick: ClassVar[float] = TICK
@@ -200,8 +257,9 @@ class RelayMachine:
 
     def _afterEach(self) -> None:
         isFull = self.disk.capacity is not None or self.disk.inodes is not None
-        if isFull or self.disk.failures != self._failures:
-            self._failures = self.disk.failures
+        failures = self.disk.failures + self.databases.failures
+        if isFull or failures != self._failures:
+            self._failures = failures
             self.diskFailed = self.machine.seconds()
         if self.machine.points.isDown:
             self._goDown()
@@ -217,6 +275,7 @@ class RelayMachine:
         else:
             self.disk.kill()
             self.machine.kill()
+        self.databases.kill()
         self.disk.heal()
         if self.restart is not None:
             self.machine.network.callLater(self.restart, self._start)

@@ -10,12 +10,11 @@ from typing import Any
 from twisted.logger import LogEvent, formatEvent
 
 from relaymail.outcome.lines import OUTCOME_FORMAT
-from relaymail.queue.records import parseRecord
 from relaymail.service import Relay
 from relaymail.testing.ledger import SETTLING, Ledger, Taken
 from relaymail.testing.relays import RelayMachine
 from relaymail.testing.servers import Received
-from relaymail.testing.spools import Spool
+from relaymail.testing.spools import spoolOf
 from relaymail.testing.streams import Stream
 
 #: How late what is due may be tried, in seconds, and what happened be written
@@ -43,7 +42,7 @@ class Witness:
         self.serving: dict[str, frozenset[str]] = {}
         self._node = node
         self._network = node.machine.network
-        self._spool = Spool(node)
+        self._spool = spoolOf(node)
         self._downSince: float | None = None
         self._settling = SETTLING
         #: When each name was put off, and to when.
@@ -179,8 +178,7 @@ class Witness:
         Compare with what is on the disk.
         """
         for name, attempts in self._attempts.items():
-            record = parseRecord(self._spool.file(name, "S"))
-            known = 0 if record is None else record.attempts
+            known = self._spool.attempts(name)
             if self._spool.stored(name) is not None and known < attempts:
                 self.ledger.problem(f"attempt {attempts} of {name} was not written")
         self._attempts.clear()

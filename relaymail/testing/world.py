@@ -36,6 +36,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from relaymail.envelopes import Envelope
+from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.service import Relay
 from relaymail.testing.assertions import Assertions, Message
 from relaymail.testing.clients import (
@@ -51,7 +52,7 @@ from relaymail.testing.ledger import Ledger, readNotice, withoutTrace
 from relaymail.testing.network import Network
 from relaymail.testing.relays import SPOOL, RelayMachine
 from relaymail.testing.servers import Script, SMTPServer
-from relaymail.testing.spools import Spool
+from relaymail.testing.spools import spoolOf
 from relaymail.testing.witness import Witness
 
 #: Where the name server is, the relay, the host of those who write, and the
@@ -87,12 +88,18 @@ class World(Assertions):
     """
 
     def __init__(
-        self, seed: int = 0, contextFactory: Any = None, **settings: Any
+        self,
+        seed: int = 0,
+        contextFactory: Any = None,
+        largestRow: int = LARGEST_ROW,
+        **settings: Any,
     ) -> None:
         """
         @param seed: What all chance comes from.
         @param contextFactory: What the relay's STARTTLS begins with; L{None}:
             it is not offered.
+        @param largestRow: Up to which size a spool has contents in its
+            database, in bytes.
         @param settings: What the relay is told, as L{relaymail.configuration}
             takes it.
         """
@@ -112,12 +119,13 @@ class World(Assertions):
             },
         )
         self.node.contextFactory = contextFactory
+        self.node.largestRow = largestRow
         self.node.onDown = self._wentDown
         self.messages: list[Message] = []
         self.witness = Witness(self.node, self.ledger)
         self.node.onStart = self.witness.comesUp
         self.node.onUp = self._cameUp
-        self.spool = Spool(self.node)
+        self.spool = spoolOf(self.node)
         self._written = 0
         self._own: set[str] = set()
         self._unanswered: dict[int, Message] = {}

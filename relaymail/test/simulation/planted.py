@@ -20,7 +20,10 @@ from relaymail.outcome import verdicts
 from relaymail.queue import batch, directory
 from relaymail.queue.directory import Queue
 from relaymail.queue.disk import Disk
+from relaymail.queue.spool import rows, spool
+from relaymail.queue.spool.spool import Spool
 from relaymail.queue.statements import Statements
+from relaymail.queue.window import Window
 from relaymail.relaymanager import MXCalculator, SmartHostSMTPRelayingManager
 from relaymail.replies import Evidence, Phase, Reply
 
@@ -58,17 +61,43 @@ def yesBeforeTheDisk(patch: Patch) -> None:
     patch(directory, "commit", hasty)
 
 
+def yesBeforeTheCommit(patch: Patch) -> None:
+    """
+    250 before the commit: it is made with the next batch.
+    """
+    commit = rows.commit
+
+    def hasty(database: Any, bodies: Any, turns: Any) -> Any:
+        late = getattr(database, "late", [])
+        if late:
+            commit(database, bodies, late)
+        database.late = turns
+        for turn in turns:
+            for change in turn:
+                change.prepare(bodies)
+        return [None for turn in turns for _ in turn]
+
+    patch(spool, "commit", hasty)
+
+
 def removedBeforeTheReply(patch: Patch) -> None:
     """
     Removal before the remote's 250.
     """
     dotSent = Transfer._dotSent
 
+    def remove(queue: Any, name: str) -> None:
+        if isinstance(queue, Queue):
+            queue._removals.remove(name)
+        else:
+            change = queue._departure(queue._entries[name], None)
+            queue._leaving.submit(name, change)
+
     def hasty(self: Any) -> None:
         dotSent(self)
         queue = self.factory.manager.manager.queue
         for name in self.names[:1]:
-            queue._removals.remove(name.rpartition("/")[2])
+            remove(queue, name.rpartition("/")[2])
 
     patch(Transfer, "_dotSent", hasty)
 
@@ -78,6 +107,7 @@ def noClaim(patch: Patch) -> None:
     No claim before connecting.
     """
     patch(Statements, "claim", lambda self, name, entry, now: None)
+    patch(Spool, "setRelaying", lambda self, name: self._claim(name) and None)
 
 
 def stuffingPerChunk(patch: Patch) -> None:
@@ -130,6 +160,7 @@ def retriesInMemory(patch: Patch) -> None:
     Retry state only in memory.
     """
     patch(Statements, "rest", lambda self, name, entry, due: None)
+    patch(Spool, "setWaiting", lambda self, *args: self._giveBack(*args) and None)
 
 
 def oneVerdict(patch: Patch) -> None:
@@ -184,4 +215,4 @@ def nobodyIsTold(patch: Patch) -> None:
     """
     Nobody is told of mail that has come.
     """
-    patch(Queue, "_tell", lambda self: None)
+    patch(Window, "_tell", lambda self: None)

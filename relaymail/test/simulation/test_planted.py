@@ -17,23 +17,25 @@ from relaymail.test.simulation import planted
 from relaymail.testing.cases import WorldTestCase
 
 _CRASHES = "relaymail.test.simulation.test_crashes.CrashTests"
+_DIRECTORY = "relaymail.test.simulation.test_crashes.DirectoryCrashTests"
 _WORLDS = "relaymail.test.simulation.test_worlds.WorldTests"
 
 #: The test that finds each bug.
 FOUND_BY: dict[Callable[[planted.Patch], None], str] = {
-    planted.yesBeforeTheDisk: f"{_CRASHES}.test_P1_powerCut",
-    planted.removedBeforeTheReply: f"{_WORLDS}.test_worlds_00",
+    planted.yesBeforeTheDisk: f"{_DIRECTORY}.test_P1_powerCut",
+    planted.yesBeforeTheCommit: f"{_CRASHES}.test_P3_killed",
+    planted.removedBeforeTheReply: f"{_WORLDS}.test_worlds_080",
     planted.noClaim: f"{_CRASHES}.test_P3_killed",
     planted.stuffingPerChunk: f"{_CRASHES}.test_P3_killed",
     planted.noticeToNobody: f"{_CRASHES}.test_P3_killed",
     planted.laterIsNever: f"{_CRASHES}.test_P3_killed",
-    planted.lostWakeUp: f"{_WORLDS}.test_worlds_00",
-    planted.retriesInMemory: f"{_CRASHES}.test_P1_powerCut",
+    planted.lostWakeUp: f"{_WORLDS}.test_worlds_080",
+    planted.retriesInMemory: f"{_CRASHES}.test_P3_killed",
     planted.oneVerdict: f"{_CRASHES}.test_P3_killed",
     planted.anyReplyWillDo: f"{_CRASHES}.test_P3_killed",
-    planted.neverGoodAgain: f"{_WORLDS}.test_worlds_10",
-    planted.sharedConnection: f"{_WORLDS}.test_worlds_00",
-    planted.nobodyIsTold: f"{_WORLDS}.test_worlds_00",
+    planted.neverGoodAgain: f"{_WORLDS}.test_worlds_080",
+    planted.sharedConnection: f"{_WORLDS}.test_worlds_080",
+    planted.nobodyIsTold: f"{_WORLDS}.test_worlds_080",
 }
 
 #: The page that says so.

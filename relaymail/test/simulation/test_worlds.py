@@ -10,9 +10,9 @@ from collections.abc import Callable
 from relaymail.test.simulation.worlds import RandomWorld
 from relaymail.testing.cases import WorldTestCase
 
-#: How many worlds are lived through, with some 30 lifetimes each, and how many
-#: in one test.
-WORLDS, TOGETHER = 60, 10
+#: The first world, how many are lived through, with some 30 lifetimes each, and
+#: how many in one test.
+FIRST, WORLDS, TOGETHER = 80, 40, 10
 
 
 class WorldTests(WorldTestCase):
@@ -53,5 +53,5 @@ def _worlds(first: int) -> Callable[[WorldTests], None]:
     return test
 
 
-for _first in range(0, WORLDS, TOGETHER):
-    setattr(WorldTests, f"test_worlds_{_first:02}", _worlds(_first))
+for _first in range(FIRST, FIRST + WORLDS, TOGETHER):
+    setattr(WorldTests, f"test_worlds_{_first:03}", _worlds(_first))

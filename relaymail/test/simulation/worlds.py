@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import functools
 import random
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +26,7 @@ from relaymail.testing.clients import Drop, Manner, Misdeed, ResetAfterDot, Stal
 from relaymail.testing.dns import Fault
 from relaymail.testing.links import Link
 from relaymail.testing.network import Fate
+from relaymail.testing.relays import DIRECTORY, SPOOL
 from relaymail.testing.servers import Act, Late, SMTPServer
 from relaymail.testing.world import World
 
@@ -42,6 +44,8 @@ PREFIXES = ("192.0.2.", "192.0.2.", "2001:db8::")
 #: The addresses of smart hosts, and how many worlds have them.
 SMART = ("203.0.113.1", "203.0.113.2")
 SMART_ONES = 0.15
+#: How many worlds have their queue in a directory; the others have a spool.
+DIRECTORIES = 0.4
 #: In how many worlds the hosts offer STARTTLS.
 TLS_ONES = 0.1
 
@@ -88,6 +92,8 @@ MOODS: tuple[dict[str, Any], ...] = (
 EARLY = {"DATA": "354 Go on\n250 2.0.0 Too early", ".": "451 4.3.0 Later"}
 #: What of the disk fails, and how.
 DISK_ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE)
+#: What goes wrong with the database, besides what it takes a person to mend.
+DATABASE_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 DISK_OPERATIONS = ("create", "write", "finish", "sync", "rename", "link", "unlink")
 
 
@@ -134,8 +140,12 @@ class RandomWorld:
         self._contextFactory = (
             _certificate().contextFactory if self.chance.random() < TLS_ONES else None
         )
+        self._isDirectory = random.Random(f"queue {seed}").random() < DIRECTORIES
         self.world = World(
             seed,
+            queue=DIRECTORY if self._isDirectory else SPOOL,
+            # Most messages of these worlds are small: half of them are in files.
+            largestRow=500,
             maxConnections=self.chance.choice((2, 3, 100)),
             maxMessagesPerConnection=self.chance.choice((1, 3, 100)),
             smartHosts=[f"smtp://{address}" for address in self._smart],
@@ -373,7 +383,11 @@ class RandomWorld:
 
     def _breakDisk(self) -> None:
         chance, disk = self.chance, self.world.node.disk
-        if chance.random() < 0.25:
+        if not self._isDirectory and chance.random() < 0.5:
+            code = chance.choice(DATABASE_ERRORS)
+            self.world.note(f"the database fails to commit: {code}")
+            self.world.node.databases.fail(code, chance.choice((1, 2, 10, None)))
+        elif chance.random() < 0.25:
             self.world.note("the disk is full")
             disk.capacity = disk.used.bytes + chance.choice((0, 300, 5000))
         else:
@@ -384,8 +398,7 @@ class RandomWorld:
         self._later(chance.choice((1.0, HOUR)), self._mendDisk)
 
     def _mendDisk(self) -> None:
-        self.world.node.disk.repair()
-        self.world.node.disk.capacity = None
+        self.world.node.repair()
 
 
 @functools.cache

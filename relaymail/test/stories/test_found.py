@@ -8,10 +8,9 @@ from __future__ import annotations
 import errno
 
 from relaymail.queue.directory import PUT_BACK
-from relaymail.queue.records import parseRecord
 from relaymail.queue.removals import TRY_AGAIN
 from relaymail.testing.cases import WorldTestCase
-from relaymail.testing.relays import RESTART, SPOOL, TICK
+from relaymail.testing.relays import DIRECTORY, RESTART, SPOOL, TICK
 from relaymail.testing.world import World
 
 HOST, TO, OTHER = "192.0.2.25", "b@example.org", "c@example.org"
@@ -29,7 +28,7 @@ class FoundTests(WorldTestCase):
         """
         Begin in the world of a seed.
         """
-        self.world = World(seed)
+        self.world = World(seed, queue=DIRECTORY)
         self.mx = self.world.host(HOST)
         self.world.exchange("example.org", {"mx.example.org": HOST})
         self.disk = self.world.node.disk
@@ -178,5 +177,4 @@ class FoundTests(WorldTestCase):
         (name,) = (
             n for n in queue.getRelayed() if queue.getEnvelope(n)[1] == recipient
         )
-        record = parseRecord(self.world.spool.file(name, "S"))
-        return 0 if record is None else record.attempts
+        return self.world.spool.attempts(name)

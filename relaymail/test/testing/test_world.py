@@ -6,6 +6,7 @@ Tests for L{relaymail.testing.world} and who works with it.
 from __future__ import annotations
 
 import errno
+import sqlite3
 
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import optionsForClientTLS
@@ -19,7 +20,7 @@ from relaymail.testing.clients import Drop, Mail, Manner, ResetAfterDot, send
 from relaymail.testing.dns import Fault
 from relaymail.testing.links import Link
 from relaymail.testing.network import Fate
-from relaymail.testing.relays import RESTART, SPOOL
+from relaymail.testing.relays import DIRECTORY, RESTART, SPOOL
 from relaymail.testing.scripts import dropsAfterTheDot, fullMailbox, greylister
 from relaymail.testing.servers import SMTPServer
 from relaymail.testing.world import RELAY, World
@@ -34,8 +35,10 @@ class WorldWithAHost(WorldTestCase):
     A world with a host for example.org.
     """
 
+    queue = SPOOL
+
     def setUp(self) -> None:
-        self.enter(World(seed=7))
+        self.enter(World(seed=7, queue=self.queue))
 
     def enter(self, world: World, server: SMTPServer | None = None) -> World:
         """
@@ -86,7 +89,7 @@ class LifeTests(WorldWithAHost):
         self.world.run(10)
         relay = self.world.relay
         self.assertEqual([address.port for address in relay.addresses], [25])
-        self.assertTrue(relay.queue.directory.startswith(SPOOL))
+        self.assertEqual(relay.queue.path, f"{SPOOL}/queue.db")
         self.assertIn(b"by relay.example.com", self.mx.received[0].content)
         self.world.assertDelivered(message, TO)
 
@@ -121,9 +124,9 @@ class LifeTests(WorldWithAHost):
         world.relay.send("a@example.com", TO, "Subject: 1\n\n")
         world.run(60)
         world.assertNothingLost()
-        world.node.disk.fail("finish", errno.EIO, times=None)
+        world.node.failWrites()
         self.failureResultOf(self.sentBy(world, "Subject: 2\n\n"), QueueError)
-        world.node.disk.repair()
+        world.node.repair()
         self.successResultOf(self.sentBy(world, "Subject: 2\n\n"))
         world.assertDelivered(world.messages[-1], TO)
         world.assertNothingLost()
@@ -339,7 +342,7 @@ class CrashTests(WorldWithAHost):
         It can be told to go down at one of its moments by itself.
         """
         self.world.node.cutsPower = True
-        self.world.node.machine.points.crashAfter(5)
+        self.world.node.machine.points.crashAfter(0)
         message = self.send()
         self.assertEqual(len(self.world.node.crashes), 1)
         self.assertEqual(message.accepted, ())
@@ -352,13 +355,30 @@ class CrashTests(WorldWithAHost):
         """
         A disk that cannot be written refuses mail and loses none.
         """
-        self.world.node.disk.fail("finish", errno.EIO, times=None)
+        self.world.node.failWrites()
         refused = self.send()
         self.assertEqual(refused.accepted, ())
-        self.world.node.disk.repair()
+        self.world.node.repair()
         taken = self.send()
         self.world.assertDelivered(taken, TO)
         self.world.assertSettled()
+
+    def test_startFails(self) -> None:
+        """
+        A relay that cannot start is started until it does.
+        """
+        self.world.node.disk.fail("names", errno.EIO, times=2)
+        self.world.crash()
+        self.world.run(RESTART * 4)
+        self.world.assertDelivered(self.send(), TO)
+
+
+class DirectoryCrashTests(CrashTests):
+    """
+    The relay goes down, with its queue in a directory.
+    """
+
+    queue = DIRECTORY
 
     def test_P2_refusedAndNotTakenAway(self) -> None:
         """
@@ -375,20 +395,39 @@ class CrashTests(WorldWithAHost):
         self.world.assertDelivered(refused, TO)
         self.world.assertNothingLost()
 
-    def test_startFails(self) -> None:
-        """
-        A relay that cannot start is started until it does.
-        """
-        self.world.node.disk.fail("names", errno.EIO, times=2)
-        self.world.crash()
-        self.world.run(RESTART * 4)
-        self.world.assertDelivered(self.send(), TO)
-
 
 class AssertionTests(WorldWithAHost):
     """
     What is not so is told.
     """
+
+    def damage(self, statement: str) -> None:
+        """
+        Do something to the database behind the relay's back.
+        """
+        path = self.world.node.databasePath(f"{SPOOL}/queue.db")
+        database = sqlite3.connect(path)
+        with database:
+            database.execute(statement)
+        database.close()
+
+    def lose(self) -> None:
+        """
+        Take away the only message.
+        """
+        self.damage("DELETE FROM recipient")
+
+    def forgetTime(self, name: str) -> None:
+        """
+        Let nothing be known of when it is tried.
+        """
+        self.damage("UPDATE recipient SET due = 0")
+
+    def leaveSomething(self) -> None:
+        """
+        Leave a file that nobody needs.
+        """
+        self.world.node.disk.plant(f"{SPOOL}/queue.db-contents/7", b"x")
 
     def assertFails(self, text: str, assertion: object, *args: object) -> str:
         """
@@ -423,9 +462,7 @@ class AssertionTests(WorldWithAHost):
         """
         self.mx.answers["RCPT"] = "451 4.7.1 Later"
         self.send()
-        (name,) = self.world.relay.queue.getResting()
-        for suffix in "DHS":
-            self.world.node.disk.unlink(f"{SPOOL}/{name}-{suffix}")
+        self.lose()
         self.assertFails("is lost", self.world.assertNothingLost)
 
     def test_wrongHost(self) -> None:
@@ -444,8 +481,8 @@ class AssertionTests(WorldWithAHost):
         self.mx.answers["RCPT"] = "451 4.7.1 Later"
         self.send()
         (name,) = self.world.relay.queue.getResting()
-        self.world.node.disk.unlink(f"{SPOOL}/{name}-S")
         self.world.crash()
+        self.forgetTime(name)
         self.world.run(RESTART)
         self.assertFails("was to be tried at", self.world.assertNothingLost)
 
@@ -467,6 +504,7 @@ class AssertionTests(WorldWithAHost):
         self.send()
         (name,) = self.world.relay.queue.getResting()
         self.world.relay.queue.setAside(name, "a test")
+        self.world.run(1)
         self.assertFails("was set aside", self.world.assertNothingLost)
 
     def test_leftOver(self) -> None:
@@ -475,7 +513,7 @@ class AssertionTests(WorldWithAHost):
         """
         self.send()
         self.world.assertSettled()
-        self.world.node.disk.plant(f"{SPOOL}/x-C", b"x")
+        self.leaveSomething()
         self.assertFails("is left over", self.world.assertSettled)
 
     def test_stillQueued(self) -> None:
@@ -485,3 +523,31 @@ class AssertionTests(WorldWithAHost):
         self.mx.answers["RCPT"] = "451 4.7.1 Later"
         self.send()
         self.assertFails("is still queued", self.world.assertSettled)
+
+
+class DirectoryAssertionTests(AssertionTests):
+    """
+    What is not so is told, of a queue in a directory.
+    """
+
+    queue = DIRECTORY
+
+    def lose(self) -> None:
+        """
+        See L{AssertionTests.lose}.
+        """
+        (name,) = self.world.relay.queue.getResting()
+        for suffix in "DHS":
+            self.world.node.disk.unlink(f"{SPOOL}/{name}-{suffix}")
+
+    def forgetTime(self, name: str) -> None:
+        """
+        See L{AssertionTests.forgetTime}.
+        """
+        self.world.node.disk.unlink(f"{SPOOL}/{name}-S")
+
+    def leaveSomething(self) -> None:
+        """
+        See L{AssertionTests.leaveSomething}.
+        """
+        self.world.node.disk.plant(f"{SPOOL}/x-C", b"x")
