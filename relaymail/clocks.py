@@ -43,6 +43,14 @@ def bootSeconds() -> float:
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
+def wallSeconds() -> float:
+    """
+    Give the seconds of the epoch by the wall clock: for commands that come and
+    go, and do not wait.
+    """
+    return time.clock_gettime(time.CLOCK_REALTIME)
+
+
 @implementer(IReactorTime)
 class QueueClock:
     """

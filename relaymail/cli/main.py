@@ -12,6 +12,7 @@ import click
 
 from relaymail import __version__
 from relaymail.cli.bench import bench
+from relaymail.cli.importing import importMail
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +26,7 @@ def main() -> None:
 
 
 main.add_command(bench)
+main.add_command(importMail)
 
 if __name__ == "__main__":
     main()
