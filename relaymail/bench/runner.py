@@ -260,13 +260,13 @@ class Passage:
         while not self._isOver():
             speakers = [self._sink, source] if self._sent is None else [self._sink]
             lines = hearAny(speakers, min(due - time.monotonic(), GLANCE))
-            if lines:
-                due = time.monotonic() + self._bound()
-            elif time.monotonic() >= due:
+            if not lines and time.monotonic() >= due:
                 break
             self._relay.check()
             for child, line in lines:
                 self._heard(child is source, line)
+            if lines:
+                due = time.monotonic() + self._bound()
             progress(self._came - told)
             told = self._came
             self._pace(source)
