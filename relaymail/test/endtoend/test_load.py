@@ -37,6 +37,7 @@ class LoadTests(EndToEndTestCase):
         self.assertEqual(report.accepted, messages)
         self.assertEqual(report.lost, [])
         self.assertEqual(report.changed, [])
+        self.assertEqual(report.wrong, "")
         return report
 
     async def test_burst(self) -> None:
