@@ -5,19 +5,37 @@ Whether there is room for more mail, asked often and measured seldom.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from relaymail.errors import QueueError
-from relaymail.queue.disk import Disk
+from relaymail.queue.disk import Disk, Room
 
 #: How long a measurement is believed, in seconds.
 BELIEVED = 2.0
 #: What is kept free for what is on its way and for the queue's own records,
 #: in bytes: the queue must still drain when no more is taken.
 SPARE_BYTES = 16 * 1024 * 1024
-#: The same in inodes.
+#: What is to be free for records, however much there is for contents, in bytes.
+LEAST_BYTES = SPARE_BYTES // 2
+#: What is kept free in inodes.
 SPARE_INODES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """
+    The room that a queue has in files of its own.
+
+    @ivar log: What it can write its records to, in bytes.
+    @ivar contents: What it can write contents to, in bytes.
+    """
+
+    log: int
+    contents: int
 
 
 class RoomGauge:
@@ -27,15 +45,29 @@ class RoomGauge:
 
     log = Logger()
 
-    def __init__(self, disk: Disk, directory: str) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        own: Callable[[int], Own] = lambda free: Own(0, 0),
+    ) -> None:
         """
         @param disk: What measures.
         @param directory: Where.
+        @param own: Tells what room the queue has of its own, given what is free
+            on the disk, in bytes.
         """
+        self._ownRoom = own
+        self._own = Own(0, 0)
         self._disk = disk
         self._directory = directory
         self._measured: float | None = None
         self._enough = True
+        # What may not have got there yet when it was measured, and what has
+        # come since.
+        self._before = 0
+        self._since = 0
+        self._room: Room | None = None
 
     def hasRoom(self, clock: IReactorTime) -> bool:
         """
@@ -46,17 +78,42 @@ class RoomGauge:
         now = clock.seconds()
         if self._measured is None or not 0 <= now - self._measured < BELIEVED:
             self._measured = now
-            self._note(self._measure())
-        return self._enough
+            self._before, self._since = self._since, 0
+            self._room = self._measure()
+            self._note(self._isEnough())
+        # What has been taken alone makes no noise: the next measurement tells.
+        return self._enough and self._isEnough()
 
-    def _measure(self) -> bool:
+    def take(self, size: int) -> None:
+        """
+        Count what is going to be written, until it has been measured: mail that
+        comes fast is not to eat up what is kept free.
+
+        @param size: How much, in bytes.
+        """
+        self._since += size
+
+    def _measure(self) -> Room | None:
         try:
             room = self._disk.room(self._directory)
+            self._own = self._ownRoom(room.bytes)
+            return room
         except QueueError:
             # Not known; the writing itself will tell.
+            return None
+
+    def _isEnough(self) -> bool:
+        room = self._room
+        if room is None:
             return True
         enoughInodes = room.inodes is None or room.inodes >= SPARE_INODES
-        return enoughInodes and room.bytes >= SPARE_BYTES
+        writable = room.bytes + self._own.log
+        enoughBytes = (
+            writable >= LEAST_BYTES
+            and writable + self._own.contents - self._before - self._since
+            >= SPARE_BYTES
+        )
+        return enoughInodes and enoughBytes
 
     def _note(self, enough: bool) -> None:
         if enough != self._enough:

@@ -7,6 +7,7 @@ in files of their own, each named by the number of its message.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import IO, cast
@@ -24,6 +25,9 @@ CHUNK = 64 * 1024
 #: How much of the contents of new mail is kept in memory until it is sent, in
 #: bytes; what does not fit is read again.
 KEPT = 32 * 1024 * 1024
+#: How often what is in the database is on the disk: in the log, and once more
+#: when that is copied.
+_WRITTEN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,22 @@ class Bodies:
         Give the file of a large content.
         """
         return f"{self.directory}/{message}"
+
+    def footprint(self, content: bytes | IO[bytes]) -> int:
+        """
+        Tell how much room a content takes at most, in bytes: what is in the
+        database is in its log, too.
+
+        @param content: The bytes, or a file; one that cannot tell its size
+            takes none, and it is found when that is measured.
+        """
+        if isinstance(content, bytes):
+            return _WRITTEN * len(content)
+        try:
+            size = os.fstat(content.fileno()).st_size
+        except OSError:
+            return 0
+        return size if size > self._largestRow else _WRITTEN * size
 
     def store(self, message: int, content: bytes | IO[bytes]) -> Body:
         """

@@ -167,6 +167,15 @@ class Catalogue:
         """
         return {name for (name,) in self._database.execute(_IMPORTED)}
 
+    def freeBytes(self) -> int:
+        """
+        Tell how much of the database is free, in bytes.
+        """
+        with self._reading("the free pages"):
+            (pages,) = self._database.execute("PRAGMA freelist_count").fetchone()
+            (size,) = self._database.execute("PRAGMA page_size").fetchone()
+        return int(pages) * int(size)
+
     def close(self) -> None:
         """
         Close it.

@@ -132,6 +132,7 @@ class Transaction:
     @ivar resting: And how many of them rest.
     @ivar totals: What was counted.
     @ivar reads: What is to be read once all is written.
+    @ivar after: What is to be done once that is certain.
     """
 
     database: sqlite3.Connection
@@ -146,6 +147,7 @@ class Transaction:
     resting: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     reads: list[Callable[[], None]] = field(default_factory=list)
+    after: list[Callable[[sqlite3.Connection], None]] = field(default_factory=list)
     _before: list[tuple[Stand, bool]] = field(default_factory=list)
 
     def move(self, stand: Stand, destination: str, rests: bool) -> None:
@@ -271,6 +273,8 @@ def _attempt(
             _tidy(change.undo, bodies)
         return translated(e, "write the spool")
     _tidy(transaction.clear)
+    for act in transaction.after:
+        act(database)
     return None
 
 

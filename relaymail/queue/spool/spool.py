@@ -32,7 +32,7 @@ from relaymail.interfaces import IQueue
 from relaymail.outcomes import Bounce, Outcome
 from relaymail.queue.disk import DirectoryLock, Disk
 from relaymail.queue.lines import EnvelopeFile, LinesMessage, beginMessage
-from relaymail.queue.room import RoomGauge
+from relaymail.queue.room import Own, RoomGauge
 from relaymail.queue.spool.arriving import Arrived, Arriving
 from relaymail.queue.spool.backlog import Backlog
 from relaymail.queue.spool.bodies import LARGEST_ROW, Bodies, Kept
@@ -46,6 +46,7 @@ from relaymail.queue.spool.changes import (
 from relaymail.queue.spool.leaving import Leaving
 from relaymail.queue.spool.numbers import Numbers
 from relaymail.queue.spool.reading import Reading
+from relaymail.queue.spool.reserve import Reserve
 from relaymail.queue.spool.rows import commit
 from relaymail.queue.spool.schema import (
     Connect,
@@ -107,7 +108,7 @@ class Spool(SpoolWindow):
         self._run = run
         self._connect = connect
         self._bodies = Bodies(self._disk, self.path + "-contents", largestRow)
-        self._room = RoomGauge(self._disk, self._bodies.directory)
+        self._room = RoomGauge(self._disk, self._bodies.directory, self._measureOwn)
         self._lock: DirectoryLock | None = None
         self._reset()
 
@@ -161,6 +162,9 @@ class Spool(SpoolWindow):
             self._backlog, numbers, self._kept, self._catalogue, self._submit
         )
         self._leaving = Leaving(self._submit, self._later)
+        self._reserve = Reserve(
+            self.path, self._catalogue.freeBytes, self._submit, self._noteError
+        )
         self._reading = Reading(
             self._backlog,
             self.clock,
@@ -241,6 +245,9 @@ class Spool(SpoolWindow):
             raise QueueDamaged(self.trouble)
         return self._room.hasRoom(self.clock)
 
+    def _measureOwn(self, free: int) -> Own:
+        return Own(0, 0) if self._lock is None else self._reserve.measure(free)
+
     # Mail that comes.
 
     def createNewMessage(self) -> tuple[EnvelopeFile, LinesMessage]:
@@ -265,6 +272,7 @@ class Spool(SpoolWindow):
             self._checkRoom()
         except Exception:
             return fail()
+        self._room.take(self._bodies.footprint(content))
         taken = self.arriving.take(envelope, content, self.clock.seconds())
         return taken.addCallback(self._taken)
 
@@ -406,9 +414,12 @@ class Spool(SpoolWindow):
         return self.clock.callLater(seconds, call)
 
     def _noteTrouble(self, failure: Failure) -> Failure:
-        if failure.check(QueueDamaged):
-            self._suffer(str(failure.value))
+        self._noteError(failure.value)
         return failure
+
+    def _noteError(self, error: BaseException | None) -> None:
+        if isinstance(error, QueueDamaged):
+            self._suffer(str(error))
 
     def _suffer(self, why: str) -> None:
         if not self.trouble:

@@ -8,10 +8,16 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.envelopes import Envelope
+from relaymail.errors import QueueFull
+from relaymail.queue.disk import Disk, Room
+from relaymail.queue.room import BELIEVED, SPARE_BYTES, Own
+from relaymail.queue.spool.reserve import Reserve
 from relaymail.queue.spool.spool import Spool
-from relaymail.test.queue.contract import QueueContract
+from relaymail.test.queue.contract import MESSAGE, QueueContract
 
 
 class SpoolContractTests(QueueContract, SynchronousTestCase):
@@ -34,3 +40,67 @@ class SpoolContractTests(QueueContract, SynchronousTestCase):
         It is written at once.
         """
         return None if result is None else self.successResultOf(result)
+
+
+class FakeDisk(Disk):
+    """
+    The real disk, which says that it has other room.
+
+    @ivar free: How much, in bytes.
+    """
+
+    free = 0
+
+    def room(self, directory: str) -> Room:
+        """
+        Say so.
+        """
+        return Room(self.free, None)
+
+
+class RoomTests(SynchronousTestCase):
+    """
+    Whether there is room, as far as it can be known without measuring.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a spool on a disk with room for a few contents.
+        """
+        self.patch(Reserve, "measure", lambda reserve, free: Own(0, 0))
+        self.clock = Clock()
+        self.disk = FakeDisk()
+        self.disk.free = SPARE_BYTES + 10 * len(MESSAGE)
+        os.mkdir(directory := self.mktemp(), 0o700)
+        self.spool = Spool(directory + "/queue", self.clock, self.disk)
+        self.spool.lock()
+        self.addCleanup(self.spool.stop)
+
+    def add(self) -> Deferred[list[str]]:
+        """
+        Add a message.
+        """
+        return self.spool.add(Envelope("a@a.example", ("x@b.example",)), MESSAGE)
+
+    def test_P6_takenIsCounted(self) -> None:
+        """
+        What has been taken since it was measured has its room, twice as it is
+        in the log and in the database: mail that comes fast leaves free what is
+        to be kept free, and the queue drains.
+        """
+        for _ in range(6):
+            self.successResultOf(self.add())
+        self.failureResultOf(self.add(), QueueFull)
+        self.assertFalse(self.spool.hasRoom())
+
+    def test_P6_measuredIsBelieved(self) -> None:
+        """
+        What was taken before the last but one measurement is part of what was
+        measured.
+        """
+        for _ in range(6):
+            self.successResultOf(self.add())
+        self.clock.advance(BELIEVED)
+        self.assertFalse(self.spool.hasRoom())
+        self.clock.advance(BELIEVED)
+        self.assertTrue(self.spool.hasRoom())
