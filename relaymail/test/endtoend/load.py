@@ -347,21 +347,34 @@ class Load:
         return self.report
 
     async def _endOften(self, crowd: Crowd) -> None:
-        chance = self._chance
-        stops = [True] * self.stops + [False] * self.kills
-        chance.shuffle(stops)
-        goals = sorted(chance.randrange(self.messages) for _ in stops)
-        for goal, isStop in zip(goals, stops, strict=True):
+        ends = self._plan()
+        goals = sorted(self._chance.randrange(self.messages) for _ in ends)
+        for goal, early in zip(goals, ends, strict=True):
             await until(
                 partial(_isAt, crowd, goal), "the senders go on", ARRIVAL_PATIENCE
             )
             await self._pause(LINGER)
-            await (self._stop() if isStop else self._kill())
+            await (self._stop() if early is None else self._kill(early))
             await self.twistd.start()
 
-    async def _kill(self) -> None:
+    def _plan(self) -> list[int | None]:
+        """
+        Give the ends in a row: how many starts are killed too after a kill, or
+        L{None} for a stop.
+        """
+        kills: list[int] = []
+        for _ in range(self.kills):
+            if kills and self._chance.random() < EARLY:
+                kills[-1] += 1
+            else:
+                kills.append(0)
+        ends = [*kills, *[None] * self.stops]
+        self._chance.shuffle(ends)
+        return ends
+
+    async def _kill(self, early: int) -> None:
         await self._killNow()
-        while len(self.report.kills) < self.kills and self._chance.random() < EARLY:
+        for _ in range(early):
             self.twistd.launch()
             await self._pause(STARTING)
             await self._killNow(isEarly=True)
