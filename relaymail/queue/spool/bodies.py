@@ -78,11 +78,12 @@ class Bodies:
             takes none, and it is found when that is measured.
         """
         if isinstance(content, bytes):
-            return _WRITTEN * len(content)
-        try:
-            size = os.fstat(content.fileno()).st_size
-        except OSError:
-            return 0
+            size = len(content)
+        else:
+            try:
+                size = os.fstat(content.fileno()).st_size
+            except OSError:
+                return 0
         return size if size > self._largestRow else _WRITTEN * size
 
     def store(self, message: int, content: bytes | IO[bytes]) -> Body:

@@ -64,6 +64,18 @@ class BodiesTests(RowsTestCase):
         self.assertEqual(self.bodies.store(1, file).size, 400)
         self.assertTrue(self.bodies.has(1, 400))
 
+    def test_P6_footprint(self) -> None:
+        """
+        What is in a row is on the disk twice, what is in a file once.
+        """
+        for size, most in ((350, 700), (351, 351)):
+            with open(self.mktemp(), "w+b") as file:
+                file.write(b"x" * size)
+                file.flush()
+                self.assertEqual(self.bodies.footprint(file), most)
+        self.assertEqual(self.bodies.footprint(b"x" * 300), 600)
+        self.assertEqual(self.bodies.footprint(io.BytesIO(b"x")), 0)
+
     def test_syncOnce(self) -> None:
         """
         The directory is synced after files were written, and else not.
