@@ -203,6 +203,21 @@ class Transaction:
                 self.bodies.remove(message)
 
 
+class ILog(Protocol):
+    """
+    Sees to the log of the database.
+
+    @ivar damage: Why nothing may be written any more, or L{None}.
+    """
+
+    damage: Exception | None
+
+    def wrote(self, database: sqlite3.Connection, transaction: Transaction) -> None:
+        """
+        Be told of a transaction that has been committed.
+        """
+
+
 class IChange(Protocol):
     """
     One change of a spool.
@@ -225,7 +240,10 @@ class IChange(Protocol):
 
 
 def commit(
-    database: sqlite3.Connection, bodies: Bodies, turns: Sequence[Sequence[IChange]]
+    database: sqlite3.Connection,
+    bodies: Bodies,
+    turns: Sequence[Sequence[IChange]],
+    log: ILog | None = None,
 ) -> Results:
     """
     Make changes, and wait until they would survive a power cut.  Where they
@@ -236,25 +254,31 @@ def commit(
     @param database: Where to.
     @param bodies: Where contents are.
     @param turns: The changes.
+    @param log: Sees to the log; L{None}: SQLite does.
 
     @return: For each change of each turn, in order, what went wrong or
         L{None}.
     """
-    error = _attempt(database, bodies, turns)
+    error = _attempt(database, bodies, turns, log)
     if error is None or len(turns) == 1:
         return [error] * sum(map(len, turns))
     results: Results = []
     for turn in turns:
-        results += [_attempt(database, bodies, [turn])] * len(turn)
+        results += [_attempt(database, bodies, [turn], log)] * len(turn)
     return results
 
 
 def _attempt(
-    database: sqlite3.Connection, bodies: Bodies, turns: Sequence[Sequence[IChange]]
+    database: sqlite3.Connection,
+    bodies: Bodies,
+    turns: Sequence[Sequence[IChange]],
+    log: ILog | None,
 ) -> Exception | None:
     """
     Make changes, or none of them.
     """
+    if log is not None and log.damage is not None:
+        return log.damage
     changes = [change for turn in turns for change in turn]
     transaction = Transaction(database, bodies)
     try:
@@ -275,6 +299,8 @@ def _attempt(
     _tidy(transaction.clear)
     for act in transaction.after:
         act(database)
+    if log is not None:
+        log.wrote(database, transaction)
     return None
 
 

@@ -27,6 +27,9 @@ CACHE = 16 * 1024
 #: How many pages the log has before they are copied into the database: 16 MiB.
 #: Mail that is delivered before that is only ever written to the log.
 CHECKPOINT = 4096
+#: How many it has when SQLite copies them by itself: should it have been thought to
+#: be shorter than it is.
+AT_LATEST = 2 * CHECKPOINT
 #: How long to wait for somebody who reads, in seconds: only people's tools do.
 PATIENCE = 5.0
 
@@ -173,7 +176,7 @@ def prepare(database: sqlite3.Connection, path: str) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute(f"PRAGMA cache_size = -{CACHE}")
-    database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
+    database.execute(f"PRAGMA wal_autocheckpoint = {AT_LATEST}")
     database.execute("PRAGMA temp_store = MEMORY")
     if isNew:
         _change(database, TABLES, VERSION)

@@ -43,6 +43,7 @@ from relaymail.queue.spool.changes import (
     Standing,
     totalOf,
 )
+from relaymail.queue.spool.copying import Log
 from relaymail.queue.spool.leaving import Leaving
 from relaymail.queue.spool.numbers import Numbers
 from relaymail.queue.spool.reading import Reading
@@ -152,7 +153,7 @@ class Spool(SpoolWindow):
         self._backlog = Backlog()
         for destination, due in self._catalogue.destinations():
             self._backlog.rests(destination, due)
-        write = partial(commit, self._database, self._bodies)
+        write = partial(commit, self._database, self._bodies, log=Log())
         self._writer: Writer[Change] = InlineWriter(write)
         if self._run is not None:
             self._writer = TurnWriter(write, self.clock, self._run)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import subprocess
 from collections import Counter
 
+from relaymail.queue.opening import SPOOL_FILE
 from relaymail.test.endtoend.giving import NOT_NOW, WELL, Told, give
 from relaymail.test.endtoend.harness import EndToEndTestCase
 from relaymail.test.endtoend.load import numberOf
@@ -23,8 +24,11 @@ from relaymail.test.endtoend.processes import Twistd, until
 from relaymail.test.endtoend.test_durability import strace
 from relaymail.testing.servers import Late, SMTPServer
 
-#: How large a message is, in bytes.
+#: How large a message is, in bytes; and one of which a few fill the log.
 SIZE = 2000
+LARGE = 250_000
+#: How many of them make the log so long that it is copied into the database.
+FILLING = 80
 #: What the log says.
 DAMAGED = "is damaged, or its disk is"
 
@@ -34,25 +38,27 @@ class FaultyDiskTests(EndToEndTestCase):
     Tests with a process whose system calls fail.
     """
 
-    async def begin(self) -> tuple[SMTPServer, Twistd]:
+    async def begin(self, retry: str = "1s") -> tuple[SMTPServer, Twistd]:
         """
         Start a server that takes nothing now, and a relay.
         """
         self.tracer = strace()
         server = self.startServer({"MAIL": NOT_NOW})
-        twistd = self.makeTwistd("--smarthost", server.address, "--retry", "1s")
+        twistd = self.makeTwistd("--smarthost", server.address, "--retry", retry)
         return server, await twistd.start()
 
-    async def breakDisk(self, twistd: Twistd, when: str = "1+") -> None:
+    async def breakDisk(self, twistd: Twistd, when: str = "1+", path: str = "") -> None:
         """
         Let syncs fail from now on.
 
         @param when: Which of them, as C{strace} wants it.
+        @param path: Of which file; empty for all.
         """
         said = self.directory / "strace"
         command = [self.tracer, "-f", "-p", str(twistd.process.pid), "-o", "/dev/null"]
         command += ["-e", "trace=fsync,fdatasync"]
         command += ["-e", f"inject=fsync,fdatasync:error=EIO:when={when}"]
+        command += ["-P", path] if path else []
         with said.open("wb") as errors:
             tracer = subprocess.Popen(command, stderr=errors)
         self.addCleanup(tracer.wait)
@@ -86,7 +92,7 @@ class FaultyDiskTests(EndToEndTestCase):
         twistd.kill()
         server.answers["MAIL"] = WELL
         await twistd.start()
-        await until(lambda: not twistd.entries(), "the queue drains")
+        await until(lambda: not twistd.entries(), "the queue drains", 30.0)
         (again,) = (await give(twistd.port, range(1000, 1001), SIZE)).accepted
         await until(lambda: again in self.numbers(server), "mail is taken again")
         await twistd.terminate()
@@ -147,3 +153,18 @@ class FaultyDiskTests(EndToEndTestCase):
         found = await self.startAgain(server, twistd)
         self.assertEqual(set(found), set(told.accepted))
         self.assertLessEqual(max(found.values()), 2)
+
+    async def test_P1_P3_databaseSyncFails(self) -> None:
+        """
+        The log is well, but what is copied from it into the database does not
+        get there, once: no mail is taken either, for the next time it would seem
+        to get there.
+        """
+        server, twistd = await self.begin("10s")
+        await self.breakDisk(twistd, "1", str(twistd.spool / SPOOL_FILE))
+        told = await give(twistd.port, range(FILLING), LARGE)
+        self.assertTrue(told.accepted)
+        self.assertTrue(told.refusals)
+        self.assertLoud(twistd)
+        found = await self.startAgain(server, twistd)
+        self.assertEqual(found, Counter(told.accepted))

@@ -83,7 +83,7 @@ class SchemaTests(SynchronousTestCase):
             database = openSpool(self.path)
             found = [self.pragma(database, x) for x in ("journal_mode", "synchronous")]
             self.assertEqual(found, ["wal", 2])
-            self.assertEqual(self.pragma(database, "wal_autocheckpoint"), 4096)
+            self.assertEqual(self.pragma(database, "wal_autocheckpoint"), 8192)
             database.close()
 
     def test_reader(self) -> None:
