@@ -277,8 +277,8 @@ class Report:
 #: How long connections that nobody has looked at are waited for, in seconds.
 DRAIN = 0.1
 #: How long a message may be in flight: from the server's 250 until that is in
-#: the database, in seconds, on a busy machine.
-IN_FLIGHT = 1.0
+#: the database, in seconds, on a busy machine whose disk is slow.
+IN_FLIGHT = 2.0
 #: How long a relay that was reached by its goal lives on at most, in seconds:
 #: so the kills come at any moment, not just when a message was answered.
 LINGER = 0.2
