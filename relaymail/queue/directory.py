@@ -99,7 +99,7 @@ class Queue(Window):
         write = partial(commit, disk, self.directory)
         self._writer: Writer[Change] = InlineWriter(write)
         if self._run is not None:
-            self._writer = TurnWriter(write, self.clock, self._run)
+            self._writer = TurnWriter(partial(partial, write), self.clock, self._run)
         self._removals = Removals(
             partial(Removal, disk, self._base),
             self._writer,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -82,16 +81,17 @@ class TurnWriter(Generic[_C]):
 
     def __init__(
         self,
-        commit: Callable[[list[list[_C]]], Results],
+        begin: Callable[[list[list[_C]]], Callable[[], Results]],
         clock: IReactorTime,
         run: Run,
     ) -> None:
         """
-        @param commit: Writes the changes of some turns.
+        @param begin: Begins to write the changes of some turns, and gives what
+            does the rest.
         @param clock: Tells the end of a turn.
-        @param run: Runs a batch; it is never given two at a time.
+        @param run: Does the rest of a batch; it is never given two at a time.
         """
-        self._commit = commit
+        self._begin = begin
         self._clock = clock
         self._run = run
         self._turn: _Asked[_C] = []
@@ -147,7 +147,7 @@ class TurnWriter(Generic[_C]):
         changes = [[change for change, _ in turn] for turn in batch]
         waiting = [done for turn in batch for _, done in turn]
         # A pool that is closed raises instead of failing.
-        written = maybeDeferred(self._run, partial(self._commit, changes))
+        written = maybeDeferred(self._run, self._begin(changes))
         written.addBoth(self._written, waiting)
 
     def _written(

@@ -86,6 +86,12 @@ class Bodies:
                 return 0
         return size if size > self._largestRow else _WRITTEN * size
 
+    def fits(self, content: bytes) -> bool:
+        """
+        Tell whether a content is kept in its row.
+        """
+        return len(content) <= self._largestRow
+
     def store(self, message: int, content: bytes | IO[bytes]) -> Body:
         """
         Take a content; a large one would survive a power cut once L{sync} was
@@ -95,7 +101,7 @@ class Bodies:
         @param content: The bytes, or a file that is read from where it stands.
         """
         if isinstance(content, bytes):
-            if len(content) <= self._largestRow:
+            if self.fits(content):
                 return Body(len(content), not content.isascii(), content)
             content = io.BytesIO(content)
         start = content.read(self._largestRow + 1)

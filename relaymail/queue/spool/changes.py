@@ -38,6 +38,12 @@ class Change:
     One change of a spool.
     """
 
+    def isQuick(self, bodies: Bodies) -> bool:
+        """
+        See L{IChange.isQuick<relaymail.queue.spool.rows.IChange.isQuick>}.
+        """
+        return True
+
     def prepare(self, bodies: Bodies) -> None:
         """
         Write what is not in the database.
@@ -110,6 +116,12 @@ class Arrival(Change):
         self._source = source
         self._isRead = False
         self._start = 0
+
+    def isQuick(self, bodies: Bodies) -> bool:
+        """
+        See L{Change.isQuick}.
+        """
+        return isinstance(self._content, bytes) and bodies.fits(self._content)
 
     def prepare(self, bodies: Bodies) -> None:
         """
@@ -276,6 +288,12 @@ class Load(Change):
         self.found: list[Row] = []
         self._after = after
 
+    def isQuick(self, bodies: Bodies) -> bool:
+        """
+        See L{Change.isQuick}: what is read may be anywhere on the disk.
+        """
+        return False
+
     def gather(self, transaction: Transaction) -> None:
         """
         What goes in this transaction is not to be found any more.
@@ -313,6 +331,12 @@ class Revival(Change):
         self.end: int | None = None
         self.found: list[tuple[str, float, int]] = []
         self._asked = (start, stop, limit)
+
+    def isQuick(self, bodies: Bodies) -> bool:
+        """
+        See L{Change.isQuick}: what is read may be anywhere on the disk.
+        """
+        return False
 
     def gather(self, transaction: Transaction) -> None:
         """
@@ -372,6 +396,12 @@ class Sweep(Change):
         @param end: The first number that may be of a message to come.
         """
         self._end = end
+
+    def isQuick(self, bodies: Bodies) -> bool:
+        """
+        See L{Change.isQuick}: what is read may be anywhere on the disk.
+        """
+        return False
 
     def gather(self, transaction: Transaction) -> None:
         """

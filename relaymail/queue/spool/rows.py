@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from relaymail.errors import QueueError
 from relaymail.queue.spool.bodies import Bodies
-from relaymail.queue.spool.schema import translated
+from relaymail.queue.spool.schema import PATIENCE, translated
 from relaymail.queue.writer import Results
 
 _NEW_MESSAGE = (
@@ -223,6 +224,11 @@ class IChange(Protocol):
     One change of a spool.
     """
 
+    def isQuick(self, bodies: Bodies) -> bool:
+        """
+        Tell whether L{prepare} and L{gather} wait for no disk.
+        """
+
     def prepare(self, bodies: Bodies) -> None:
         """
         Write what is not in the database.
@@ -259,49 +265,137 @@ def commit(
     @return: For each change of each turn, in order, what went wrong or
         L{None}.
     """
-    error = _attempt(database, bodies, turns, log)
-    if error is None or len(turns) == 1:
-        return [error] * sum(map(len, turns))
-    results: Results = []
-    for turn in turns:
-        results += [_attempt(database, bodies, [turn], log)] * len(turn)
-    return results
+    attempt = Attempt(database, bodies, turns, log)
+    attempt.begin()
+    return attempt.results()
 
 
-def _attempt(
+def start(
     database: sqlite3.Connection,
     bodies: Bodies,
     turns: Sequence[Sequence[IChange]],
-    log: ILog | None,
-) -> Exception | None:
+    log: ILog | None = None,
+) -> Callable[[], Results]:
     """
-    Make changes, or none of them.
+    Begin what L{commit} does, as far as it takes no time: the rows are written
+    in memory, by whoever calls this.  Two threads that hand Python's lock to
+    each other for every statement are slower than one.
+
+    @return: Does the rest, in a thread that may wait for the disk.
     """
-    if log is not None and log.damage is not None:
-        return log.damage
-    changes = [change for turn in turns for change in turn]
-    transaction = Transaction(database, bodies)
+    attempt = Attempt(database, bodies, turns, log)
+    if attempt.isQuick:
+        attempt.begin(isPatient=False)
+    return attempt.results
+
+
+class Attempt:
+    """
+    Some turns, as one transaction.
+    """
+
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        bodies: Bodies,
+        turns: Sequence[Sequence[IChange]],
+        log: ILog | None = None,
+    ) -> None:
+        """
+        @param database: Where to.
+        @param bodies: Where contents are.
+        @param turns: The changes.
+        @param log: Sees to the log; L{None}: SQLite does.
+        """
+        self._log = log
+        self._database = database
+        self._bodies = bodies
+        self._turns = turns
+        self._changes = [change for turn in turns for change in turn]
+        self._transaction = Transaction(database, bodies)
+        self._isBegun = False
+        self._error: Exception | None = None
+
+    @property
+    def isQuick(self) -> bool:
+        """
+        Whether writing it, but for the commit, waits for no disk.
+        """
+        return all(change.isQuick(self._bodies) for change in self._changes)
+
+    def begin(self, isPatient: bool = True) -> None:
+        """
+        Write all, without making it durable.
+
+        @param isPatient: Whether to wait for somebody else who writes; else
+            L{results} does.
+        """
+        try:
+            self._begin(isPatient)
+        except Exception as e:
+            isBusy = getattr(e, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            if isPatient or not isBusy or self._database.in_transaction:
+                self._isBegun, self._error = True, e
+
+    def _begin(self, isPatient: bool) -> None:
+        if self._log is not None and self._log.damage is not None:
+            raise self._log.damage
+        for change in self._changes:
+            change.prepare(self._bodies)
+        self._bodies.sync()
+        if isPatient:
+            with _waiting(self._database):
+                self._database.execute("BEGIN IMMEDIATE")
+        else:
+            self._database.execute("BEGIN IMMEDIATE")
+        self._isBegun = True
+        for change in self._changes:
+            change.gather(self._transaction)
+        self._transaction.write()
+
+    def results(self) -> Results:
+        """
+        Make it durable, and say what became of each change.
+        """
+        if not self._isBegun:
+            self.begin()
+        error = self._finish()
+        if error is None or len(self._turns) == 1:
+            return [error] * len(self._changes)
+        results: Results = []
+        for turn in self._turns:
+            results += commit(self._database, self._bodies, [turn], self._log)
+        return results
+
+    def _finish(self) -> Exception | None:
+        try:
+            if self._error is not None:
+                raise self._error
+            self._database.execute("COMMIT")
+        except Exception as e:
+            self._transaction.forget()
+            _tidy(_rollback, self._database)
+            for change in self._changes:
+                _tidy(change.undo, self._bodies)
+            return translated(e, "write the spool")
+        _tidy(self._transaction.clear)
+        for act in self._transaction.after:
+            act(self._database)
+        if self._log is not None:
+            self._log.wrote(self._database, self._transaction)
+        return None
+
+
+@contextmanager
+def _waiting(database: sqlite3.Connection) -> Iterator[None]:
+    """
+    Wait meanwhile for somebody else who writes.
+    """
+    database.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
     try:
-        for change in changes:
-            change.prepare(bodies)
-        bodies.sync()
-        database.execute("BEGIN IMMEDIATE")
-        for change in changes:
-            change.gather(transaction)
-        transaction.write()
-        database.execute("COMMIT")
-    except Exception as e:
-        transaction.forget()
-        _tidy(_rollback, database)
-        for change in changes:
-            _tidy(change.undo, bodies)
-        return translated(e, "write the spool")
-    _tidy(transaction.clear)
-    for act in transaction.after:
-        act(database)
-    if log is not None:
-        log.wrote(database, transaction)
-    return None
+        yield
+    finally:
+        database.execute("PRAGMA busy_timeout = 0")
 
 
 def _rollback(database: sqlite3.Connection) -> None:

@@ -178,6 +178,8 @@ def prepare(database: sqlite3.Connection, path: str) -> None:
     database.execute(f"PRAGMA cache_size = -{CACHE}")
     database.execute(f"PRAGMA wal_autocheckpoint = {AT_LATEST}")
     database.execute("PRAGMA temp_store = MEMORY")
+    # Whoever may wait says so.
+    database.execute("PRAGMA busy_timeout = 0")
     if isNew:
         _change(database, TABLES, VERSION)
     else:

@@ -48,7 +48,7 @@ from relaymail.queue.spool.leaving import Leaving
 from relaymail.queue.spool.numbers import Numbers
 from relaymail.queue.spool.reading import Reading
 from relaymail.queue.spool.reserve import Reserve
-from relaymail.queue.spool.rows import commit
+from relaymail.queue.spool.rows import commit, start
 from relaymail.queue.spool.schema import (
     Connect,
     QueueDamaged,
@@ -153,10 +153,12 @@ class Spool(SpoolWindow):
         self._backlog = Backlog()
         for destination, due in self._catalogue.destinations():
             self._backlog.rests(destination, due)
-        write = partial(commit, self._database, self._bodies, log=Log())
+        log = Log()
+        write = partial(commit, self._database, self._bodies, log=log)
         self._writer: Writer[Change] = InlineWriter(write)
         if self._run is not None:
-            self._writer = TurnWriter(write, self.clock, self._run)
+            begin = partial(start, self._database, self._bodies, log=log)
+            self._writer = TurnWriter(begin, self.clock, self._run)
         numbers = Numbers(self._database)
         self._first = numbers.next
         self.arriving = Arriving(

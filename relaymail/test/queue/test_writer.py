@@ -5,6 +5,7 @@ Tests for L{relaymail.queue.writer}.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -46,7 +47,7 @@ class WriterTests(SynchronousTestCase):
         self.jobs: list[tuple[Callable[[], Results], Deferred[Results]]] = []
         self.batches: list[list[str]] = []
         self.broken: set[str] = set()
-        self.writer = TurnWriter(self.commit, self.clock, self.run_)
+        self.writer = TurnWriter(partial(partial, self.commit), self.clock, self.run_)
 
     def run_(self, job: Callable[[], Results]) -> Deferred[Results]:
         """
@@ -138,7 +139,7 @@ class WriterTests(SynchronousTestCase):
             raise RuntimeError("the pool is closed")
 
         for run in (closed, lambda job: fail(RuntimeError("no thread"))):
-            self.writer = TurnWriter(self.commit, self.clock, run)
+            self.writer = TurnWriter(partial(partial, self.commit), self.clock, run)
             for _ in range(2):
                 (done,) = self.submit("a")
                 self.clock.advance(0)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel, capturedLogs
@@ -17,8 +18,9 @@ from twisted.logger import LogLevel, capturedLogs
 from relaymail.envelopes import Envelope
 from relaymail.errors import QueueError, QueueFull, QueueUnusable, UnreadableEntry
 from relaymail.queue.room import BELIEVED
-from relaymail.queue.spool import leaving, reading
+from relaymail.queue.spool import leaving, reading, rows
 from relaymail.queue.spool.bodies import Kept
+from relaymail.queue.spool.rows import start
 from relaymail.queue.spool.schema import QueueDamaged
 from relaymail.queue.spool.spool import PUT_BACK
 from relaymail.test.queue.contract import DELIVERED, MESSAGE, NOW, RETRY
@@ -129,7 +131,7 @@ class FailureTests(SpoolTestCase):
         Where somebody keeps the database from being written nothing is, and it
         goes on when he has gone.
         """
-        self.queue._database.execute("PRAGMA busy_timeout = 0")
+        self.patch(rows, "PATIENCE", 0.0)
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
         other.execute("BEGIN IMMEDIATE")
@@ -481,10 +483,8 @@ class DamageTests(SpoolTestCase):
             def execute(self, *asked: object) -> None:
                 raise error
 
-        self.queue._writer._commit.keywords.clear()
-        commit = self.queue._writer._commit
-        self.queue._writer._commit = lambda turns: commit.func(
-            Broken(), commit.args[1], turns
+        self.queue._writer._begin = partial(
+            start, cast(sqlite3.Connection, Broken()), self.queue._bodies
         )
         done = self.queue.done(name, DELIVERED)
         self.settleAll()

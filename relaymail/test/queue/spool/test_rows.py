@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import errno
 import io
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 
 from relaymail.errors import QueueError, QueueFull
-from relaymail.queue.spool.changes import Change, Departure, Standing
-from relaymail.queue.spool.rows import Stand, commit, findRow
+from relaymail.queue.spool.backlog import START
+from relaymail.queue.spool.changes import Change, Departure, Load, Standing
+from relaymail.queue.spool.rows import Stand, commit, findRow, start
 from relaymail.queue.writer import Results
 from relaymail.test.queue.contract import MESSAGE, NOW
 from relaymail.test.queue.spool.spools import EVERY_BYTE, LARGE, RowsTestCase, totals
@@ -213,4 +217,85 @@ class CommitTests(RowsTestCase):
         self.assertIsNone(findRow(self.database, 3))
         self.commit([Standing(2, "c.example", NOW, 1, 0.0, aside="broken")])
         self.assertIsNone(findRow(self.database, 2))
+        self.assertCounted()
+
+
+class StartTests(RowsTestCase):
+    """
+    L{start} does what takes no time, and leaves the rest to who may wait.
+    """
+
+    def start(self, *turns: list[Change]) -> Callable[[], Results]:
+        """
+        Begin to make changes.
+        """
+        self.steps.clear()
+        return start(self.database, self.bodies, turns)
+
+    def done(self) -> set[str]:
+        """
+        Give what the database was asked to do.
+        """
+        return {step for step, _ in self.steps}
+
+    def stored(self) -> int:
+        """
+        Count what somebody else would see.
+        """
+        with closing(sqlite3.connect(self.path)) as other:
+            ((count,),) = other.execute("SELECT count(*) FROM recipient").fetchall()
+        return int(count)
+
+    def test_quick(self) -> None:
+        """
+        Rows are written at once, and seen when they are durable.
+        """
+        finish = self.start([self.arrival(1, "x@b.example")])
+        self.assertLessEqual({"BEGIN", "INSERT"}, self.done())
+        self.assertNotIn("COMMIT", self.done())
+        self.assertEqual(self.stored(), 0)
+        self.steps.clear()
+        self.assertEqual(finish(), [None])
+        self.assertEqual(self.done(), {"COMMIT"})
+        self.assertEqual(self.stored(), 1)
+
+    def test_slow(self) -> None:
+        """
+        Files are written, and what rests is read, by who may wait.
+        """
+        slow: list[list[Change]] = [
+            [self.arrival(1, "x@b.example", content=LARGE)],
+            [self.arrival(2, "x@b.example", content=io.BytesIO(MESSAGE))],
+            [self.arrival(3, "x@b.example"), Load("b.example", START, 10)],
+        ]
+        for changes in slow:
+            finish = self.start(changes)
+            self.assertEqual(self.done(), set())
+            self.assertEqual(finish(), [None] * len(changes))
+        self.assertEqual(self.stored(), 3)
+
+    def test_P6_somebodyElseWrites(self) -> None:
+        """
+        Nobody waits for who holds the database, but who may.
+        """
+        other = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        finish = self.start([self.arrival(1, "x@b.example")])
+        self.assertNotIn("INSERT", self.done())
+        other.execute("ROLLBACK")
+        self.assertEqual(finish(), [None])
+        self.assertEqual(self.stored(), 1)
+
+    def test_P2_aTurnThatFails(self) -> None:
+        """
+        Where one turn cannot be written, the others are.
+        """
+        self.start([self.arrival(1, "x@b.example")])()
+        results = self.start(
+            [self.arrival(1, "y@b.example")], [self.arrival(2, "z@b.example")]
+        )()
+        self.assertIsInstance(results[0], QueueError)
+        self.assertIsNone(results[1])
+        self.assertEqual(self.stored(), 2)
         self.assertCounted()
