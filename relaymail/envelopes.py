@@ -11,7 +11,7 @@ where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -65,6 +65,26 @@ class Client:
     esmtp: bool = False
     tls: str = ""
     trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """
+    What is to be known of a waiting name to decide when it goes where.
+
+    @ivar sender: The reverse-path, empty for a notice.
+    @ivar recipient: The forward-path.
+    @ivar key: What is equal for the names of one message.
+    @ivar attempts: How many attempts were begun.
+    @ivar arrived: When the message was accepted, in seconds of the queue's
+        clock.
+    """
+
+    sender: str
+    recipient: str
+    key: Hashable
+    attempts: int = 0
+    arrived: float = 0.0
 
 
 class Letter(list[Any]):

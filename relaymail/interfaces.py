@@ -10,13 +10,13 @@ Twisted documents it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import IO
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from relaymail.envelopes import Client, Envelope, Letter
+from relaymail.envelopes import Client, Envelope, Letter, Outline
 from relaymail.outcomes import Outcome
 from relaymail.replies import Evidence, Phase
 
@@ -75,6 +75,11 @@ class IQueue(Interface):
         "called more often than needed. None: nobody wants to know."
     )
 
+    suspendedUntil: Callable[[str], float | None] | None = Attribute(
+        "Asked, before what rests for a destination is read, until when it need "
+        "not be, in seconds, or None. None itself: nothing is suspended."
+    )
+
     def readDirectory() -> None:
         """
         Look for mail that others put in, and make waiting what has come due.
@@ -85,6 +90,12 @@ class IQueue(Interface):
     def getWaiting() -> list[str]:
         """
         Give a new list of the waiting names, oldest first.
+        """
+
+    def newestWaiting() -> Iterator[str]:
+        """
+        Give the waiting names, newest first; the queue must not be changed
+        meanwhile.
         """
 
     def hasWaiting() -> bool:
@@ -153,6 +164,29 @@ class IQueue(Interface):
         @raise KeyError: When the name is not claimed.
         """
 
+    def postpone(name: str, when: float) -> Deferred[None] | None:
+        """
+        Let a waiting name rest, without an attempt.  A restart may forget it.
+
+        @param when: Until when, in seconds.
+
+        @raise KeyError: When the name is not waiting.
+        """
+
+    def wakeOld(before: float) -> None:
+        """
+        Make waiting, now or soon, what is due, was accepted before a time, and
+        rests because of C{suspendedUntil}; a part of it with each call, where
+        there is much.
+
+        @param before: The time, in seconds.
+        """
+
+    def lookAgain() -> None:
+        """
+        Look at what rests because of C{suspendedUntil}: that may be over.
+        """
+
     def done(name: str, outcome: Outcome | None = None) -> Deferred[None] | None:
         """
         Forget a name for good; its content goes with the last name.
@@ -184,6 +218,15 @@ class IQueue(Interface):
 
         @raise UnreadableEntry: When what is stored cannot be read.
         @raise QueueError: When it cannot be read now.
+        @raise KeyError: When there is no such name.
+        """
+
+    def outline(name: str) -> Outline:
+        """
+        Give what is to be known to decide when a name goes where, without
+        reading the content.
+
+        @raise UnreadableEntry: When what is stored cannot be read.
         @raise KeyError: When there is no such name.
         """
 

@@ -6,16 +6,18 @@ until their time comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from os import PathLike, fsdecode
 from os.path import basename
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python import log
 
-from relaymail.envelopes import Parameters
+from relaymail.envelopes import Outline, Parameters
 from relaymail.outcomes import Outcome
 from relaymail.queue.contents import IKeyedContent
 from relaymail.queue.records import NO_PARAMETERS
@@ -118,10 +120,13 @@ class Window:
     @ivar relayed: The names that are claimed, as keys.
     @ivar onWaiting: Called with nothing when names became waiting, but for
         those that L{setWaiting} puts back; L{None}: nobody wants to know.
+    @ivar suspendedUntil: Says until when what rests for a destination need not
+        be looked at; L{None}: nothing is suspended.
     """
 
     noisy = True
     onWaiting: Callable[[], None] | None = None
+    suspendedUntil: Callable[[str], float | None] | None = None
 
     waiting: dict[str, int]
     relayed: dict[str, int]
@@ -143,6 +148,12 @@ class Window:
         Give a new list of the waiting names, the longest waiting first.
         """
         return list(self.waiting)
+
+    def newestWaiting(self) -> Iterator[str]:
+        """
+        Give the waiting names, newest first.
+        """
+        return reversed(self.waiting)
 
     def hasWaiting(self) -> bool:
         """
@@ -174,6 +185,47 @@ class Window:
         where none rests.
         """
         return self._resting.next()
+
+    def outline(self, message: AnyPath) -> Outline:
+        """
+        See L{IQueue.outline<relaymail.interfaces.IQueue.outline>}.
+        """
+        name = nameOf(message)
+        sender, recipient = map(str, self.getEnvelope(name)[:2])
+        entry = self._entries[name]
+        key = self.contentKey(name)
+        return Outline(sender, recipient, key, entry.attempts, entry.arrived)
+
+    def postpone(self, message: AnyPath, when: float) -> Deferred[None] | None:
+        """
+        See L{IQueue.postpone<relaymail.interfaces.IQueue.postpone>}.  After a
+        restart the name is due.
+        """
+        self._postpone(nameOf(message), when)
+        return None
+
+    def wakeOld(self, before: float) -> None:
+        """
+        See L{IQueue.wakeOld<relaymail.interfaces.IQueue.wakeOld>}.  All that
+        rests is in memory, and wakes by itself.
+        """
+
+    def lookAgain(self) -> None:
+        """
+        See L{IQueue.lookAgain<relaymail.interfaces.IQueue.lookAgain>}.
+        """
+
+    def getEnvelope(self, message: AnyPath) -> list[Any]:
+        """
+        See L{IQueue.getEnvelope<relaymail.interfaces.IQueue.getEnvelope>}.
+        """
+        raise NotImplementedError
+
+    def contentKey(self, message: AnyPath) -> Hashable:
+        """
+        See L{IQueue.contentKey<relaymail.interfaces.IQueue.contentKey>}.
+        """
+        raise NotImplementedError
 
     def addMessage(self, message: AnyPath) -> None:
         """
@@ -219,6 +271,11 @@ class Window:
         entry = self._entries[name]
         entry.attempts += 1
         return entry
+
+    def _postpone(self, name: str, when: float) -> Entry:
+        del self.waiting[name]
+        self._resting.add(name, when)
+        return self._entries[name]
 
     def _giveBack(
         self, name: str, when: float | None, outcome: Outcome | None

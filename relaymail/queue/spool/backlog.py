@@ -12,6 +12,7 @@ of it has gone.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -47,6 +48,8 @@ class Backlog:
     """
     What rests on the disk, by destination.
 
+    @ivar suspendedUntil: Says until when a destination need not be read, in
+        seconds, or L{None}.
     @ivar held: How many names of each destination are in memory.
     @ivar share: How many a destination has in memory at most.
     @ivar room: How many there are in memory.
@@ -56,6 +59,7 @@ class Backlog:
     share: int = SHARE
     room: int = ROOM
     least: int = LEAST
+    suspendedUntil: Callable[[str], float | None] = lambda destination: None
     held: Counter[str] = field(default_factory=Counter)
     _total: int = 0
     #: When something of a destination is due; not later than it really is.
@@ -67,6 +71,8 @@ class Backlog:
     _asked: int = 0
     #: Those where something came from before what is being read.
     _goesBack: set[str] = field(default_factory=set)
+    #: Those that need not be read, and until when.
+    _suspended: dict[str, float] = field(default_factory=dict)
     #: The destinations that have something due and no room.
     _full: set[str] = field(default_factory=set)
 
@@ -136,6 +142,8 @@ class Backlog:
         wishes: list[Wish] = []
         while (due := self.nextDue()) is not None and due <= now:
             destination = heappop(self._heap)[1]
+            if self._isSuspended(destination, now):
+                continue
             room = self.roomFor(destination)
             if room <= 0:
                 self._full.add(destination)
@@ -147,6 +155,24 @@ class Backlog:
             after = self._after.get(destination, START)
             wishes.append(Wish(destination, after, room))
         return wishes
+
+    def _isSuspended(self, destination: str, now: float) -> bool:
+        until = self.suspendedUntil(destination)
+        if until is None or until <= now:
+            self._suspended.pop(destination, None)
+            return False
+        self._suspended[destination] = until
+        self._push(destination)
+        return True
+
+    def lookAgain(self) -> None:
+        """
+        Suspend nothing before that is asked for again.
+        """
+        suspended, self._suspended = self._suspended, {}
+        for destination in suspended:
+            if destination in self._due and destination not in self._loading:
+                self._push(destination)
 
     def loaded(
         self, destination: str, last: tuple[float, int] | None, due: float | None
@@ -180,19 +206,23 @@ class Backlog:
         self.loaded(destination, None, when)
 
     def _push(self, destination: str) -> None:
-        heappush(self._heap, (self._due[destination], destination))
+        heappush(self._heap, (self._wanted(destination), destination))
         # What is not current any more must not become the most of it.
         if len(self._heap) > 2 * len(self._due) + 64:
             self._heap = [
-                (due, name)
-                for name, due in self._due.items()
+                (self._wanted(name), name)
+                for name in self._due
                 if name not in self._loading and name not in self._full
             ]
             heapify(self._heap)
 
+    def _wanted(self, destination: str) -> float:
+        return max(self._due[destination], self._suspended.get(destination, 0.0))
+
     def _isCurrent(self, due: float, destination: str) -> bool:
         return (
-            self._due.get(destination) == due
+            destination in self._due
+            and self._wanted(destination) == due
             and destination not in self._loading
             and destination not in self._full
         )

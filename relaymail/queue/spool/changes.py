@@ -6,7 +6,6 @@ goes, and that what rests is read.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,12 +16,8 @@ from typing import IO
 from relaymail.envelopes import Envelope
 from relaymail.outcomes import Bounce, Delivered, Outcome
 from relaymail.queue.spool.bodies import Bodies, Body
-from relaymail.queue.spool.rows import COLUMNS, Row, Stand, Transaction
+from relaymail.queue.spool.rows import Stand, Transaction
 
-_BACKLOG = COLUMNS + (
-    "WHERE r.destination = ?1 AND r.lease IS NULL AND r.due >= ?2 "
-    "AND (r.due > ?2 OR r.id > ?3) ORDER BY r.due, r.id LIMIT ?4"
-)
 _STRETCH = (
     "SELECT max(id) FROM "
     "(SELECT id FROM recipient WHERE id > ? AND id < ? ORDER BY id LIMIT ?)"
@@ -268,41 +263,6 @@ class Departure(Change):
         transaction.totals[self.why] += 1
         if self.isApart:
             transaction.apart.add(self.message)
-
-
-class Load(Change):
-    """
-    The next of a destination's recipients that rest are read.
-
-    @ivar found: Them, in the order in which they are due; one more than was
-        asked for, where there is one.
-    """
-
-    def __init__(self, destination: str, after: tuple[float, int], limit: int) -> None:
-        """
-        @param after: When the one before was due, and its number.
-        @param limit: How many are wanted.
-        """
-        self.destination = destination
-        self.limit = limit
-        self.found: list[Row] = []
-        self._after = after
-
-    def isQuick(self, bodies: Bodies) -> bool:
-        """
-        See L{Change.isQuick}: what is read may be anywhere on the disk.
-        """
-        return False
-
-    def gather(self, transaction: Transaction) -> None:
-        """
-        What goes in this transaction is not to be found any more.
-        """
-        transaction.reads.append(partial(self._read, transaction.database))
-
-    def _read(self, database: sqlite3.Connection) -> None:
-        asked = (self.destination, *self._after, self.limit + 1)
-        self.found = [Row(*row) for row in database.execute(_BACKLOG, asked)]
 
 
 class Revival(Change):

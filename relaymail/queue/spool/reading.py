@@ -12,8 +12,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaymail.queue.spool.backlog import Backlog, Wish
-from relaymail.queue.spool.changes import Change, Load, Revival, Sweep
+from relaymail.queue.spool.backlog import SHARE, Backlog, Wish
+from relaymail.queue.spool.changes import Change, Revival, Sweep
+from relaymail.queue.spool.loading import Load, Old
 from relaymail.queue.spool.rows import Row, Stand
 
 #: How many rows are looked at in one transaction for what was claimed when the
@@ -59,6 +60,8 @@ class Reading:
         self._tell = tell
         self._standOf = standOf
         self._isFilling = False
+        self._isWaking = False
+        self._lastOld = 0
         self._again: IDelayedCall | None = None
 
     def fill(self) -> None:
@@ -96,6 +99,30 @@ class Reading:
         self._complain(failure, f"what rests for {load.destination}")
         self._backlog.failed(load.destination, self._clock.seconds() + TRY_AGAIN)
         self._tell()
+
+    def wakeOld(self, before: float) -> None:
+        """
+        Read, a stretch at a time, what is due and was accepted before a time:
+        what is suspended rests beyond its time.
+
+        @param before: The time, in seconds.
+        """
+        room = min(self._backlog.room - self._backlog.held.total(), SHARE)
+        if self.isStopped or self._isWaking or room <= 0:
+            return
+        self._isWaking = True
+        old = Old(self._lastOld, self._clock.seconds(), before, room)
+        read = self._submit(old).addCallback(self._oldRead, old)
+        read.addErrback(self._complain, "mail that is old").addBoth(self._oldDone)
+
+    def _oldRead(self, _: None, old: Old) -> None:
+        self._lastOld = old.last
+        self._admit(old.found)
+        if old.found:
+            self._tell()
+
+    def _oldDone(self, _: None) -> None:
+        self._isWaking = False
 
     def revive(self, end: int, start: int = 0) -> None:
         """

@@ -150,7 +150,7 @@ class Spool(SpoolWindow):
     def _begin(self) -> None:
         self._reset()
         self._kept = Kept()
-        self._backlog = Backlog()
+        self._backlog = Backlog(suspendedUntil=self._untilSuspended)
         for destination, due in self._catalogue.destinations():
             self._backlog.rests(destination, due)
         log = Log()
@@ -216,19 +216,6 @@ class Spool(SpoolWindow):
         return result
 
     # What waits.
-
-    def getWaiting(self) -> list[str]:
-        """
-        See L{IQueue.getWaiting<relaymail.interfaces.IQueue.getWaiting>}.
-        Nothing waits where what becomes of it could not be written.
-        """
-        return [] if self.trouble else list(self.waiting)
-
-    def hasWaiting(self) -> bool:
-        """
-        See L{IQueue.hasWaiting<relaymail.interfaces.IQueue.hasWaiting>}.
-        """
-        return bool(self.waiting) and not self.trouble
 
     def readDirectory(self) -> None:
         """
@@ -323,6 +310,9 @@ class Spool(SpoolWindow):
         if when is None and outcome is None:
             return None
         due = self.clock.seconds() if when is None else when
+        return self._rest(name, entry, due)
+
+    def _rest(self, name: str, entry: Holding, due: float) -> Deferred[None]:
         written = self._submit(self._standing(entry, due, None))
         written.addCallback(lambda _: self._letRest(name, due))
         return written.addErrback(self._complain, f"where {name} stands")

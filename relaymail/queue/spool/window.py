@@ -6,17 +6,20 @@ The names of a spool that are in memory, and what is known of all of them.
 from __future__ import annotations
 
 import io
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import IO, Any
 
-from relaymail.envelopes import Letter
+from twisted.internet.defer import Deferred
+
+from relaymail.envelopes import Letter, Outline
 from relaymail.errors import UnreadableEntry
 from relaymail.queue.pickles import dumpEnvelope
 from relaymail.queue.spool.backlog import Backlog
 from relaymail.queue.spool.bodies import Kept, SpoolContent
 from relaymail.queue.spool.catalogue import Catalogue, Holding
 from relaymail.queue.spool.leaving import Leaving
+from relaymail.queue.spool.reading import Reading
 from relaymail.queue.spool.rows import Row, Stand
 from relaymail.queue.window import AnyPath, Entry, Window, nameOf
 
@@ -27,10 +30,31 @@ class SpoolWindow(Window):
     without the writing.
     """
 
+    trouble: str
+    _reading: Reading
     _catalogue: Catalogue
     _backlog: Backlog
     _kept: Kept
     _leaving: Leaving
+
+    def getWaiting(self) -> list[str]:
+        """
+        See L{IQueue.getWaiting<relaymail.interfaces.IQueue.getWaiting>}.
+        Nothing waits where what becomes of it could not be written.
+        """
+        return [] if self.trouble else list(self.waiting)
+
+    def newestWaiting(self) -> Iterator[str]:
+        """
+        See L{IQueue.newestWaiting<relaymail.interfaces.IQueue.newestWaiting>}.
+        """
+        return iter(()) if self.trouble else super().newestWaiting()
+
+    def hasWaiting(self) -> bool:
+        """
+        See L{IQueue.hasWaiting<relaymail.interfaces.IQueue.hasWaiting>}.
+        """
+        return bool(self.waiting) and not self.trouble
 
     def getResting(self) -> dict[str, float]:
         """
@@ -54,6 +78,32 @@ class SpoolWindow(Window):
         """
         times = (self._resting.next(), self._backlog.nextDue())
         return min((when for when in times if when is not None), default=None)
+
+    def postpone(self, message: AnyPath, when: float) -> Deferred[None]:
+        """
+        See L{IQueue.postpone<relaymail.interfaces.IQueue.postpone>}.
+        """
+        name = nameOf(message)
+        return self._rest(name, self._holding(self._postpone(name, when)), when)
+
+    def wakeOld(self, before: float) -> None:
+        """
+        See L{IQueue.wakeOld<relaymail.interfaces.IQueue.wakeOld>}.
+        """
+        self._reading.wakeOld(before)
+
+    def lookAgain(self) -> None:
+        """
+        See L{IQueue.lookAgain<relaymail.interfaces.IQueue.lookAgain>}.
+        """
+        self._backlog.lookAgain()
+        self._reading.fill()
+
+    def _rest(self, name: str, entry: Holding, due: float) -> Deferred[None]:
+        raise NotImplementedError
+
+    def _untilSuspended(self, destination: str) -> float | None:
+        return self.suspendedUntil(destination) if self.suspendedUntil else None
 
     # What is known of a name.
 
@@ -86,6 +136,16 @@ class SpoolWindow(Window):
         content: Any = entry.content
         items = [*(entry.envelope or ()), content.open()]
         return Letter(items, content, entry.parameters, entry.attempts, entry.arrived)
+
+    def outline(self, message: AnyPath) -> Outline:
+        """
+        See L{IQueue.outline<relaymail.interfaces.IQueue.outline>}.
+        """
+        entry = self._known(nameOf(message))
+        sender, recipient = entry.envelope or ("", "")
+        return Outline(
+            str(sender), str(recipient), entry.message, entry.attempts, entry.arrived
+        )
 
     def contentKey(self, message: AnyPath) -> Hashable:
         """

@@ -198,8 +198,50 @@ class QueueContract(_Test):
         self.assertRaises(KeyError, self.queue.setWaiting, name)
         self.settle(self.queue.setRelaying(name))
         self.assertRaises(KeyError, self.queue.setRelaying, name)
-        for method in ("done", "letter", "getEnvelope", "contentKey"):
+        for method in ("done", "letter", "getEnvelope", "contentKey", "outline"):
             self.assertRaises(KeyError, getattr(self.queue, method), "nobody")
+
+    def test_outline(self) -> None:
+        """
+        What decides when a name goes where is known without its content.
+        """
+        one, two = self.add("x@b.example", "y@c.example")
+        self.settle(self.queue.setRelaying(two))
+        self.settle(self.queue.setWaiting(two))
+        outline = self.queue.outline(two)
+        self.assertEqual(
+            (outline.sender, outline.recipient, outline.attempts, outline.arrived),
+            ("from@a.example", "y@c.example", 1, NOW),
+        )
+        self.assertEqual(outline.key, self.queue.outline(one).key)
+        self.assertNotEqual(outline.key, self.queue.outline(*self.add("x@d.e")).key)
+
+    def test_newestWaiting(self) -> None:
+        """
+        What began to wait last is the first of the newest.
+        """
+        names = self.add("x@b.example", "y@b.example") + self.add("z@b.example")
+        self.settle(self.queue.setRelaying(names[0]))
+        self.settle(self.queue.setWaiting(names[0]))
+        newest = list(self.queue.newestWaiting())
+        self.assertEqual(newest, [names[0], names[2], names[1]])
+        self.assertEqual(newest[::-1], self.queue.getWaiting())
+
+    def test_postpone(self) -> None:
+        """
+        A name that is postponed waits no longer, and does again when it is due;
+        no attempt is counted.
+        """
+        (name,) = self.add("x@b.example")
+        self.settle(self.queue.postpone(name, NOW + 60))
+        self.assertEqual((self.queue.getWaiting(), self.queue.getRelayed()), ([], []))
+        self.assertEqual(self.queue.nextDue(), NOW + 60)
+        self.assertEqual(list(self.queue.getResting()), [name])
+        self.assertRaises(KeyError, self.queue.postpone, name, NOW + 90)
+        self.clock.advance(60)
+        self.queue.readDirectory()
+        self.assertEqual(self.queue.getWaiting(), [name])
+        self.assertEqual(self.queue.letter(name).attempts, 0)
 
     def test_giveBackAtOnce(self) -> None:
         """

@@ -343,3 +343,60 @@ class BacklogTests(SynchronousTestCase):
             mail.ask()
             mail.answer()
             mail.giveBack(0)
+
+
+class SuspendedTests(SynchronousTestCase):
+    """
+    Destinations that need not be read.
+    """
+
+    def setUp(self) -> None:
+        self.until: dict[str, float] = {"a": 100.0}
+        self.backlog = Backlog(suspendedUntil=self.until.get)
+        for destination in "ab":
+            self.backlog.rests(destination, 10.0, 1)
+
+    def names(self, now: float) -> list[str]:
+        """
+        Give the destinations that should be read.
+        """
+        return [wish.destination for wish in self.backlog.wishes(now)]
+
+    def test_notBefore(self) -> None:
+        """
+        A suspended destination is read when that is over, others at once.
+        """
+        self.assertEqual(self.names(20), ["b"])
+        self.assertEqual(self.backlog.nextDue(), 100)
+        self.backlog.rests("a", 5.0, 2)
+        self.assertEqual(self.names(99), [])
+        self.assertEqual(self.names(100), ["a"])
+
+    def test_longer(self) -> None:
+        """
+        It is asked again when the time has come.
+        """
+        self.names(20)
+        self.until["a"] = 200.0
+        self.assertEqual(self.names(100), [])
+        self.assertEqual(self.backlog.nextDue(), 200)
+
+    def test_lookAgain(self) -> None:
+        """
+        What is over before its time is read before it.
+        """
+        self.names(20)
+        del self.until["a"]
+        self.assertEqual(self.names(21), [])
+        self.backlog.lookAgain()
+        self.assertEqual(self.names(21), ["a"])
+
+    def test_heapIsBounded(self) -> None:
+        """
+        Looking again and again costs no memory.
+        """
+        self.names(20)
+        for _ in range(1000):
+            self.backlog.lookAgain()
+            self.names(20)
+        self.assertLess(len(self.backlog._heap), 100)

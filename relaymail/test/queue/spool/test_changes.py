@@ -8,19 +8,18 @@ import errno
 import io
 
 from relaymail.envelopes import Envelope, Parameters
-from relaymail.queue.spool import changes
 from relaymail.queue.spool.backlog import START
 from relaymail.queue.spool.changes import (
     Arrival,
     Change,
     Departure,
-    Load,
     Place,
     Reservation,
     Revival,
     Standing,
     Sweep,
 )
+from relaymail.queue.spool.loading import Load
 from relaymail.queue.spool.rows import Stand, commit
 from relaymail.test.queue.contract import MESSAGE, NOW
 from relaymail.test.queue.spool.spools import LARGE, RowsTestCase, totals
@@ -31,19 +30,19 @@ class ChangesTests(RowsTestCase):
     What each change makes of the rows.
     """
 
-    def make(self, *made: Change) -> None:
-        """
-        Make changes in one turn.
-        """
-        results = commit(self.database, self.bodies, [made])
-        self.assertEqual(results, [None] * len(made))
-
     def load(self, after: tuple[float, int] = START, limit: int = 10) -> list[int]:
         """
         Read what rests for b.example.
         """
         self.make(load := Load("b.example", after, limit))
         return [row.id for row in load.found]
+
+    def make(self, *made: Change) -> None:
+        """
+        Make changes in one turn.
+        """
+        results = commit(self.database, self.bodies, [made])
+        self.assertEqual(results, [None] * len(made))
 
     def test_arrival(self) -> None:
         """
@@ -122,46 +121,6 @@ class ChangesTests(RowsTestCase):
         self.make(Departure(2, 1, 2, "b.example", "delivered", stand=Stand(True)))
         self.assertEqual(self.ask("SELECT id FROM message"), [(1,)])
         self.assertEqual(self.ask("SELECT id, aside FROM recipient"), [(1, "broken")])
-
-    def test_loadInOrder(self) -> None:
-        """
-        What rests is read in the order in which it is due, one more than was
-        asked for, after what was read before; and of one destination only.
-        """
-        for number, due in ((1, 30.0), (2, 10.0), (3, 20.0), (4, 20.0), (5, 10.0)):
-            self.make(self.arrival(number, "x@b.example", lease=None))
-            self.make(Standing(number, "b.example", due, 0, None, stand=Stand(True)))
-        self.make(self.arrival(6, "x@c.example", lease=None))
-        self.make(self.arrival(7, "x@b.example"))
-        self.assertEqual(self.load(), [2, 5, 3, 4, 1])
-        self.assertEqual(self.load(limit=2), [2, 5, 3])
-        self.assertEqual(self.load((10.0, 2)), [5, 3, 4, 1])
-        self.assertEqual(self.load((20.0, 3)), [4, 1])
-        self.assertEqual(self.load((30.0, 1)), [])
-
-    def test_loadUsesTheIndex(self) -> None:
-        """
-        However many rest, reading the next looks at no others.
-        """
-        plan = self.ask(
-            "EXPLAIN QUERY PLAN " + changes._BACKLOG, "b.example", 0.0, 0, 10
-        )
-        self.assertEqual(len(plan), 2)
-        self.assertIn("INDEX resting (destination=? AND due>?)", plan[0][-1])
-        self.assertIn("INTEGER PRIMARY KEY", plan[1][-1])
-
-    def test_loadDoesNotFindWhatGoes(self) -> None:
-        """
-        What goes in the same transaction is not found, what comes in it is.
-        """
-        self.make(self.arrival(1, "x@b.example", lease=None))
-        load = Load("b.example", START, 10)
-        self.make(
-            load,
-            Departure(1, 1, 1, "b.example", "removed", stand=Stand(True)),
-            self.arrival(2, "y@b.example", lease=None),
-        )
-        self.assertEqual([row.id for row in load.found], [2])
 
     def test_revival(self) -> None:
         """

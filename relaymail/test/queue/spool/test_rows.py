@@ -12,7 +12,8 @@ from contextlib import closing
 
 from relaymail.errors import QueueError, QueueFull
 from relaymail.queue.spool.backlog import START
-from relaymail.queue.spool.changes import Change, Departure, Load, Standing
+from relaymail.queue.spool.changes import Change, Departure, Standing
+from relaymail.queue.spool.loading import Load
 from relaymail.queue.spool.rows import Stand, commit, findRow, start
 from relaymail.queue.writer import Results
 from relaymail.test.queue.contract import MESSAGE, NOW

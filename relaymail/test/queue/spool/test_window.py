@@ -110,6 +110,58 @@ class WindowTests(SpoolTestCase):
         self.fill(30)
         self.assertEqual(self.drain(), [f"{n}@b.example" for n in range(30)])
 
+    def test_suspended(self) -> None:
+        """
+        What is suspended is not read before it is over; what was read and is
+        postponed leaves the memory.
+        """
+        until = {"b.example": NOW + 100}
+        self.queue.suspendedUntil = until.get
+        self.fill(8)
+        for name in self.queue.getWaiting():
+            self.settle(self.queue.postpone(name, NOW + 100))
+        self.assertEqual(len(self.queue._entries), 0)
+        self.assertEqual(self.queue.nextDue(), NOW + 100)
+        self.clock.advance(100)
+        self.queue.readDirectory()
+        self.clock.advance(0)
+        self.assertEqual(len(self.deliver()), self.share)
+
+    def test_suspensionThatIsOver(self) -> None:
+        """
+        What rests because of it is read once it is looked at again.
+        """
+        until = {"b.example": NOW + 100}
+        self.queue.suspendedUntil = until.get
+        self.fill(8)
+        waiting = len(self.deliver())
+        self.assertEqual(waiting, self.share)
+        until.clear()
+        self.queue.lookAgain()
+        self.clock.advance(0)
+        self.assertEqual(len(self.deliver()), 8 - waiting)
+
+    def test_D31_wakeOld(self) -> None:
+        """
+        What is suspended and old is read all the same, a part of it at once,
+        and all of it in time.
+        """
+        until = {"b.example": NOW + 10_000}
+        self.queue.suspendedUntil = until.get
+        self.fill(30)
+        waiting = len(self.deliver())
+        self.assertEqual(waiting, self.share)
+        self.clock.advance(500)
+        self.queue.wakeOld(NOW)
+        self.clock.advance(0)
+        self.assertEqual(self.queue.getWaiting(), [])
+        for _ in range(12):
+            self.queue.wakeOld(NOW + 1)
+            self.clock.advance(0)
+            self.assertLessEqual(len(self.queue._entries), self.room)
+            waiting += len(self.deliver())
+        self.assertEqual(waiting, 30)
+
     def test_tellsWhenItComesBack(self) -> None:
         """
         Who wants to know is told when names come into the window.

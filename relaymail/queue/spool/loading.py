@@ -1,0 +1,113 @@
+# -*- test-case-name: relaymail.test.queue.spool.test_loading -*-
+"""
+What is read back into the window of a spool: it is read by whoever writes, so that
+what is being written is not missed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+
+from relaymail.queue.spool.bodies import Bodies
+from relaymail.queue.spool.changes import Change
+from relaymail.queue.spool.rows import COLUMNS, Row, Transaction
+
+#: How many rows are looked at in one transaction for mail that is old: some
+#: milliseconds of work.
+STRETCH = 20_000
+
+_BACKLOG = COLUMNS + (
+    "WHERE r.destination = ?1 AND r.lease IS NULL AND r.due >= ?2 "
+    "AND (r.due > ?2 OR r.id > ?3) ORDER BY r.due, r.id LIMIT ?4"
+)
+_STRETCH = (
+    "SELECT max(id) FROM (SELECT id FROM recipient WHERE id > ? ORDER BY id LIMIT ?)"
+)
+_OLD = COLUMNS + (
+    "WHERE r.id > ? AND r.id <= ? AND r.lease IS NULL AND r.due <= ? "
+    "AND m.arrived < ? ORDER BY r.id LIMIT ?"
+)
+
+
+class Load(Change):
+    """
+    The next of a destination's recipients that rest are read.
+
+    @ivar found: Them, in the order in which they are due; one more than was
+        asked for, where there is one.
+    """
+
+    def __init__(self, destination: str, after: tuple[float, int], limit: int) -> None:
+        """
+        @param after: When the one before was due, and its number.
+        @param limit: How many are wanted.
+        """
+        self.destination = destination
+        self.limit = limit
+        self.found: list[Row] = []
+        self._after = after
+
+    def isQuick(self, bodies: Bodies) -> bool:
+        """
+        See L{Change.isQuick}: what is read may be anywhere on the disk.
+        """
+        return False
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        What goes in this transaction is not to be found any more.
+        """
+        transaction.reads.append(partial(self._read, transaction.database))
+
+    def _read(self, database: sqlite3.Connection) -> None:
+        asked = (self.destination, *self._after, self.limit + 1)
+        self.found = [Row(*row) for row in database.execute(_BACKLOG, asked)]
+
+
+class Old(Change):
+    """
+    Recipients that rest although they are due are read where their message was
+    accepted long ago: a stretch of them, and the next one with the next such
+    change.
+
+    @ivar found: Them.
+    @ivar last: The number of the last that was looked at; 0: there are no more,
+        and the next stretch is the first.
+    """
+
+    def __init__(self, after: int, now: float, before: float, limit: int) -> None:
+        """
+        @param after: The number of the last that was looked at.
+        @param now: Until when they are due, in seconds.
+        @param before: Before when they were accepted, in seconds.
+        @param limit: How many are wanted.
+        """
+        self.found: list[Row] = []
+        self.last = 0
+        self._after = after
+        self._now = now
+        self._before = before
+        self._limit = limit
+
+    def isQuick(self, bodies: Bodies) -> bool:
+        """
+        See L{Change.isQuick}: what is read may be anywhere on the disk.
+        """
+        return False
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        What goes in this transaction is not to be found any more.
+        """
+        transaction.reads.append(partial(self._read, transaction.database))
+
+    def _read(self, database: sqlite3.Connection) -> None:
+        stretch = database.execute(_STRETCH, (self._after, STRETCH)).fetchone()[0]
+        if stretch is None:
+            self.found, self.last = [], 0
+            return
+        asked = (self._after, stretch, self._now, self._before, self._limit)
+        self.found = [Row(*row) for row in database.execute(_OLD, asked)]
+        isAll = len(self.found) < self._limit
+        self.last = stretch if isAll else self.found[-1].id
