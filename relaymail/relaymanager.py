@@ -34,7 +34,6 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaymail.addresses import domainOf
 from relaymail.deliver.attempts import BACK_OFF, _AttemptManager, setAllWaiting
 from relaymail.deliver.bounces import Bounces
 from relaymail.deliver.connections import Connections, KeptConnections
@@ -46,12 +45,12 @@ from relaymail.deliver.relayers import (
     SMTPManagedRelayerFactory,
     takesPart,
 )
+from relaymail.deliver.steering import SteeringMixin
 from relaymail.deliver.turns import Call
 from relaymail.deliver.work import Claim, Work
 from relaymail.dialogue.patience import PATIENCE
 from relaymail.envelopes import Letter
-from relaymail.errors import MalformedAddress
-from relaymail.outcome.verdicts import HostState, LaneState
+from relaymail.outcome.verdicts import HostState
 from relaymail.outcomes import Outcome
 from relaymail.queue.directory import Queue
 from relaymail.replies import Phase
@@ -67,6 +66,7 @@ from relaymail.route.mx import (
 from relaymail.route.resolver import makeResolver
 from relaymail.route.router import Unroutable, refuseUnroutable, routeFor
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY, nextAttempt
+from relaymail.schedule.lanes import siteOf
 
 __all__ = [
     "CanonicalNameChainTooLong",
@@ -92,10 +92,11 @@ STOP_PATIENCE = 10.0
 #: again, in seconds.
 _LOOK_AGAIN = 5.0
 
+
 _log = Logger()
 
 
-class SmartHostSMTPRelayingManager:
+class SmartHostSMTPRelayingManager(SteeringMixin):
     """
     Relays what is in a queue.
 
@@ -176,7 +177,7 @@ class SmartHostSMTPRelayingManager:
         self.managed: dict[Any, list[str]] = {}
         self.isStopping = False
         self.bounces = Bounces(self.queue)
-        self._work = Work(self.queue, self._laneOf)
+        self._work = Work(self.queue, self._laneOf, self._isOld, self._now)
         self._busy: Counter[Hashable] = Counter()
         self._kept = KeptConnections()
         self._connections = Connections()
@@ -215,6 +216,7 @@ class SmartHostSMTPRelayingManager:
         """
         self.queue.readDirectory()
         self._work.isStale = True
+        self._lookForOld()
         if len(self.managed) >= self.maxConnections and not self._kept:
             return None
         if not self.queue.hasWaiting():
@@ -242,9 +244,9 @@ class SmartHostSMTPRelayingManager:
     def _woken(self) -> None:
         try:
             self._startWaiting()
-            due = self.queue.nextDue()
-            now = self.queue.clock.seconds()
-            self._due.after(None if due is None else due - now)
+            times = (self.queue.nextDue(), self._work.scheduler.nextTime())
+            due = min((when for when in times if when is not None), default=None)
+            self._due.after(None if due is None else due - self._now())
         except Exception:
             self._log.failure("What waits could not be started; the timer tries again")
 
@@ -270,30 +272,21 @@ class SmartHostSMTPRelayingManager:
         free = self.maxConnections - len(self.managed)
         if self.isStopping or (free <= 0 and not self._kept):
             return []
-        lanes = self._work.lanes
-        lanes.maxConnections = self.maxConnections
-        lanes.batch = self.maxMessagesPerConnection
+        scheduler = self._theScheduler()
         self._work.placeNew()
         for kept in self._kept:
-            if lanes.waiting(kept.attempt.lane):
+            if scheduler.lanes.waiting(kept.attempt.lane):
                 self._kept.resume(kept)
-        if not len(lanes):
+        scheduler.lanes.resumeDue(self._now())
+        if not scheduler.lanes.count():
             return []
         if free <= 0:
             self._kept.letOldestGo()
             return []
-        starts = lanes.whoMayStart(self._busy, free)
+        starts = scheduler.whoMayStart(self._busy, free, self._now())
         claims = [(lane, self._work.take(lane, size)) for lane, size in starts]
         started = [self._start(lane, claim) for lane, claim in claims if claim.names]
         return [attempt for attempt in started if attempt is not None]
-
-    def _laneOf(self, recipient: str) -> Hashable:
-        try:
-            destination = domainOf(recipient)
-        except MalformedAddress:
-            self._log.error("Illegal message destination: {to}", to=recipient)
-            return Unroutable(recipient)
-        return tuple(self.smartHosts) or destination
 
     # Attempts.
 
@@ -315,17 +308,18 @@ class SmartHostSMTPRelayingManager:
         arguments = self.fArgs or self._usualArguments()
         factory = self.factory(paths, attempt, *arguments, **self.fKwArgs)
         self.managed[factory] = claim.names
-        self._busy[lane] += 1
+        self._busy[siteOf(lane)] += 1
         done = attempt.getCompletionDeferred()
-        done.addBoth(self._attemptEnded, lane, factory)
+        site = siteOf(lane)
+        done.addBoth(self._attemptEnded, site, factory)
         if claim.writes:
             route = DeferredList(claim.writes).addCallback(
-                lambda _: self.hostsFor(lane)
+                lambda _: self.hostsFor(site)
             )
         else:
-            route = defer.maybeDeferred(self.hostsFor, lane)
+            route = defer.maybeDeferred(self.hostsFor, site)
         route.addCallback(partial(self._hostsFound, attempt, factory))
-        route.addErrback(self._ebExchange, factory, str(lane))
+        route.addErrback(self._ebExchange, factory, str(site))
         return done
 
     def _usualArguments(self) -> tuple[Any, ...]:
@@ -334,12 +328,12 @@ class SmartHostSMTPRelayingManager:
         """
         return (self._theHostname(),)
 
-    def _attemptEnded(self, result: Any, lane: Hashable, factory: Any) -> Any:
+    def _attemptEnded(self, result: Any, site: Hashable, factory: Any) -> Any:
         self._connections.ended(factory)
         self._kept.forget(factory)
-        self._busy[lane] -= 1
-        if self._busy[lane] <= 0:
-            del self._busy[lane]
+        self._busy[site] -= 1
+        if self._busy[site] <= 0:
+            del self._busy[site]
         self.wake()
         return result
 
@@ -463,7 +457,10 @@ class SmartHostSMTPRelayingManager:
 
         @return: Whether it is kept.
         """
-        if self.idleTimeout <= 0 or not self._isAwake() or len(self._work.lanes):
+        if self.idleTimeout <= 0 or not self._isAwake():
+            return False
+        if self._work.scheduler.lanes.count():
+            # It may be what the others wait for.
             return False
         reactor = self._theReactor()
         self._kept.keep(attempt, relay, relayer, reactor, self.idleTimeout)
@@ -493,15 +490,6 @@ class SmartHostSMTPRelayingManager:
         elif self.mxcalc is not None:
             mark = "markGood" if isGood else "markBad"
             getattr(self.mxcalc, mark, lambda name: None)(host.name)
-
-    def noteLane(self, lane: Hashable, state: LaneState) -> None:
-        """
-        Remember whether a lane takes mail.
-        """
-        if state is LaneState.FINE:
-            self._work.lanes.noteDelivered(lane)
-        elif state is LaneState.THROTTLE:
-            self._work.lanes.noteTrouble(lane)
 
     def flushSoon(self) -> None:
         """

@@ -17,16 +17,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from relaymail import bounce
 from relaymail.addresses import quotePath
+from relaymail.deliver.bounces import queueNotice
 from relaymail.deliver.settlement import Settlement
 from relaymail.envelopes import Letter
 from relaymail.errors import MalformedAddress
 from relaymail.interfaces import IAttempt, IQueue
 from relaymail.outcome import verdicts
-from relaymail.outcome.verdicts import Fate, Verdict
+from relaymail.outcome.verdicts import Fate, LaneState, Verdict
 from relaymail.outcomes import Bounce, Outcome, Retry
-from relaymail.queue.pickles import MAX_PICKLE, dumpEnvelope, loadEnvelope
 from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
 from relaymail.route.hosts import Host, Route
 from relaymail.route.troubles import troubleOf
@@ -61,6 +60,7 @@ class _AttemptManager:
     tls = ""
     _relay: Any = None
     _walk: Walk | None = None
+    _failedBy: Evidence | None = None
     _ended: tuple[Phase, Evidence] | None = None
     _given = 0
     _mayRecover = False
@@ -153,7 +153,7 @@ class _AttemptManager:
         verdict = verdicts.judge(
             phase, evidence, lastHost=self._isLastHost(), accepted=accepted
         )
-        self._noteStates(verdict)
+        self._noteStates(verdict, evidence)
         return self._outcomeOf(verdict, phase, evidence)
 
     def openLetter(self, path: str) -> Letter | None:
@@ -211,7 +211,7 @@ class _AttemptManager:
             return False
         phase, evidence = self._ended
         verdict = verdicts.judge(phase, evidence, lastHost=self._isLastHost())
-        self._noteStates(verdict)
+        self._noteStates(verdict, evidence)
         self._mayRecover |= verdict.status.startswith("4")
         if phase is Phase.STARTTLS and self._walk.againInClear():
             self._ended = None
@@ -278,7 +278,7 @@ class _AttemptManager:
             self._log.info("could not relay {path}", path=message)
         name = os.path.basename(message)
         if not self.takesPart:
-            self._bounce(name)
+            queueNotice(self.manager.queue, name)
             return self._finish(relay, self.manager.queue.getPath(name))
         self.manager.managed[relay].remove(name)
         letter = self._settlement.letter(name)
@@ -385,10 +385,15 @@ class _AttemptManager:
     def _isLastHost(self) -> bool:
         return self._walk is None or self._walk.isLast
 
-    def _noteStates(self, verdict: Verdict) -> None:
+    def _noteStates(self, verdict: Verdict, evidence: Evidence) -> None:
         if self.host is not None:
             self.manager.noteHost(self.host, verdict.host)
-        self.manager.noteLane(self.lane, verdict.lane)
+        if verdict.lane is LaneState.UNKNOWN or evidence is self._failedBy:
+            return
+        if verdict.lane is LaneState.FAILING:
+            # It is one failure, whatever number of names it is judged for.
+            self._failedBy = evidence
+        self.manager.noteLane(self.lane, verdict.lane, evidence.text)
 
     def _outcomeOf(
         self, verdict: Verdict, phase: Phase, evidence: Evidence
@@ -405,7 +410,7 @@ class _AttemptManager:
         lost = Trouble(Phase.CONNECT, TroubleKind.LOST)
         phase, evidence = self._ended or (Phase.CONNECT, lost)
         verdict = verdicts.judge(phase, evidence, mayRecover=self._mayRecover)
-        self._noteStates(verdict)
+        self._noteStates(verdict, evidence)
         outcome = self._outcomeOf(verdict, phase, evidence)
         for name in names:
             path = self.manager.queue.getPath(name)
@@ -422,24 +427,6 @@ class _AttemptManager:
         names = self.manager.managed.get(self._relay, [])
         if name in names:
             names.remove(name)
-
-    def _bounce(self, name: str) -> None:
-        """
-        Queue a notice the seed's way, for a queue that is no L{IQueue}.
-        """
-        queue = self.manager.queue
-        with queue.getEnvelopeFile(name) as file:
-            sender, recipient = map(str, loadEnvelope(file.read(MAX_PICKLE)))
-        if not sender:
-            return
-        with open(queue.getPath(name) + "-D", "rb") as content:
-            source, target, notice = bounce.generateBounce(content, sender, recipient)
-        envelopeFile, message = queue.createNewMessage()
-        with envelopeFile:
-            envelopeFile.write(dumpEnvelope([source.decode(), target.decode()]))
-        for line in notice.splitlines():
-            message.lineReceived(line)
-        message.eomReceived()
 
 
 def setAllWaiting(queue: Any, names: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from relaymail import bounce
 from relaymail.envelopes import Letter
 from relaymail.outcome.notices import (
     MAX_ORIGINAL,
@@ -23,6 +24,7 @@ from relaymail.outcome.notices import (
     mayNotify,
 )
 from relaymail.outcomes import Bounce
+from relaymail.queue.pickles import MAX_PICKLE, dumpEnvelope, loadEnvelope
 
 #: How long a name waits whose sender could not be told, in seconds: long
 #: enough for somebody to make room on the disk.
@@ -140,3 +142,22 @@ class Bounces:
     def _alreadyLogged(self, failure: Failure) -> None:
         # The removal that belongs to it is refused and says so.
         self._log.debug("A notice could not be queued: {why}", why=failure.value)
+
+
+def queueNotice(queue: Any, name: str) -> None:
+    """
+    Queue a notice the seed's way, for a queue that is no L{IQueue
+    <relaymail.interfaces.IQueue>}.
+    """
+    with queue.getEnvelopeFile(name) as file:
+        sender, recipient = map(str, loadEnvelope(file.read(MAX_PICKLE)))
+    if not sender:
+        return
+    with open(queue.getPath(name) + "-D", "rb") as content:
+        source, target, notice = bounce.generateBounce(content, sender, recipient)
+    envelopeFile, message = queue.createNewMessage()
+    with envelopeFile:
+        envelopeFile.write(dumpEnvelope([source.decode(), target.decode()]))
+    for line in notice.splitlines():
+        message.lineReceived(line)
+    message.eomReceived()

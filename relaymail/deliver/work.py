@@ -13,11 +13,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from relaymail.envelopes import Outline
 from relaymail.errors import UnreadableEntry
 from relaymail.interfaces import IQueue
-from relaymail.schedule.lanes import Lanes
+from relaymail.schedule.lanes import siteOf
+from relaymail.schedule.scheduler import Scheduler
 
-LaneOf = Callable[[str], Hashable]
+LaneOf = Callable[[Outline], Hashable]
+IsOld = Callable[[Outline], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +40,35 @@ class Work:
     """
     What waits in a queue, sorted into lanes.
 
-    @ivar lanes: The names that were looked at and not taken.
+    What is for a site that is suspended rests until that is over, but for what
+    is so old that its time is over: that is tried, to be able to give it up.
+
+    @ivar scheduler: Has the names that were looked at and not taken.
     @ivar isStale: Whether there may be names that were not looked at.
     """
 
     _log = Logger()
 
-    def __init__(self, queue: Any, laneOf: LaneOf) -> None:
+    def __init__(
+        self,
+        queue: Any,
+        laneOf: LaneOf,
+        isOld: IsOld = lambda outline: False,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         """
         @param queue: The queue.
-        @param laneOf: Gives the lane for a recipient.
+        @param laneOf: Gives the lane for what is known of a name.
+        @param isOld: Tells whether the time of a name is over.
+        @param clock: Gives the time, in seconds.
         """
-        self.lanes = Lanes(1, 1)
+        self.scheduler = Scheduler(1, 1)
         self.isStale = True
         self._queue = queue
         self._laneOf = laneOf
-        self._knowsContents = IQueue.providedBy(queue)
+        self._isOld = isOld
+        self._clock = clock
+        self._takesPart = IQueue.providedBy(queue)
 
     def placeNew(self) -> None:
         """
@@ -63,8 +79,8 @@ class Work:
         # Whoever announces new names lets them wait behind the others.
         self.isStale = getattr(self._queue, "onWaiting", None) is None
         new = []
-        for name in reversed(list(self._queue.getWaiting())):
-            if self.lanes.has(name):
+        for name in self._newest():
+            if self.scheduler.lanes.has(name):
                 break
             new.append(name)
         self._place(reversed(new))
@@ -83,7 +99,7 @@ class Work:
         """
         names: list[str] = []
         writes: list[Deferred[None]] = []
-        for name in self.lanes.take(lane, limit):
+        for name in self.scheduler.take(lane, limit, self._clock()):
             try:
                 written = self._queue.setRelaying(name)
             except KeyError:
@@ -94,24 +110,76 @@ class Work:
                 writes.append(written.addErrback(self._notWritten, name))
         return Claim(names, writes)
 
+    def rest(self, site: Hashable) -> None:
+        """
+        Let rest what waits for a site that was suspended.
+        """
+        if not self._takesPart:
+            return
+        lanes = self.scheduler.lanes
+        for lane in [lane for lane in lanes if siteOf(lane) == site]:
+            for name in lanes.names(lane):
+                lanes.forget(name)
+                self._place([name])
+
+    def _newest(self) -> Iterable[str]:
+        if self._takesPart:
+            newest: Iterable[str] = self._queue.newestWaiting()
+        else:
+            newest = reversed(list(self._queue.getWaiting()))
+        return newest
+
     def _place(self, names: Iterable[str]) -> None:
         for name in names:
-            if self.lanes.has(name):
+            if self.scheduler.lanes.has(name):
                 continue
             try:
-                recipient = str(self._queue.getEnvelope(name)[1])
-                key = self._queue.contentKey(name) if self._knowsContents else name
+                outline = self._outlineOf(name)
             except UnreadableEntry as e:
                 self._log.failure("{name} cannot be read", name=name)
                 self._queue.setAside(name, str(e))
+                continue
+            except KeyError:
+                # It went since it was listed.
                 continue
             except Exception:
                 # Such as a want of descriptors, which passes.
                 self._log.failure("{name} cannot be read now", name=name)
                 continue
-            self.lanes.place(name, self._laneOf(recipient), key)
+            self._placeOne(name, outline)
+
+    def _outlineOf(self, name: str) -> Outline:
+        if self._takesPart:
+            outline: Outline = self._queue.outline(name)
+            return outline
+        sender, recipient = self._queue.getEnvelope(name)[:2]
+        return Outline(str(sender), str(recipient), name)
+
+    def _placeOne(self, name: str, outline: Outline) -> None:
+        lane = self._laneOf(outline)
+        until = self._restsUntil(siteOf(lane), outline)
+        if until is None:
+            isAgain = outline.attempts > 0
+            self.scheduler.lanes.place(name, lane, outline.key, isAgain)
+            return
+        written = self._queue.postpone(name, until)
+        if isinstance(written, Deferred):
+            written.addErrback(self._notPostponed, name)
+
+    def _restsUntil(self, site: Hashable, outline: Outline) -> float | None:
+        if not self._takesPart:
+            return None
+        paces = self.scheduler.paces
+        until = paces.suspendedUntil(site, self._clock())
+        if until is not None and not paces.isHeld(site) and self._isOld(outline):
+            return None
+        return until
 
     def _notWritten(self, failure: Failure, name: str) -> None:
         # It is claimed all the same as long as this process lives, and a full
         # disk is no reason not to empty the queue.
         self._log.failure("The claim of {name} was not written", failure, name=name)
+
+    def _notPostponed(self, failure: Failure, name: str) -> None:
+        # It rests all the same as long as this process lives.
+        self._log.failure("That {name} rests was not written", failure, name=name)

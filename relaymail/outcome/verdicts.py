@@ -32,6 +32,9 @@ from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
 
 #: RFC 3463 3.5: the message spent too long in the queue.
 EXPIRED_STATUS = "4.4.7"
+#: RFC 3463 3.8: the classes of status that say that a host's policy wants mail
+#: later, such as because there is too much of it.
+_POLICY = "4.7."
 #: RFC 5321 3.8, 4.2.1: the one code that ends the session wherever it comes.
 CLOSING_CODE = 421
 #: RFC 5321 4.5.3.1.10: how a host says that a transaction has enough
@@ -67,7 +70,9 @@ class LaneState(Enum):
     """
 
     FINE = "takes mail"
+    ANSWERS = "serves, though it does not take this"
     THROTTLE = "wants less"
+    FAILING = "does not serve"
     UNKNOWN = "nothing can be said"
 
 
@@ -155,6 +160,8 @@ def _next(
 _FINE = HostState.FINE
 _BAD = HostState.BAD
 _SLOWER = LaneState.THROTTLE
+_FAILS = LaneState.FAILING
+_ANSWERS = LaneState.ANSWERS
 
 #: The status of a temporary failure, by kind of evidence, where a row has none.
 _STATUS: dict[Kind, str] = {
@@ -185,16 +192,16 @@ _STATUS: dict[Kind, str] = {
 #: What holds in a phase for all that no other row names.
 _PHASES: dict[Phase, Row] = {
     Phase.RESOLVE: _next(Fate.RETRY),
-    Phase.CONNECT: _next(Fate.RETRY, "4.4.1", _BAD, _SLOWER),
-    Phase.GREETING: _next(Fate.RETRY, "", _BAD, _SLOWER),
-    Phase.EHLO: _next(Fate.RETRY, "", lane=_SLOWER),
-    Phase.STARTTLS: _next(Fate.RETRY, "", lane=_SLOWER),
-    Phase.AUTH: _row(Fate.RETRY, "", lane=_SLOWER),
-    Phase.MAIL: _next(Fate.RETRY, "", lane=_SLOWER),
-    Phase.RCPT: _row(Fate.RETRY, "", lane=_SLOWER),
-    Phase.DATA: _row(Fate.RETRY, "", lane=_SLOWER),
-    Phase.BODY: _row(Fate.RETRY, "", lane=_SLOWER),
-    Phase.FINAL: _row(Fate.RETRY, "", lane=_SLOWER, ambiguous=True),
+    Phase.CONNECT: _next(Fate.RETRY, "4.4.1", _BAD, _FAILS),
+    Phase.GREETING: _next(Fate.RETRY, "", _BAD, _FAILS),
+    Phase.EHLO: _next(Fate.RETRY, "", lane=_FAILS),
+    Phase.STARTTLS: _next(Fate.RETRY, "", lane=_FAILS),
+    Phase.AUTH: _row(Fate.RETRY, "", lane=_FAILS),
+    Phase.MAIL: _next(Fate.RETRY, "", lane=_FAILS),
+    Phase.RCPT: _row(Fate.RETRY, "", lane=_FAILS),
+    Phase.DATA: _row(Fate.RETRY, "", lane=_FAILS),
+    Phase.BODY: _row(Fate.RETRY, "", lane=_FAILS),
+    Phase.FINAL: _row(Fate.RETRY, "", lane=_FAILS, ambiguous=True),
     # Between two transactions nothing was in flight: a connection that ends
     # there costs the next name no attempt.
     Phase.RSET: _row(Fate.AGAIN, "4.4.2"),
@@ -204,7 +211,7 @@ _PHASES: dict[Phase, Row] = {
 
 #: What means the same wherever it is found.
 _ANYWHERE: dict[Kind, Row] = {
-    TroubleKind.NO_ANSWER: _next(Fate.RETRY, "4.4.3"),
+    TroubleKind.NO_ANSWER: _next(Fate.RETRY, "4.4.3", lane=_FAILS),
     TroubleKind.NO_SUCH_DOMAIN: _next(Fate.BOUNCE, "5.1.2"),
     TroubleKind.NULL_MX: _row(Fate.BOUNCE, "5.1.10"),
     # Hosts behind this relay in the order would only send the mail back.
@@ -219,19 +226,19 @@ _ANYWHERE: dict[Kind, Row] = {
 
 #: What holds for one kind of evidence in one phase.
 _ROWS: dict[tuple[Phase, Kind], Row] = {
-    (Phase.CONNECT, TroubleKind.TLS): _next(Fate.RETRY, "4.7.5", _BAD, _SLOWER),
+    (Phase.CONNECT, TroubleKind.TLS): _next(Fate.RETRY, "4.7.5", _BAD, _FAILS),
     (Phase.GREETING, Said.NEVER): _next(Fate.BOUNCE, "5.3.2"),
-    (Phase.AUTH, Said.NEVER): _row(Fate.RETRY, "4.7.8", lane=_SLOWER),
-    (Phase.MAIL, Said.NEVER): _row(Fate.BOUNCE, "5.1.0", _FINE),
-    (Phase.RCPT, Said.NOT_NOW): _row(Fate.RETRY, "4.2.0", _FINE),
-    (Phase.RCPT, Said.TOO_MANY): _row(Fate.AGAIN, "4.5.3", _FINE),
-    (Phase.RCPT, Said.NEVER): _row(Fate.BOUNCE, "5.1.1", _FINE),
-    (Phase.DATA, Said.NOT_NOW): _row(Fate.RETRY, "4.3.0", _FINE),
-    (Phase.DATA, Said.NEVER): _row(Fate.BOUNCE, "5.3.0", _FINE),
-    (Phase.BODY, Said.NEVER): _row(Fate.BOUNCE, "5.3.0", _FINE),
+    (Phase.AUTH, Said.NEVER): _row(Fate.RETRY, "4.7.8", lane=_FAILS),
+    (Phase.MAIL, Said.NEVER): _row(Fate.BOUNCE, "5.1.0", _FINE, _ANSWERS),
+    (Phase.RCPT, Said.NOT_NOW): _row(Fate.RETRY, "4.2.0", _FINE, _ANSWERS),
+    (Phase.RCPT, Said.TOO_MANY): _row(Fate.AGAIN, "4.5.3", _FINE, _ANSWERS),
+    (Phase.RCPT, Said.NEVER): _row(Fate.BOUNCE, "5.1.1", _FINE, _ANSWERS),
+    (Phase.DATA, Said.NOT_NOW): _row(Fate.RETRY, "4.3.0", _FINE, _ANSWERS),
+    (Phase.DATA, Said.NEVER): _row(Fate.BOUNCE, "5.3.0", _FINE, _ANSWERS),
+    (Phase.BODY, Said.NEVER): _row(Fate.BOUNCE, "5.3.0", _FINE, _ANSWERS),
     (Phase.FINAL, Said.DONE): _row(Fate.DELIVERED, "2.0.0", _FINE, LaneState.FINE),
-    (Phase.FINAL, Said.NOT_NOW): _row(Fate.RETRY, "4.3.0", _FINE),
-    (Phase.FINAL, Said.NEVER): _row(Fate.BOUNCE, "5.3.0", _FINE),
+    (Phase.FINAL, Said.NOT_NOW): _row(Fate.RETRY, "4.3.0", _FINE, _ANSWERS),
+    (Phase.FINAL, Said.NEVER): _row(Fate.BOUNCE, "5.3.0", _FINE, _ANSWERS),
 }
 # Nothing that happens while authenticating or after the end of the data is
 # permanent, whatever it would mean elsewhere.
@@ -317,6 +324,8 @@ def judge(
     fate = row.last if lastHost else row.fate
     status = _statusOf(row, evidence)
     lane = LaneState.UNKNOWN if fate is Fate.NEXT_HOST else row.lane
+    if lane is _ANSWERS and status.startswith(_POLICY):
+        lane = _SLOWER
     return Verdict(fate, status, row.host, lane, row.ambiguous)
 
 

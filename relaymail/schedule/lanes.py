@@ -1,46 +1,58 @@
 # -*- test-case-name: relaymail.test.schedule.test_lanes -*-
 """
-What waits, by lane, and who may start.
+What waits, by lane.
 
 A lane is what connections may be shared within: mail for the same hosts under
 the same conditions.  L{Lanes} keeps the waiting names of each lane in the order
-in which they came, and answers one question: which lanes may start how big a
-batch now.
+in which they came, new mail and what was tried before apart: a batch takes from
+both in turn, so that neither starves.
 
-The rules of the answer:
-
-  - Never more connections than the asker says are free.
-  - While another lane waits or is busy, a lane holds at most half of
-    C{maxConnections}, and no more than an equal share among the lanes that
-    wait; but always one.
-  - The last tenth of C{maxConnections} is for lanes that hold none, as soon as
-    there is more than one lane.
-  - A lane starts slowly: with L{FIRST_PACE} connections at most, one more for
-    each delivery, and one only after trouble.
-  - What there is goes round the lanes one connection at a time, and the next
-    answer begins with those that got nothing: nobody starves.
-
-A question costs as much as its answer and the number of lanes, however many
-names wait.
+It keeps the order of the lanes' turns too.  A lane that may not start anything
+until some time is paused: it is passed over until then.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import islice, repeat
+from typing import NamedTuple
 
-#: How many connections a lane may have before anything was delivered: enough
-#: to keep an ordinary destination busy, few enough not to frighten a small one.
-FIRST_PACE = 5
-#: Which part of the connections is for lanes that hold none: one in ten.
-RESERVE_PART = 10
-#: How many connections a lane may have after trouble.
-TROUBLED_PACE = 1
-#: The largest number of lanes whose pace is remembered: each is a few hundred
-#: bytes; the longest untouched goes first, and starts as a new lane does.
-MAX_PACES = 10_000
+from relaymail.schedule.rates import Limit
+
+
+class LimitedLane(NamedTuple):
+    """
+    A lane of mail that is limited by a rate; any other lane is its site alone.
+
+    @ivar site: The hosts it leads to: what other lanes to them are.
+    @ivar limits: What limits it.
+    """
+
+    site: Hashable
+    limits: tuple[Limit, ...]
+
+    def __str__(self) -> str:
+        """
+        Give it as people read it.
+        """
+        return f"{self.site} ({', '.join(map(str, self.limits))})"
+
+
+def siteOf(lane: Hashable) -> Hashable:
+    """
+    Give the hosts that a lane leads to, as what they are known by.
+    """
+    return lane.site if isinstance(lane, LimitedLane) else lane
+
+
+def limitsOf(lane: Hashable) -> tuple[Limit, ...]:
+    """
+    Give what limits a lane.
+    """
+    return lane.limits if isinstance(lane, LimitedLane) else ()
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +63,7 @@ class _Group:
 
     key: Hashable
     lane: Hashable
+    isAgain: bool
     names: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
 
@@ -58,36 +71,58 @@ class _Group:
 class _Waiting:
     """
     The waiting names of one lane.
+
+    @ivar groups: The groups of new mail, and of what was tried before.
+    @ivar isAgainNext: Whether the next group is of the second.
+    @ivar count: How many names there are.
     """
 
     # Ordered dictionaries, because taking the first of a plain one costs as
     # much as all that were taken before it.
-    groups: OrderedDict[int, _Group] = field(default_factory=OrderedDict)
+    groups: tuple[OrderedDict[int, _Group], OrderedDict[int, _Group]] = field(
+        default_factory=lambda: (OrderedDict(), OrderedDict())
+    )
+    isAgainNext: bool = False
     count: int = 0
+
+    def __len__(self) -> int:
+        """
+        Give the number of groups.
+        """
+        return len(self.groups[0]) + len(self.groups[1])
+
+    def first(self) -> _Group:
+        """
+        Give the group whose turn it is.
+        """
+        groups = self.groups[self.isAgainNext] or self.groups[not self.isAgainNext]
+        return next(iter(groups.values()))
+
+    def inOrder(self) -> Iterator[_Group]:
+        """
+        Give the groups in the order of their turns.
+        """
+        both = [iter(groups.values()) for groups in self.groups]
+        side = self.isAgainNext
+        while (group := next(both[side], None)) is not None:
+            yield group
+            side = not side
+        yield from both[not side]
 
 
 class Lanes:
     """
     The waiting names by lane.
-
-    @ivar maxConnections: How many connections all lanes may hold together;
-        what a lane may hold is reckoned from it, read whenever it is needed.
-    @ivar batch: How many names a connection is given at most; read whenever
-        it is needed.
     """
 
-    def __init__(self, maxConnections: int, batch: int) -> None:
-        """
-        @param maxConnections: How many connections all lanes may hold.
-        @param batch: How many names a connection is given at most.
-        """
-        self.maxConnections = maxConnections
-        self.batch = batch
-        # Only lanes with waiting names, in the order of their turns.
-        self._lanes: OrderedDict[Hashable, _Waiting] = OrderedDict()
+    def __init__(self) -> None:
+        self._lanes: dict[Hashable, _Waiting] = {}
         self._names: dict[str, _Group] = {}
-        # Only lanes whose pace is not the first one.
-        self._paces: OrderedDict[Hashable, int] = OrderedDict()
+        # The lanes that are not paused, in the order of their turns.
+        self._turns: OrderedDict[Hashable, None] = OrderedDict()
+        self._paused: dict[Hashable, float] = {}
+        self._ends: list[tuple[float, int, Hashable]] = []
+        self._pauses = 0
 
     def __len__(self) -> int:
         """
@@ -95,7 +130,16 @@ class Lanes:
         """
         return len(self._names)
 
-    def place(self, name: str, lane: Hashable, group: Hashable) -> None:
+    def __iter__(self) -> Iterator[Hashable]:
+        """
+        Give the lanes of which something waits; they must not change
+        meanwhile.
+        """
+        return iter(self._lanes)
+
+    def place(
+        self, name: str, lane: Hashable, group: Hashable, isAgain: bool = False
+    ) -> None:
         """
         Let a name wait, behind the others of its lane.  A name that waits
         already stays where it is.
@@ -103,14 +147,20 @@ class Lanes:
         @param name: The name.
         @param lane: Its lane.
         @param group: What is equal for the names of one message.
+        @param isAgain: Whether it was tried before.
         """
         if name in self._names:
             return
-        waiting = self._lanes.setdefault(lane, _Waiting())
-        last = next(reversed(waiting.groups.values()), None)
+        waiting = self._lanes.get(lane)
+        if waiting is None:
+            waiting = self._lanes[lane] = _Waiting()
+            if lane not in self._paused:
+                self._turns[lane] = None
+        groups = waiting.groups[isAgain]
+        last = next(reversed(groups.values()), None)
         if last is None or last.key != group:
-            last = _Group(group, lane)
-            waiting.groups[id(last)] = last
+            last = _Group(group, lane, isAgain)
+            groups[id(last)] = last
         last.names[name] = None
         waiting.count += 1
         self._names[name] = last
@@ -130,8 +180,6 @@ class Lanes:
         Tell whether a name waits.
 
         @param name: The name.
-
-        @return: Whether it waits.
         """
         return name in self._names
 
@@ -140,15 +188,32 @@ class Lanes:
         Count what waits in a lane.
 
         @param lane: The lane.
-
-        @return: The number of names.
         """
         found = self._lanes.get(lane)
         return 0 if found is None else found.count
 
+    def groups(self, lane: Hashable) -> int:
+        """
+        Count the messages of which something waits in a lane.
+
+        @param lane: The lane.
+        """
+        found = self._lanes.get(lane)
+        return 0 if found is None else len(found)
+
+    def names(self, lane: Hashable) -> list[str]:
+        """
+        Give what waits in a lane.
+
+        @param lane: The lane.
+        """
+        found = self._lanes.get(lane)
+        return [] if found is None else [n for g in found.inOrder() for n in g.names]
+
     def take(self, lane: Hashable, limit: int) -> list[str]:
         """
-        Take the names that have waited longest in a lane; they wait no longer.
+        Take the names that have waited longest in a lane, new ones and ones
+        that were tried before in turn; they wait no longer.
 
         The names of one message are taken together or not at all, unless they
         alone are more than C{limit}.
@@ -156,137 +221,96 @@ class Lanes:
         @param lane: The lane.
         @param limit: The largest number of names to take.
 
-        @return: The names, in the order in which they were placed.
+        @return: The names, in the order in which they are to be sent.
         """
         taken: list[str] = []
         found = self._lanes.get(lane)
-        while found is not None and found.groups and len(taken) < limit:
-            group = next(iter(found.groups.values()))
+        while found is not None and found.count and len(taken) < limit:
+            group = found.first()
             if taken and len(taken) + len(group.names) > limit:
                 break
             names = list(islice(group.names, limit))
             self._remove(group, names)
+            if not group.names:
+                found.isAgainNext = not group.isAgain
             taken += names
         return taken
 
-    def whoMayStart(
-        self, busy: Mapping[Hashable, int], free: int
-    ) -> list[tuple[Hashable, int]]:
-        """
-        Say which lanes may start how big a batch now.  Nothing is taken.
+    # Turns.
 
-        @param busy: How many connections each lane holds.
-        @param free: How many connections may be opened.
+    def turns(self) -> Iterable[Hashable]:
+        """
+        Give the lanes that wait and are not paused, in the order of their
+        turns; they must not change meanwhile.
+        """
+        return self._turns.keys()
 
-        @return: Lanes with the number of names for L{take}, in the order in
-            which to start them; a lane that may start several is in it several
-            times.
+    def count(self) -> int:
         """
-        self._forgetPaces(busy)
-        turns = self._share(self._room(busy), busy, free)
-        counts: dict[Hashable, int] = {}
-        for lane in turns:
-            counts[lane] = counts.get(lane, 0) + 1
-        batches = {
-            lane: iter(self._batches(self._lanes[lane], count))
-            for lane, count in counts.items()
-        }
-        for lane in counts:
-            self._lanes.move_to_end(lane)
-        return [(lane, next(batches[lane])) for lane in turns]
+        Give the number of lanes that wait and are not paused.
+        """
+        return len(self._turns)
 
-    def noteDelivered(self, lane: Hashable) -> None:
+    def hadTurns(self, lanes: Iterable[Hashable]) -> None:
         """
-        Note that a lane has taken a message: it may have one connection more.
+        Let lanes stand behind all others.
+        """
+        for lane in lanes:
+            if lane in self._turns:
+                self._turns.move_to_end(lane)
 
-        @param lane: The lane.
+    def pause(self, lane: Hashable, until: float) -> None:
         """
-        pace = self._paces.get(lane, FIRST_PACE) + 1
-        self._setPace(lane, min(pace, max(self.maxConnections, FIRST_PACE)))
+        Pass over a lane.
 
-    def noteTrouble(self, lane: Hashable) -> None:
+        @param until: Until when, in seconds.
         """
-        Note that a lane wants less: it may have one connection until it has
-        taken a message.
+        self._turns.pop(lane, None)
+        self._paused[lane] = until
+        # The number keeps lanes, which have no order, from being compared.
+        self._pauses += 1
+        heappush(self._ends, (until, self._pauses, lane))
 
-        @param lane: The lane.
+    def resumeDue(self, now: float) -> None:
         """
-        self._setPace(lane, TROUBLED_PACE)
+        Pass over no longer the lanes whose time has come.
 
-    def _remove(self, group: _Group, names: list[str]) -> None:
-        waiting = self._lanes[group.lane]
-        for name in names:
-            del group.names[name]
-            del self._names[name]
-        waiting.count -= len(names)
-        if not group.names:
-            del waiting.groups[id(group)]
-        if not waiting.groups:
-            del self._lanes[group.lane]
+        @param now: The time, in seconds.
+        """
+        while self._ends and self._ends[0][0] <= now:
+            until, _, lane = heappop(self._ends)
+            if self._paused.get(lane) == until:
+                self.resume(lane)
 
-    def _setPace(self, lane: Hashable, pace: int) -> None:
-        self._paces[lane] = pace
-        self._paces.move_to_end(lane)
-        if len(self._paces) > MAX_PACES:
-            self._paces.popitem(last=False)
+    def resume(self, lane: Hashable) -> None:
+        """
+        Pass over a lane no longer.
+        """
+        self._paused.pop(lane, None)
+        if lane in self._lanes:
+            self._turns[lane] = None
 
-    def _forgetPaces(self, busy: Mapping[Hashable, int]) -> None:
-        for lane in list(self._paces):
-            if lane not in self._lanes and not busy.get(lane, 0):
-                del self._paces[lane]
+    def nextEnd(self) -> float | None:
+        """
+        Say when the next lane is not paused any more, in seconds, or L{None}
+        where none is paused.
+        """
+        while self._ends and self._paused.get(self._ends[0][2]) != self._ends[0][0]:
+            heappop(self._ends)
+        return self._ends[0][0] if self._ends else None
 
-    def _room(self, busy: Mapping[Hashable, int]) -> dict[Hashable, int]:
-        """
-        Say how many batches each waiting lane may start, by its own bounds.
-        """
-        working = {lane for lane, count in busy.items() if count > 0}
-        active = len(working.union(self._lanes))
-        allowance = self.maxConnections
-        if active > 1:
-            sharers = max(2, len(self._lanes))
-            allowance = max(1, self.maxConnections // sharers)
-        room: dict[Hashable, int] = {}
-        for lane, waiting in self._lanes.items():
-            bound = min(allowance, self._paces.get(lane, FIRST_PACE))
-            room[lane] = min(bound - busy.get(lane, 0), len(waiting.groups))
-        return room
+    # Batches.
 
-    def _share(
-        self, room: dict[Hashable, int], busy: Mapping[Hashable, int], free: int
-    ) -> list[Hashable]:
+    def batches(self, lane: Hashable, count: int, limit: int) -> list[int]:
         """
-        Give one turn to each lane that holds nothing, and then one after the
-        other to the lanes that have room, round after round, until nothing is
-        free but what is kept for lanes to come.
-        """
-        ready = [lane for lane, count in room.items() if count > 0]
-        turns = [lane for lane in ready if not busy.get(lane, 0)][: max(free, 0)]
-        for lane in turns:
-            room[lane] -= 1
-        end = max(free - self._reserve(busy), len(turns))
-        while len(turns) < end:
-            ready = [lane for lane in ready if room[lane] > 0]
-            if not ready:
-                break
-            turns += ready[: end - len(turns)]
-            for lane in ready:
-                room[lane] -= 1
-        return turns
+        Cut the front of a lane into batches of whole groups, about equal in
+        size.
 
-    def _reserve(self, busy: Mapping[Hashable, int]) -> int:
+        @param count: How many batches: at most as many as there are groups.
+        @param limit: The largest size.
         """
-        Say how many connections are kept for lanes that hold none, so that
-        lanes whose hosts are silent do not hold up the others.
-        """
-        lanes = {lane for lane, count in busy.items() if count > 0}.union(self._lanes)
-        return self.maxConnections // RESERVE_PART if len(lanes) > 1 else 0
-
-    def _batches(self, waiting: _Waiting, count: int) -> list[int]:
-        """
-        Cut the front of a lane into C{count} batches of whole groups, about
-        equal in size.  There are at least C{count} groups.
-        """
-        limit = self._limit
+        waiting = self._lanes[lane]
+        limit = max(1, limit)
         sizes = list(islice(_pieces(waiting, limit), count * limit))
         names, position = waiting.count, 0
         batches: list[int] = []
@@ -299,9 +323,17 @@ class Lanes:
             names -= size
         return batches
 
-    @property
-    def _limit(self) -> int:
-        return max(1, self.batch)
+    def _remove(self, group: _Group, names: list[str]) -> None:
+        waiting = self._lanes[group.lane]
+        for name in names:
+            del group.names[name]
+            del self._names[name]
+        waiting.count -= len(names)
+        if not group.names:
+            del waiting.groups[group.isAgain][id(group)]
+        if not waiting.count:
+            del self._lanes[group.lane]
+            self._turns.pop(group.lane, None)
 
 
 def _pieces(waiting: _Waiting, limit: int) -> Iterator[int]:
@@ -309,7 +341,7 @@ def _pieces(waiting: _Waiting, limit: int) -> Iterator[int]:
     Give the sizes of what L{Lanes.take} takes together: whole groups, and the
     pieces of those that are more than one batch.
     """
-    for group in waiting.groups.values():
+    for group in waiting.inOrder():
         whole, rest = divmod(len(group.names), limit)
         yield from repeat(limit, whole)
         if rest:

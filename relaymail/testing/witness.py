@@ -5,10 +5,12 @@ Who sees what happens in a world, and writes it into the books.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from twisted.logger import LogEvent, formatEvent
 
+from relaymail.addresses import domainOf
 from relaymail.outcome.lines import OUTCOME_FORMAT
 from relaymail.service import Relay
 from relaymail.testing.ledger import SETTLING, Ledger, Taken
@@ -46,7 +48,7 @@ class Witness:
         self._downSince: float | None = None
         self._settling = SETTLING
         #: When each name was put off, and to when.
-        self._retried: dict[str, float] = {}
+        self._retried: dict[str, tuple[float, float]] = {}
         self._due: dict[str, float] = {}
         #: The recipients that were named to a host, and the attempts of names
         #: for which that was so.
@@ -113,7 +115,9 @@ class Witness:
     ) -> None:
         self._tried.discard(recipient)
         if event["outcome"] == "retry":
-            self._retried[name] = self._network.seconds()
+            next_ = event["more"].partition("next=")[2].split()[0]
+            until = datetime.fromisoformat(next_).timestamp()
+            self._retried[name] = (self._network.seconds(), until)
         if event["outcome"] in ("bounced", "expired") and not sender:
             self.ledger.discard(sender, recipient, content)
         elif "ambiguous=yes" in event["more"]:
@@ -151,8 +155,10 @@ class Witness:
         and the disk has not failed.
         """
         for name, due in relay.queue.getResting().items():
-            at = self._retried.get(name, now)
-            if now - at > LATE and at > self._node.diskFailed:
+            at, until = self._retried.get(name, (now, due))
+            # What was postponed since may be tried earlier than that.
+            isPostponed = abs(due - until) > 1
+            if now - at > LATE and at > self._node.diskFailed and not isPostponed:
                 self._due[name] = due
 
     def _excuse(self, relay: Relay) -> None:
@@ -220,12 +226,16 @@ class Witness:
         found = [
             f"{name} was due {now - due:.0f} s ago, and nobody woke"
             for name, due in relay.queue.getResting().items()
-            if due < now - LATE
+            if due < now - LATE and not self._isSuspended(relay, name)
         ]
         if not relay.manager.managed:
             waiting = relay.queue.getWaiting()
             found += [f"{name} waits, and nothing is being done" for name in waiting]
         return found
+
+    def _isSuspended(self, relay: Relay, name: str) -> bool:
+        destination = domainOf(str(relay.queue.getEnvelope(name)[1]))
+        return relay.manager.suspendedUntil(destination) is not None
 
 
 def endOf(session: Any) -> Stream:

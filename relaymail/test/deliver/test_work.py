@@ -13,9 +13,23 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.addresses import domainOf
 from relaymail.deliver.work import Work
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import Envelope, Outline
 from relaymail.errors import QueueFull, UnreadableEntry
 from relaymail.queue.memory import MemoryQueue
+
+
+def laneOf(outline: Outline) -> str:
+    """
+    Give the domain of a recipient.
+    """
+    return domainOf(outline.recipient)
+
+
+def isOld(outline: Outline) -> bool:
+    """
+    Tell whether a message is of the beginning.
+    """
+    return outline.arrived <= 0
 
 
 class WorkTests(SynchronousTestCase):
@@ -24,10 +38,11 @@ class WorkTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.queue = MemoryQueue(Clock())
+        self.clock = Clock()
+        self.queue = MemoryQueue(self.clock)
         self.queue.onWaiting = self.announced
-        self.work = Work(self.queue, domainOf)
-        self.work.lanes.batch = 10
+        self.work = Work(self.queue, laneOf, isOld, self.clock.seconds)
+        self.work.scheduler.batch = 10
 
     def announced(self) -> None:
         """
@@ -60,20 +75,20 @@ class WorkTests(SynchronousTestCase):
         self.put("b@one.example")
         self.work.placeNew()
         read: list[str] = []
-        getEnvelope = self.queue.getEnvelope
+        outline = self.queue.outline
 
-        def reading(name: Any) -> list[Any]:
+        def reading(name: Any) -> Any:
             read.append(name)
-            return getEnvelope(name)
+            return outline(name)
 
-        self.patch(self.queue, "getEnvelope", reading)
+        self.patch(self.queue, "outline", reading)
         self.work.placeNew()
         self.assertEqual(read, [])
         (name,) = self.put("c@one.example")
         self.work.placeNew()
         self.work.placeAll()
         self.assertEqual(read, [name])
-        self.assertEqual(self.work.lanes.waiting("one.example"), 2)
+        self.assertEqual(self.work.scheduler.lanes.waiting("one.example"), 2)
 
     def test_silentQueueIsAlwaysAsked(self) -> None:
         """
@@ -83,7 +98,7 @@ class WorkTests(SynchronousTestCase):
         self.work.placeNew()
         self.put("b@one.example")
         self.work.placeNew()
-        self.assertEqual(len(self.work.lanes), 1)
+        self.assertEqual(len(self.work.scheduler.lanes), 1)
 
     def test_limit(self) -> None:
         """
@@ -128,7 +143,7 @@ class WorkTests(SynchronousTestCase):
         bad, _ = self.put("b@one.example", "c@one.example")
         self.queue._entries[bad].envelope = None
         self.work.placeNew()
-        self.assertEqual(self.work.lanes.waiting("one.example"), 1)
+        self.assertEqual(self.work.scheduler.lanes.waiting("one.example"), 1)
         self.assertEqual(list(self.queue.aside), [bad])
         self.assertEqual(len(self.flushLoggedErrors(UnreadableEntry)), 1)
 
@@ -137,16 +152,105 @@ class WorkTests(SynchronousTestCase):
         What cannot be read for want of descriptors stays, and is placed when
         it can be.
         """
-        getEnvelope = self.queue.getEnvelope
+        outline = self.queue.outline
 
         def failing(name: Any) -> Any:
             raise QueueFull("no descriptors")
 
         self.put("b@one.example")
-        self.queue.getEnvelope = failing  # type: ignore[method-assign, assignment]
+        self.queue.outline = failing  # type: ignore[method-assign, assignment]
         self.work.placeNew()
-        self.assertEqual((len(self.work.lanes), self.queue.aside), (0, {}))
-        self.queue.getEnvelope = getEnvelope  # type: ignore[method-assign]
+        self.assertEqual((len(self.work.scheduler.lanes), self.queue.aside), (0, {}))
+        self.queue.outline = outline  # type: ignore[method-assign]
         self.work.placeAll()
-        self.assertEqual(len(self.work.lanes), 1)
+        self.assertEqual(len(self.work.scheduler.lanes), 1)
         self.flushLoggedErrors(QueueFull)
+
+
+class SuspendedTests(SynchronousTestCase):
+    """
+    What is for a site that is suspended.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.queue = MemoryQueue(self.clock)
+        self.work = Work(self.queue, laneOf, isOld, self.clock.seconds)
+        self.paces = self.work.scheduler.paces
+        self.lanes = self.work.scheduler.lanes
+
+    def put(self, recipient: str = "b@one.example") -> str:
+        """
+        Queue a message.
+        """
+        added = self.queue.add(Envelope("a@example.com", (recipient,)), b"x\r\n")
+        name: str = self.successResultOf(added)[0]
+        return name
+
+    def suspend(self) -> float:
+        """
+        Let a site fail until it is suspended.
+        """
+        until = None
+        while until is None:
+            until = self.paces.noteFailure("one.example", 1000, "refused", 0.5)
+        return until
+
+    def test_rests(self) -> None:
+        """
+        What comes for it rests until that is over; what is for others waits.
+        """
+        until = self.suspend()
+        name, other = self.put(), self.put("b@two.example")
+        self.work.placeNew()
+        self.assertEqual(self.queue.getResting(), {name: until})
+        self.assertEqual(self.queue.getWaiting(), [other])
+        self.clock.advance(until - 1000)
+        self.queue.readDirectory()
+        self.work.placeNew()
+        self.assertEqual(self.lanes.waiting("one.example"), 1)
+
+    def test_letRest(self) -> None:
+        """
+        What waits already rests too, once it is suspended.
+        """
+        name, other = self.put(), self.put("b@two.example")
+        self.work.placeNew()
+        until = self.suspend()
+        self.work.rest("one.example")
+        self.assertEqual(self.queue.getResting(), {name: until})
+        self.assertEqual((len(self.lanes), self.lanes.has(other)), (1, True))
+        self.assertEqual(self.queue.letter(name).attempts, 0)
+
+    def test_D31_oldMailIsTried(self) -> None:
+        """
+        Mail whose time is over is tried all the same, to be given up; but not
+        where an operator suspended the site.
+        """
+        old = self.put()
+        self.queue._entries[old].arrived = 0.0
+        self.suspend()
+        self.work.placeNew()
+        self.work.rest("one.example")
+        self.assertTrue(self.lanes.has(old))
+        self.paces.hold("one.example", "he said so")
+        self.work.rest("one.example")
+        self.assertEqual(list(self.queue.getResting()), [old])
+
+    def test_P6_unwritten(self) -> None:
+        """
+        What cannot be written rests all the same.
+        """
+        self.suspend()
+        postpone = self.queue.postpone
+
+        def unwritten(name: Any, when: float) -> Any:
+            postpone(name, when)
+            return fail(QueueFull("no room"))
+
+        self.patch(self.queue, "postpone", unwritten)
+        name = self.put()
+        self.work.placeNew()
+        self.assertEqual(list(self.queue.getResting()), [name])
+        self.assertEqual(len(self.flushLoggedErrors(QueueFull)), 1)

@@ -5,16 +5,12 @@ Tests for L{relaymail.schedule.lanes}.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable
-from random import Random
+from collections.abc import Hashable
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.schedule import lanes as lanesModule
-from relaymail.schedule.lanes import FIRST_PACE, Lanes
+from relaymail.schedule.lanes import Lanes, LimitedLane, limitsOf, siteOf
+from relaymail.schedule.rates import Limit, Rate, Side
 
 
 def fill(lanes: Lanes, lane: Hashable, groups: list[int]) -> list[str]:
@@ -36,7 +32,7 @@ class WaitingTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.lanes = Lanes(100, 10)
+        self.lanes = Lanes()
 
     def test_placeIsIdempotent(self) -> None:
         """
@@ -87,235 +83,98 @@ class WaitingTests(SynchronousTestCase):
         self.assertEqual(self.lanes.take("b", 5), [])
         self.assertEqual(self.lanes.take("a", 0), [])
 
-
-class MayStartTests(SynchronousTestCase):
-    """
-    Who may start.
-    """
-
-    def test_oneLaneMayHaveEverything(self) -> None:
+    def test_newAndOldInTurn(self) -> None:
         """
-        Alone, a lane that delivers comes to hold every connection.
+        A batch has new mail and what was tried before in turn; what there is
+        alone is not held up.
         """
-        lanes = Lanes(12, 10)
-        fill(lanes, "a", [1] * 500)
-        for _ in range(50):
-            lanes.noteDelivered("a")
-        self.assertEqual(len(lanes.whoMayStart({}, 12)), 12)
-
-    def test_halfWhileAnotherWaits(self) -> None:
-        """
-        With another lane waiting, a lane holds at most half.
-        """
-        lanes = Lanes(12, 10)
-        for lane in ("a", "b"):
-            fill(lanes, lane, [1] * 500)
-            for _ in range(50):
-                lanes.noteDelivered(lane)
-        # One of the twelve is kept for lanes that hold none.
+        for number in range(6):
+            self.lanes.place(f"old{number}", "a", number, isAgain=True)
+        for number in range(2):
+            self.lanes.place(f"new{number}", "a", -number, isAgain=False)
         self.assertEqual(
-            Counter(lane for lane, _ in lanes.whoMayStart({"a": 4}, 8)),
-            {"a": 2, "b": 5},
+            self.lanes.take("a", 3) + self.lanes.take("a", 3),
+            ["new0", "old0", "new1", "old1", "old2", "old3"],
         )
+        self.assertEqual(self.lanes.names("a"), ["old4", "old5"])
 
-    def test_A06_someAreKeptForLanesThatHoldNone(self) -> None:
+    def test_turnPassesOnOnlyWithTheWholeGroup(self) -> None:
         """
-        Silent lanes with much mail each leave room for one that comes later.
+        The rest of a message that was cut goes before the other side's next.
         """
-        lanes = Lanes(100, 10)
-        for number in range(50):
-            fill(lanes, f"silent{number}", [1] * 500)
-        busy = Counter(lane for lane, _ in lanes.whoMayStart({}, 100))
-        self.assertEqual((len(busy), busy.total()), (50, 90))
-        fill(lanes, "good", [1] * 500)
-        self.assertEqual(lanes.whoMayStart(busy, 10), [("good", 10)])
-        self.assertEqual(lanes.whoMayStart(busy + Counter(good=1), 9), [])
+        for number in range(4):
+            self.lanes.place(f"new{number}", "a", "one", isAgain=False)
+        self.lanes.place("old", "a", "two", isAgain=True)
+        self.assertEqual(self.lanes.take("a", 3), ["new0", "new1", "new2"])
+        self.assertEqual(self.lanes.take("a", 3), ["new3", "old"])
 
-    def test_halfWhileAnotherIsBusy(self) -> None:
-        """
-        A lane whose last mail is under way counts as one with work.
-        """
-        lanes = Lanes(8, 10)
-        fill(lanes, "a", [1] * 500)
-        self.assertEqual(len(lanes.whoMayStart({"b": 1}, 7)), 4)
-        self.assertEqual(len(lanes.whoMayStart({"b": 0}, 7)), 5)
 
-    def test_oneConnectionAtLeast(self) -> None:
-        """
-        Where half or a share would be none, it is one.
-        """
-        lanes = Lanes(1, 10)
-        fill(lanes, "a", [1])
-        fill(lanes, "b", [1])
-        fill(lanes, "c", [1])
-        self.assertEqual(lanes.whoMayStart({}, 1), [("a", 1)])
+class PauseTests(SynchronousTestCase):
+    """
+    Lanes that are passed over.
+    """
 
-    def test_nobodyStarves(self) -> None:
-        """
-        With one free connection at a time, the lanes take turns.
-        """
-        lanes = Lanes(2, 1)
+    def setUp(self) -> None:
+        self.lanes = Lanes()
         for lane in "abc":
-            fill(lanes, lane, [1] * 10)
-        turns: list[Hashable] = []
-        for _ in range(6):
-            ((turn, size),) = lanes.whoMayStart({}, 1)
-            lanes.take(turn, size)
-            turns.append(turn)
-        self.assertEqual(turns, ["a", "b", "c"] * 2)
+            fill(self.lanes, lane, [1])
 
-    def test_slowStart(self) -> None:
+    def test_untilItsTime(self) -> None:
         """
-        A new lane begins with a few connections, gains one for each
-        delivery, and falls to one by trouble.
+        A lane that pauses has no turn until its time has come, and then is the
+        last.
         """
-        lanes = Lanes(100, 1)
-        fill(lanes, "a", [1] * 500)
-        self.assertEqual(len(lanes.whoMayStart({}, 100)), FIRST_PACE)
-        lanes.noteDelivered("a")
-        self.assertEqual(len(lanes.whoMayStart({}, 100)), FIRST_PACE + 1)
-        lanes.noteTrouble("a")
-        self.assertEqual(len(lanes.whoMayStart({}, 100)), 1)
-        self.assertEqual(lanes.whoMayStart({"a": 1}, 100), [])
-        lanes.noteDelivered("a")
-        self.assertEqual(len(lanes.whoMayStart({}, 100)), 2)
-
-    def test_paceIsForgottenWithoutWork(self) -> None:
-        """
-        A lane that neither waits nor is busy begins anew; a busy one does
-        not.
-        """
-        lanes = Lanes(100, 1)
-        lanes.noteTrouble("a")
-        lanes.noteTrouble("b")
-        lanes.whoMayStart({"b": 1}, 0)
-        fill(lanes, "a", [1] * 20)
-        fill(lanes, "b", [1] * 20)
-        counts = Counter(lane for lane, _ in lanes.whoMayStart({}, 100))
-        self.assertEqual(counts, {"a": FIRST_PACE, "b": 1})
-
-    def test_A06_pacesAreBounded(self) -> None:
-        """
-        The pace of a bounded number of lanes is remembered, the newest.
-        """
-        self.patch(lanesModule, "MAX_PACES", 3)
-        lanes = Lanes(100, 1)
-        for lane in range(5):
-            lanes.noteTrouble(lane)
-        for lane in range(5):
-            fill(lanes, lane, [1] * 10)
-        counts = Counter(lane for lane, _ in lanes.whoMayStart({}, 100))
-        self.assertEqual(counts, {0: 5, 1: 5, 2: 1, 3: 1, 4: 1})
-
-    def test_batchesAreEven(self) -> None:
-        """
-        What waits is cut into batches of about the same size.
-        """
-        lanes = Lanes(100, 10)
-        fill(lanes, "a", [1] * 12)
+        self.lanes.pause("a", 10)
         self.assertEqual(
-            [size for _, size in lanes.whoMayStart({}, 3)],
-            [4, 4, 4],
+            (list(self.lanes.turns()), self.lanes.count()), (["b", "c"], 2)
         )
-        self.assertEqual(
-            [size for _, size in lanes.whoMayStart({}, 100)],
-            [3, 3, 2, 2, 2],
-        )
+        self.lanes.resumeDue(9.9)
+        self.assertEqual(self.lanes.nextEnd(), 10)
+        self.lanes.resumeDue(10)
+        self.assertEqual(list(self.lanes.turns()), ["b", "c", "a"])
+        self.assertEqual(self.lanes.nextEnd(), None)
 
-    def test_batchesAreWholeGroups(self) -> None:
+    def test_lastPauseCounts(self) -> None:
         """
-        The names of one message start on one connection.
+        A lane that pauses again does so until the later time.
         """
-        lanes = Lanes(100, 10)
-        fill(lanes, "a", [4, 1, 1, 9])
-        sizes = [size for _, size in lanes.whoMayStart({}, 100)]
-        self.assertEqual(sizes, [4, 1, 1, 9])
-        fill(lanes, "b", [25])
-        self.assertIn(("b", 10), lanes.whoMayStart({}, 100))
+        self.lanes.pause("a", 10)
+        self.lanes.pause("a", 20)
+        self.lanes.resumeDue(10)
+        self.assertEqual((self.lanes.count(), self.lanes.nextEnd()), (2, 20))
 
-    def test_attributesAreReadWhenAsked(self) -> None:
+    def test_pauseOutlivesWhatWaited(self) -> None:
         """
-        An app may change the limits of a running relay.
+        What comes into a lane that pauses waits too.
         """
-        lanes = Lanes(100, 10)
-        fill(lanes, "a", [1] * 200)
-        lanes.maxConnections = 3
-        lanes.batch = 7
-        self.assertEqual(lanes.whoMayStart({}, 100), [("a", 7)] * 3)
+        self.lanes.pause("a", 10)
+        self.lanes.take("a", 10)
+        fill(self.lanes, "a", [2])
+        self.assertEqual(list(self.lanes.turns()), ["b", "c"])
+        self.lanes.resumeDue(10)
+        self.assertEqual(list(self.lanes.turns()), ["b", "c", "a"])
 
-    def test_A06_silentLanesLeaveRoomForAGoodOne(self) -> None:
+    def test_nothingLeft(self) -> None:
         """
-        Fifty destinations that hold connections do not keep a new one from
-        starting.
+        A lane of which nothing waits any more has no turn after its pause.
         """
-        lanes = Lanes(100, 10)
-        busy: Counter[Hashable] = Counter()
-        for n in range(50):
-            fill(lanes, n, [1] * 100)
-        for lane, size in lanes.whoMayStart(busy, 100):
-            busy[lane] += 1
-            lanes.take(lane, size)
-        for n in range(50):
-            busy[n] = 1
-            lanes.noteTrouble(n)
-        fill(lanes, "good", [1])
-        started = lanes.whoMayStart(busy, 100 - busy.total())
-        self.assertEqual(started, [("good", 1)])
+        self.lanes.pause("a", 10)
+        self.lanes.take("a", 10)
+        self.lanes.resumeDue(10)
+        self.assertEqual(list(self.lanes.turns()), ["b", "c"])
 
 
-class InvariantTests(SynchronousTestCase):
+class LimitedLaneTests(SynchronousTestCase):
     """
-    What holds whatever happens.
+    Tests for L{LimitedLane}.
     """
 
-    @settings(deadline=None, max_examples=50)
-    @given(
-        st.integers(min_value=1, max_value=12),
-        st.integers(min_value=1, max_value=6),
-        st.lists(
-            st.lists(st.integers(min_value=1, max_value=9), min_size=1, max_size=8),
-            min_size=1,
-            max_size=5,
-        ),
-        st.randoms(use_true_random=False),
-    )
-    def test_everyNameOnceInOrderWithinBounds(
-        self,
-        maxConnections: int,
-        batch: int,
-        sizes: list[list[int]],
-        random: Random,
-    ) -> None:
+    def test_siteAndLimits(self) -> None:
         """
-        However connections end and fare: no more than what is free starts, no
-        lane holds more than half while another waits, a batch is taken as it
-        was promised, and every name is given once, in its lane's order.
+        A lane leads to a site; one that is limited says so.
         """
-        choose = random.choice
-        lanes = Lanes(maxConnections, batch)
-        placed = {lane: fill(lanes, lane, groups) for lane, groups in enumerate(sizes)}
-        given_: dict[Hashable, list[str]] = {lane: [] for lane in placed}
-        busy: Counter[Hashable] = Counter()
-        for _ in range(sum(map(sum, sizes)) * 2 + 2):
-            waiting = [lane for lane in placed if lanes.waiting(lane)]
-            free = maxConnections - busy.total()
-            started = lanes.whoMayStart(busy, free)
-            self.assertLessEqual(len(started), free)
-            self.assertTrue(started or not waiting or busy.total())
-            for lane, size in started:
-                taken = lanes.take(lane, size)
-                self.assertEqual(len(taken), size)
-                self.assertTrue(0 < size <= batch)
-                given_[lane] += taken
-                busy[lane] += 1
-            if len(waiting) > 1:
-                for lane, _ in started:
-                    self.assertLessEqual(busy[lane], max(1, maxConnections // 2))
-            if busy.total():
-                ended = choose(sorted(busy.elements(), key=str))
-                busy[ended] -= 1
-                notes: list[Callable[[Hashable], object]]
-                notes = [lanes.noteDelivered, lanes.noteTrouble, id]
-                choose(notes)(ended)
-        self.assertEqual(given_, placed)
-        self.assertEqual(len(lanes), 0)
+        limit = Limit(Side.SENDER, "a@example.com", Rate(100, 60.0))
+        lane = LimitedLane("example.org", (limit,))
+        self.assertEqual((siteOf(lane), limitsOf(lane)), ("example.org", (limit,)))
+        self.assertEqual(str(lane), "example.org (100/m for the sender a@example.com)")
+        self.assertEqual((siteOf("example.org"), limitsOf("a")), ("example.org", ()))

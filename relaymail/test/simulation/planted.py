@@ -203,7 +203,7 @@ def sharedConnection(patch: Patch) -> None:
     def anyLane(self: Any, attempt: Any, relay: Any, limit: int) -> list[str]:
         self._work.placeNew()
         names: list[str] = []
-        for lane in list(self._work.lanes._lanes):
+        for lane in list(self._work.scheduler.lanes):
             names += self._work.take(lane, limit).names
         self.managed[relay].extend(names)
         return [self.queue.getPath(name) for name in names]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from relaymail.schedule.paces import FIRST_PACE
 from relaymail.test.stories.harness import FIRST, SECOND, SENDER, StoryTestCase
 from relaymail.testing.network import Fate
 from relaymail.testing.servers import Act, Late
@@ -126,8 +127,7 @@ class BusyTests(StoryTestCase):
 
     def test_troubleSlowsALane(self) -> None:
         """
-        A destination that has trouble gets one connection, until it takes
-        mail.
+        A destination that has trouble gets half of the connections.
         """
         self.set(maxConnections=10, maxMessagesPerConnection=1)
         mx = self.world.host(FIRST, {"CONNECT": Act.CLOSE})
@@ -136,7 +136,37 @@ class BusyTests(StoryTestCase):
         mx.answers["."] = Late(5, "250 Ok")
         self.flood(10)
         self.world.run(1)
+        self.assertEqual(len(mx.open), FIRST_PACE // 2)
+
+    def test_D13_policySlowsALane(self) -> None:
+        """
+        A destination that says 4.7.x gets fewer connections, and is not
+        suspended.
+        """
+        self.set(maxConnections=10, maxMessagesPerConnection=1)
+        mx = self.world.host(FIRST, {"RCPT": "450 4.7.1 Not so fast"})
+        for _ in range(8):
+            self.relayed(seconds=1)
+        self.assertEqual(len(mx.sessions), 8)
+        mx.answers["RCPT"] = "250 Ok"
+        mx.answers["."] = Late(5, "250 Ok")
+        self.flood(10)
+        self.world.run(1)
         self.assertEqual(len(mx.open), 1)
+
+    def test_growsToALimit(self) -> None:
+        """
+        A destination that takes mail gets more connections, up to the limit
+        for one.
+        """
+        self.set(maxConnections=50, maxMessagesPerConnection=1, maxConnectionsPerSite=8)
+        mx = self.world.host(FIRST, {".": Late(1, "250 Ok")})
+        self.flood(200)
+        seen = []
+        for _ in range(12):
+            self.world.run(0.5)
+            seen.append(len(mx.open))
+        self.assertEqual((seen[0], max(seen), seen[-1]), (FIRST_PACE, 8, 8))
 
     def test_dueTimers(self) -> None:
         """

@@ -1,0 +1,205 @@
+# -*- test-case-name: relaymail.test.deliver.test_steering -*-
+"""
+Where a relaying manager is steered: how fast mail goes to whom, what is suspended,
+and why mail waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from math import inf
+from types import MappingProxyType
+from typing import Any
+
+from twisted.logger import Logger
+
+from relaymail.addresses import domainOf
+from relaymail.deliver.work import Work
+from relaymail.envelopes import Outline
+from relaymail.errors import MalformedAddress
+from relaymail.interfaces import IQueue
+from relaymail.outcome.verdicts import LaneState
+from relaymail.route.hosts import Host
+from relaymail.route.router import Unroutable
+from relaymail.schedule.lanes import LimitedLane, siteOf
+from relaymail.schedule.paces import LARGEST_PACE, Standing
+from relaymail.schedule.rates import Rate, limitsFor
+from relaymail.schedule.scheduler import Scheduler
+
+#: How often mail is looked for whose time is over although it is suspended, in
+#: seconds.
+LOOK_FOR_OLD = 60.0
+
+
+class SteeringMixin:
+    """
+    How fast mail goes to whom, for a relaying manager.
+
+    @cvar maxConnectionsPerSite: How many connections there may be to one site:
+        the hosts of a domain, or the smart hosts.
+    @cvar destinationRates: How much may go to a domain, by domain; C{"*"} is
+        each that is not named (L{relaymail.schedule.rates}).
+    @cvar senderRates: How much may come from a sender, by address or domain;
+        C{"*"} is each address of which nothing is said.
+    """
+
+    _log = Logger()
+
+    maxConnectionsPerSite = LARGEST_PACE
+    destinationRates: Mapping[str, Rate] = MappingProxyType({})
+    senderRates: Mapping[str, Rate] = MappingProxyType({})
+
+    queue: Any
+    managed: dict[Any, list[str]]
+    smartHosts: Sequence[Host]
+    maxConnections: int
+    maxMessagesPerConnection: int
+    expireAfter: float
+    retrySchedule: Sequence[float]
+    chance: Callable[[], float]
+    _work: Work
+    _busy: Counter[Hashable]
+    _lookedForOld = -inf
+
+    def wake(self) -> None:
+        """
+        Start relaying what waits, before long.
+        """
+        raise NotImplementedError
+
+    def _theReactor(self) -> Any:
+        raise NotImplementedError
+
+    def noteLane(self, lane: Hashable, state: LaneState, why: str = "") -> None:
+        """
+        Remember whether a lane takes mail.
+
+        @param why: What was said, or what was wrong.
+        """
+        site, paces = siteOf(lane), self._work.scheduler.paces
+        if state is LaneState.FINE:
+            paces.noteDelivered(site, self._now())
+        elif state is LaneState.ANSWERS:
+            paces.noteAnswer(site)
+        elif state is LaneState.THROTTLE:
+            paces.noteTrouble(site, self._now(), why)
+        elif state is LaneState.FAILING:
+            paces = self._theScheduler().paces
+            until = paces.noteFailure(site, self._now(), why, self.chance())
+            if until is not None:
+                self._suspended(site, until - self._now(), why)
+
+    # What is suspended.
+
+    def suspend(self, destination: str, why: str = "by the operator") -> None:
+        """
+        Send nothing to a destination until L{resume}; its mail rests, and does
+        not expire.  With smart hosts, that is all mail.
+
+        @param destination: The domain.
+        @param why: Why, in words.
+        """
+        site = self._siteOf(destination)
+        self._work.scheduler.paces.hold(site, why)
+        self._log.info("{site} is suspended: {why}", site=_shownSite(site), why=why)
+        self._work.rest(site)
+
+    def resume(self, destination: str) -> None:
+        """
+        Send to a destination again, that was suspended by L{suspend} or because
+        it failed.  What rests is tried when its time comes.
+
+        @param destination: The domain.
+        """
+        site = self._siteOf(destination)
+        if self._work.scheduler.paces.resume(site):
+            self._log.info("{site} is suspended no longer", site=_shownSite(site))
+        if IQueue.providedBy(self.queue):
+            self.queue.lookAgain()
+        self.wake()
+
+    def suspendedUntil(self, destination: str) -> float | None:
+        """
+        Say until when what rests for a destination need not be looked at.
+
+        @param destination: The domain.
+
+        @return: When, in seconds of the queue's clock, or L{None}.
+        """
+        site = self._siteOf(destination)
+        return self._work.scheduler.paces.suspendedUntil(site, self._now())
+
+    def standingOf(self, destination: str, sender: str = "") -> Standing:
+        """
+        Say how mail for a destination stands: whether it may be sent, and why
+        not if not.
+
+        @param destination: The domain.
+        @param sender: The address it is from, which a rate may depend on.
+        """
+        lane = self._laneOf(Outline(sender, f"x@{destination}", None))
+        free = self.maxConnections - len(self.managed)
+        return self._theScheduler().standing(lane, self._busy, free, self._now())
+
+    def _suspended(self, site: Hashable, seconds: float, why: str) -> None:
+        self._log.info(
+            "{site} fails and is tried again in {seconds:.0f} s: {why}",
+            site=_shownSite(site),
+            seconds=seconds,
+            why=why,
+        )
+        self._work.rest(site)
+
+    def _lookForOld(self) -> None:
+        """
+        Wake mail whose time is over, where it rests because it is suspended.
+        """
+        now = self._now()
+        if now < self._lookedForOld + LOOK_FOR_OLD:
+            return
+        self._lookedForOld = now
+        paces = self._work.scheduler.paces
+        if any(paces.suspendedUntil(site, now) for site in paces):
+            self.queue.wakeOld(now - self.expireAfter)
+
+    # What the lanes are.
+
+    def _theScheduler(self) -> Scheduler:
+        scheduler = self._work.scheduler
+        scheduler.maxConnections = self.maxConnections
+        scheduler.batch = self.maxMessagesPerConnection
+        scheduler.paces.largest = self.maxConnectionsPerSite
+        scheduler.paces.retry = self.retrySchedule
+        return scheduler
+
+    def _laneOf(self, outline: Outline) -> Hashable:
+        try:
+            destination = domainOf(outline.recipient)
+        except MalformedAddress:
+            self._log.error("Illegal message destination: {to}", to=outline.recipient)
+            return Unroutable(outline.recipient)
+        site = self._siteOf(destination)
+        if not self.destinationRates and not self.senderRates:
+            return site
+        limits = limitsFor(
+            destination, outline.sender, self.destinationRates, self.senderRates
+        )
+        return LimitedLane(site, limits) if limits else site
+
+    def _siteOf(self, destination: str) -> Hashable:
+        return tuple(self.smartHosts) or destination
+
+    def _isOld(self, outline: Outline) -> bool:
+        return self._now() >= outline.arrived + self.expireAfter
+
+    def _now(self) -> float:
+        clock = getattr(self.queue, "clock", None) or self._theReactor()
+        now: float = clock.seconds()
+        return now
+
+
+def _shownSite(site: Hashable) -> str:
+    if isinstance(site, tuple):
+        return ", ".join(getattr(host, "name", str(host)) for host in site)
+    return str(site)

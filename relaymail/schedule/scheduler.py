@@ -1,0 +1,282 @@
+# -*- test-case-name: relaymail.test.schedule.test_scheduler -*-
+"""
+Who may start.
+
+L{Scheduler} answers one question: which lanes may start how big a batch now.  The
+rules of the answer:
+
+  - Never more connections than the asker says are free.
+  - A site has as many connections as it has shown that it can bear
+    (L{relaymail.schedule.paces}).
+  - While another lane waits or is busy, a site holds at most half of
+    C{maxConnections}, and no more than an equal share among the lanes that
+    wait; but always one.
+  - The last tenth of C{maxConnections} is for sites that hold none, as soon as
+    there is more than one lane.
+  - A lane with a rate starts no more than the rate leaves
+    (L{relaymail.schedule.rates}), and pauses until it leaves something.
+  - What there is goes round the lanes one connection at a time, and the next
+    answer begins with those that got nothing: nobody starves.
+
+A question costs as much as its answer and the number of busy sites, however
+many names and lanes wait.  L{Scheduler.standing} says why a lane does not start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from itertools import islice
+
+from relaymail.schedule.lanes import Lanes, limitsOf, siteOf
+from relaymail.schedule.paces import LARGEST_PACE, Paces, Standing, State
+from relaymail.schedule.rates import Rates
+
+#: Which part of the connections is for sites that hold none: one in ten.
+RESERVE_PART = 10
+#: How many lanes are looked at for one answer; the next one looks further.
+MAX_LOOK = 1_000
+#: How many lanes that cannot start may stand before the others.
+MAX_IDLE = 100
+
+
+class Scheduler:
+    """
+    Says which lanes may start how big a batch.
+
+    @ivar maxConnections: How many connections all sites may hold together;
+        what one may hold is reckoned from it, read whenever it is needed.
+    @ivar batch: How many names a connection is given at most; read whenever
+        it is needed.
+    @ivar lanes: What waits.
+    @ivar paces: How many connections each site may have.
+    @ivar rates: What is left of each limit.
+    """
+
+    def __init__(
+        self, maxConnections: int, batch: int, largestPace: int = LARGEST_PACE
+    ) -> None:
+        """
+        @param maxConnections: How many connections all sites may hold.
+        @param batch: How many names a connection is given at most.
+        @param largestPace: How many connections a site may come to have.
+        """
+        self.maxConnections = maxConnections
+        self.batch = batch
+        self.lanes = Lanes()
+        self.paces = Paces(largestPace)
+        self.rates = Rates()
+
+    def whoMayStart(
+        self, busy: Mapping[Hashable, int], free: int, now: float
+    ) -> list[tuple[Hashable, int]]:
+        """
+        Say which lanes may start how big a batch now.  Nothing is taken.
+
+        @param busy: How many connections each site holds.
+        @param free: How many connections may be opened.
+        @param now: The time, in seconds.
+
+        @return: Lanes with the number of names for L{take}, in the order in
+            which to start them; a lane that may start several is in it several
+            times.
+        """
+        self.lanes.resumeDue(now)
+        if free <= 0:
+            return []
+        turns = self._turns(busy, free, now)
+        counts: dict[Hashable, int] = {}
+        for lane in turns:
+            counts[lane] = counts.get(lane, 0) + 1
+        batches = {
+            lane: iter(self.lanes.batches(lane, count, self._limit(lane, now)))
+            for lane, count in counts.items()
+        }
+        self.lanes.hadTurns(counts)
+        return [(lane, next(batches[lane])) for lane in turns]
+
+    def take(self, lane: Hashable, limit: int, now: float) -> list[str]:
+        """
+        Take the next names of a lane, as far as its rate allows; they wait no
+        longer.
+
+        @param limit: How many at most.
+        @param now: The time, in seconds.
+        """
+        limits = limitsOf(lane)
+        if not limits:
+            return self.lanes.take(lane, limit)
+        left = self.rates.left(limits, now)
+        names = self.lanes.take(lane, limit if left is None else min(limit, left))
+        self.rates.take(limits, len(names), now)
+        when, usedUp = self.rates.when(limits, now)
+        if usedUp is not None and self.lanes.waiting(lane):
+            self.lanes.pause(lane, when)
+        return names
+
+    def nextTime(self) -> float | None:
+        """
+        Say when a lane that pauses may go on, in seconds, or L{None}.
+        """
+        return self.lanes.nextEnd()
+
+    def standing(
+        self, lane: Hashable, busy: Mapping[Hashable, int], free: int, now: float
+    ) -> Standing:
+        """
+        Say how a lane stands, and why it does not start if it does not.
+
+        @param busy: How many connections each site holds.
+        @param free: How many connections may be opened.
+        @param now: The time, in seconds.
+        """
+        site = siteOf(lane)
+        standing = self.paces.standing(site, now)
+        if standing.state is State.SUSPENDED:
+            return standing
+        when, limit = self.rates.when(limitsOf(lane), now)
+        if limit is not None:
+            why = f"the rate of {limit} is used up"
+            return Standing(State.THROTTLED, why, when, standing.allowed)
+        held = busy.get(site, 0)
+        if held >= standing.allowed:
+            if standing.state is State.THROTTLED:
+                return standing
+            why = f"it has the {held} connections that it may have"
+        elif held >= self._share(busy):
+            why = f"it has {held} connections, its share of {self.maxConnections}"
+        elif free <= (self._reserve(busy) if held else 0):
+            why = f"the {self.maxConnections} connections are in use, or reserved"
+        else:
+            return replace(standing, state=State.READY)
+        return Standing(State.BUSY, why, None, standing.allowed)
+
+    # How it is reckoned.
+
+    def _turns(
+        self, busy: Mapping[Hashable, int], free: int, now: float
+    ) -> list[Hashable]:
+        """
+        Give the lanes whose turn it is, and let those pause that may not start
+        before some time.
+        """
+        given = _Turns(self.paces.allowed, busy, self._share(busy))
+        paused: list[tuple[Hashable, float]] = []
+        for lane in islice(self.lanes.turns(), MAX_LOOK):
+            if len(given.turns) >= free:
+                break
+            when, limit = self.rates.when(limitsOf(lane), now)
+            if limit is None:
+                given.consider(lane, self._more(lane))
+            else:
+                paused.append((lane, when))
+        for lane, when in paused:
+            self.lanes.pause(lane, when)
+        if len(given.idle) > MAX_IDLE:
+            self.lanes.hadTurns(given.idle)
+        return given.andOthers(free - self._reserve(busy))
+
+    def _more(self, lane: Hashable) -> int:
+        """
+        Say how many batches a lane has.  One with a rate starts one at a time,
+        for what it takes is known only then.
+        """
+        return 1 if limitsOf(lane) else self.lanes.groups(lane)
+
+    def _limit(self, lane: Hashable, now: float) -> int:
+        bounds = (
+            self.batch,
+            self.paces.probe(siteOf(lane)),
+            self.rates.left(limitsOf(lane), now),
+        )
+        return max(1, min(bound for bound in bounds if bound is not None))
+
+    def _share(self, busy: Mapping[Hashable, int]) -> int:
+        """
+        Say how many connections a site may hold beside the others.
+        """
+        if not self._isShared(busy):
+            return self.maxConnections
+        return max(1, self.maxConnections // max(2, self.lanes.count()))
+
+    def _reserve(self, busy: Mapping[Hashable, int]) -> int:
+        """
+        Say how many connections are kept for sites that hold none, so that
+        sites whose hosts are silent do not hold up the others.
+        """
+        return self.maxConnections // RESERVE_PART if self._isShared(busy) else 0
+
+    def _isShared(self, busy: Mapping[Hashable, int]) -> bool:
+        """
+        Tell whether there is more than one site with work.
+        """
+        if self.lanes.count() > 1:
+            return True
+        sites = {siteOf(lane) for lane in self.lanes.turns()}
+        sites.update(site for site, count in busy.items() if count > 0)
+        return len(sites) > 1
+
+
+class _Turns:
+    """
+    The turns of one answer.
+
+    @ivar turns: A lane for each.
+    @ivar idle: The lanes that have no room.
+    """
+
+    def __init__(
+        self,
+        allowed: Callable[[Hashable], int],
+        busy: Mapping[Hashable, int],
+        share: int,
+    ) -> None:
+        self.turns: list[Hashable] = []
+        self.idle: list[Hashable] = []
+        self._allowed = allowed
+        self._busy = busy
+        self._share = share
+        self._held: dict[Hashable, int] = {}
+        # How many batches are left of each lane that has room.
+        self._left: dict[Hashable, int] = {}
+
+    def consider(self, lane: Hashable, batches: int) -> None:
+        """
+        Give a lane a turn if its site holds nothing.
+        """
+        if self._holds(lane) == 0 and self._hasRoom(lane):
+            self._give(lane)
+            batches -= 1
+        elif not self._hasRoom(lane):
+            self.idle.append(lane)
+        if batches > 0 and self._hasRoom(lane):
+            self._left[lane] = batches
+
+    def andOthers(self, end: int) -> list[Hashable]:
+        """
+        Give turns to the lanes that have room, round after round.
+
+        @param end: How many turns there are to be.
+
+        @return: All turns.
+        """
+        while self._left and len(self.turns) < end:
+            for lane in list(self._left)[: end - len(self.turns)]:
+                if self._left[lane] and self._hasRoom(lane):
+                    self._give(lane)
+                    self._left[lane] -= 1
+                else:
+                    del self._left[lane]
+        return self.turns
+
+    def _give(self, lane: Hashable) -> None:
+        self.turns.append(lane)
+        self._held[siteOf(lane)] = self._holds(lane) + 1
+
+    def _holds(self, lane: Hashable) -> int:
+        site = siteOf(lane)
+        return self._held.get(site, self._busy.get(site, 0))
+
+    def _hasRoom(self, lane: Hashable) -> bool:
+        site = siteOf(lane)
+        return self._holds(lane) < min(self._share, self._allowed(site))
