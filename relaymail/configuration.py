@@ -35,6 +35,8 @@ from relaymail.schedule.backoff import (
     parseDuration,
     parseDurations,
 )
+from relaymail.schedule.paces import LARGEST_PACE
+from relaymail.schedule.rates import EACH, Rate, parseRate
 
 Network = IPv4Network | IPv6Network
 
@@ -75,6 +77,12 @@ class Configuration:
     @ivar expire: How long mail is tried, in seconds.
     @ivar maxConnections: How many connections to other hosts there may be.
     @ivar maxMessagesPerConnection: How many messages one of them carries.
+    @ivar maxConnectionsPerSite: How many connections there may be to the hosts
+        of one destination, or to the smart hosts.
+    @ivar destinationRates: How many recipients of a destination may be sent to
+        in a time: names with their rates, L{EACH} for each other destination.
+    @ivar senderRates: How many recipients a sender may send to in a time:
+        addresses or domains with their rates, L{EACH} for each other address.
     @ivar tlsKey: The file of the private key for STARTTLS, PEM.
     @ivar tlsCert: The file of its certificate chain, PEM; both or none.
     @ivar networks: Who may relay.
@@ -92,6 +100,9 @@ class Configuration:
     expire: float = DEFAULT_EXPIRY
     maxConnections: int = DEFAULT_CONNECTIONS
     maxMessagesPerConnection: int = DEFAULT_MESSAGES
+    maxConnectionsPerSite: int = LARGEST_PACE
+    destinationRates: tuple[tuple[str, Rate], ...] = ()
+    senderRates: tuple[tuple[str, Rate], ...] = ()
     tlsKey: str | None = None
     tlsCert: str | None = None
     networks: tuple[Network, ...] = parseNetworks(DEFAULT_NETWORKS)
@@ -118,6 +129,11 @@ class Configuration:
             raise ConfigurationError("the time until mail expires must be above 0")
         checkWithin("the MX port", self.mxPort, 65535)
         checkWithin("the number of connections", self.maxConnections, MAX_CONNECTIONS)
+        checkWithin(
+            "the number of connections per destination",
+            self.maxConnectionsPerSite,
+            MAX_CONNECTIONS,
+        )
         checkWithin(
             "the number of messages per connection",
             self.maxMessagesPerConnection,
@@ -216,8 +232,38 @@ def _checkPlace(place: QueuePlace) -> QueuePlace:
     return place
 
 
+def _toNamedRate(value: Any) -> tuple[str, Rate]:
+    return parseNamedRate(value) if isinstance(value, str) else value
+
+
 def _toPlace(value: Any) -> QueuePlace:
     return value if isinstance(value, QueuePlace) else parseQueue(os.fsdecode(value))
+
+
+def parseNamedRate(text: str) -> tuple[str, Rate]:
+    """
+    Read a rate and what it is of.
+
+    @param text: Such as C{"example.org=100/m"}, or C{"*=5/s"} for each that is
+        not named.
+
+    @return: The name, a domain or an address in lower case, and its rate.
+
+    @raise ConfigurationError: When it is none.
+    """
+    name, _, rate = text.partition("=")
+    name = name.strip()
+    local, at, domain = name.rpartition("@")
+    if name == EACH:
+        return name, parseRate(rate)
+    try:
+        domain = normalDomain(domain)
+    except MalformedAddress as e:
+        raise ConfigurationError(
+            f"{text[:80]!r} does not say what the rate is of ({e}): "
+            "write such as example.org=100/m"
+        ) from e
+    return f"{local.lower()}{at}{domain}", parseRate(rate)
 
 
 def parseFile(text: str) -> str:
@@ -287,6 +333,8 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
     "expire": lambda value: parseDuration(value) if isinstance(value, str) else value,
     "networks": _eachNetwork,
     "allowDestinations": _eachNetwork,
+    "destinationRates": lambda value: _each(value, str, _toNamedRate),
+    "senderRates": lambda value: _each(value, str, _toNamedRate),
     "tlsKey": parseFile,
     "tlsCert": parseFile,
 }

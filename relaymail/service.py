@@ -246,6 +246,7 @@ class Relay(MultiService):
         self.manager = self._makeManager(self.queue)
         self.intake = self._makeIntake(self.queue)
         self.queue.onWaiting = self.manager.wake
+        self.queue.suspendedUntil = self.manager.suspendedUntil
         self.manager.wake()
         if self._door is not None:
             self._door.intake = self.intake
@@ -283,6 +284,9 @@ class Relay(MultiService):
         manager.destinations = self._policy()
         manager.retrySchedule = told.retry
         manager.expireAfter = told.expire
+        manager.maxConnectionsPerSite = told.maxConnectionsPerSite
+        manager.destinationRates = dict(told.destinationRates)
+        manager.senderRates = dict(told.senderRates)
         manager.idleTimeout = IDLE_TIMEOUT
         manager.recipientsPerTransaction = RECIPIENTS_PER_TRANSACTION
         return manager

@@ -24,6 +24,7 @@ from relaymail.configuration import (
 )
 from relaymail.errors import ConfigurationError, RelayMailError
 from relaymail.intake.acceptance import DEFAULT_NETWORKS
+from relaymail.schedule.paces import LARGEST_PACE
 from relaymail.service import Relay, checkEndpoint
 
 #: Where the queue is when nothing is said.
@@ -77,6 +78,12 @@ class Options(usage.Options):
             DEFAULT_MESSAGES,
             "The most messages that one of them carries.",
         ],
+        [
+            "max-connections-per-destination",
+            None,
+            LARGEST_PACE,
+            "The most connections to the hosts of one destination.",
+        ],
         ["tls-key", None, None, "The private key for STARTTLS, a PEM file."],
         ["tls-cert", None, None, "Its certificate and chain, a PEM file."],
         [
@@ -94,6 +101,8 @@ class Options(usage.Options):
         self["smtp"] = []
         self["smarthost"] = []
         self["allow-destination"] = []
+        self["destination-rate"] = []
+        self["sender-rate"] = []
 
     def opt_smtp(self, endpoint: str) -> None:
         """
@@ -117,6 +126,23 @@ class Options(usage.Options):
         otherwise not of the Internet; may be given several times.
         """
         self["allow-destination"].append(network)
+
+    def opt_destination_rate(self, rate: str) -> None:
+        """
+        How many recipients of a destination may be sent to in a time, such as
+        example.org=100/m, or *=10/s for each that is not named; may be given
+        several times. [default: no limit]
+        """
+        self["destination-rate"].append(rate)
+
+    def opt_sender_rate(self, rate: str) -> None:
+        """
+        How many recipients a sender may send to in a time, such as
+        news@example.com=1000/h, example.com=5000/h for a domain as a whole, or
+        *=100/h for each other address; may be given several times. [default:
+        no limit]
+        """
+        self["sender-rate"].append(rate)
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
@@ -170,6 +196,9 @@ class Options(usage.Options):
             expire=self["expire"],
             maxConnections=self._number("max-connections"),
             maxMessagesPerConnection=self._number("max-messages-per-connection"),
+            maxConnectionsPerSite=self._number("max-connections-per-destination"),
+            destinationRates=self["destination-rate"],
+            senderRates=self["sender-rate"],
             tlsKey=self["tls-key"],
             tlsCert=self["tls-cert"],
             networks=self["networks"],

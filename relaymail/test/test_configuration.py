@@ -19,12 +19,14 @@ from relaymail.configuration import (
     Configuration,
     chooseHostname,
     configure,
+    parseNamedRate,
     parseNumber,
     parseQueue,
 )
 from relaymail.errors import ConfigurationError
 from relaymail.queue.opening import QueueKind, QueuePlace
 from relaymail.route.hosts import Host
+from relaymail.schedule.rates import Rate
 
 
 class ConfigurationTests(SynchronousTestCase):
@@ -78,6 +80,7 @@ class ConfigurationTests(SynchronousTestCase):
             ({"mxPort": 65536}, "MX port"),
             ({"maxConnections": 0}, "number of connections"),
             ({"maxMessagesPerConnection": 0}, "messages per connection"),
+            ({"maxConnectionsPerSite": 0}, "connections per destination"),
         ]
         for settings, told in wrong:
             error = self.assertRaises(ConfigurationError, self.make, **settings)
@@ -101,6 +104,8 @@ class ConfigureTests(SynchronousTestCase):
             smartHosts=["one.example.com", Host("two.example.com", 26)],
             retry="1m,2h",
             expire="2d",
+            destinationRates=["Example.ORG=100/m", ("example.net", Rate(1, 1))],
+            senderRates="News@Example.com=1000/h",
             networks="192.0.2.0/24, ::1",
             allowDestinations=["10.0.0.0/8", "127.0.0.1"],
         )
@@ -112,6 +117,11 @@ class ConfigureTests(SynchronousTestCase):
         )
         self.assertEqual(told.retry, (60, 7200))
         self.assertEqual(told.expire, 2 * 86400)
+        self.assertEqual(
+            told.destinationRates,
+            (("example.org", Rate(100, 60)), ("example.net", Rate(1, 1))),
+        )
+        self.assertEqual(told.senderRates, (("news@example.com", Rate(1000, 3600)),))
         self.assertEqual(
             told.networks, (ip_network("192.0.2.0/24"), ip_network("::1/128"))
         )
@@ -292,3 +302,36 @@ class SmallTests(SynchronousTestCase):
             "a.example.com",
         )
         self.assertEqual(chooseHostname(["vm"]), "localhost.localdomain")
+
+
+class NamedRateTests(SynchronousTestCase):
+    """
+    Tests for L{parseNamedRate}.
+    """
+
+    def test_names(self) -> None:
+        """
+        A rate is of a domain, of an address, or of each.
+        """
+        for text, name in (
+            ("Example.ORG=5/s", "example.org"),
+            ("A.B@Example.org = 5/s", "a.b@example.org"),
+            ("b\u00fccher.example=5/s", "xn--bcher-kva.example"),
+            ("*=5/s", "*"),
+        ):
+            self.assertEqual(parseNamedRate(text), (name, Rate(5, 1)))
+
+    def test_wrong(self) -> None:
+        """
+        What names nothing, or is no rate, is refused with what to write.
+        """
+        for text, told in (
+            ("5/s", "write such as example.org=100/m"),
+            ("=5/s", "write such as example.org=100/m"),
+            ("a b=5/s", "'a b=5/s' does not say what the rate is of"),
+            ("example.org=", "is not a rate"),
+            ("example.org=fast", "'fast' is not a rate"),
+            ("*=0/s", "'0/s' is not a rate"),
+        ):
+            error = self.assertRaises(ConfigurationError, parseNamedRate, text)
+            self.assertIn(told, str(error))

@@ -31,6 +31,7 @@ from relaymail.errors import (
 from relaymail.intake.server import IntakeFactory
 from relaymail.queue.spool import spool
 from relaymail.queue.spool.schema import QueueDamaged
+from relaymail.schedule.rates import Rate
 from relaymail.service import STOP_PATIENCE, Relay, checkEndpoint
 from relaymail.test.certificates import writeCertificate
 
@@ -180,6 +181,9 @@ class StartTests(RelayTestCase):
             expire="1d",
             maxConnections=7,
             maxMessagesPerConnection=8,
+            maxConnectionsPerSite=9,
+            destinationRates=("a.example=5/s",),
+            senderRates=("*=7/m",),
             allowDestinations="10.0.0.0/8",
         )
         manager = relay.manager
@@ -187,6 +191,9 @@ class StartTests(RelayTestCase):
         self.assertIs(manager.queue, relay.queue)
         self.assertEqual(manager.maxConnections, 7)
         self.assertEqual(manager.maxMessagesPerConnection, 8)
+        self.assertEqual(manager.maxConnectionsPerSite, 9)
+        self.assertEqual(manager.destinationRates, {"a.example": Rate(5, 1)})
+        self.assertEqual(manager.senderRates, {"*": Rate(7, 60)})
         self.assertEqual(manager.fArgs, (None, None, b"relay.example.com"))
         self.assertIs(manager.reactor, self.reactor)
         self.assertEqual(manager.PORT, 26)
@@ -197,6 +204,7 @@ class StartTests(RelayTestCase):
         self.assertEqual(manager.destinations.allowed, (ip_network("10.0.0.0/8"),))
         self.assertEqual(manager.destinations.ownPorts, {2525})
         self.assertEqual(relay.queue.onWaiting, manager.wake)
+        self.assertEqual(relay.queue.suspendedUntil, manager.suspendedUntil)
 
     def test_ownAddresses(self) -> None:
         """

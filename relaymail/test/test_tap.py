@@ -20,6 +20,7 @@ from relaymail import __version__, tap
 from relaymail.configuration import Configuration
 from relaymail.errors import QueueLocked
 from relaymail.queue.opening import QueueKind, QueuePlace
+from relaymail.schedule.rates import Rate
 from relaymail.service import Relay
 from relaymail.test.certificates import writeCertificate
 
@@ -93,6 +94,9 @@ class OptionsTests(SynchronousTestCase):
             *("--expire", "1d"),
             *("--max-connections", "7"),
             *("--max-messages-per-connection", "8"),
+            *("--max-connections-per-destination", "9"),
+            *("--destination-rate", "*=5/s", "--destination-rate", "a.example=1/m"),
+            *("--sender-rate", "b@c.example=2/h"),
             *("--tls-key", key, "--tls-cert", cert),
             *("--networks", "192.0.2.0/24"),
             *("--allow-destination", "10.0.0.0/8", "--allow-destination", "::1"),
@@ -111,6 +115,11 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(told.expire, 86400)
         self.assertEqual(told.maxConnections, 7)
         self.assertEqual(told.maxMessagesPerConnection, 8)
+        self.assertEqual(told.maxConnectionsPerSite, 9)
+        self.assertEqual(
+            told.destinationRates, (("*", Rate(5, 1)), ("a.example", Rate(1, 60)))
+        )
+        self.assertEqual(told.senderRates, (("b@c.example", Rate(2, 3600)),))
         self.assertEqual(
             (told.tlsKey, told.tlsCert), tuple(map(os.path.abspath, (key, cert)))
         )
@@ -141,6 +150,9 @@ class OptionsTests(SynchronousTestCase):
             (("--expire", "never"), "'never' is not a duration"),
             (("--max-connections", "0"), "must be from 1"),
             (("--max-messages-per-connection", "-1"), "whole number"),
+            (("--max-connections-per-destination", "0"), "must be from 1"),
+            (("--destination-rate", "a.example"), "is not a rate"),
+            (("--sender-rate", "=5/s"), "does not say what the rate is of"),
             (("--tls-key", "nowhere.pem"), "'nowhere.pem' is not a file"),
             (("--networks", "everybody"), "'everybody' is not a network"),
             (("--allow-destination", "home"), "'home' is not a network"),
