@@ -6,7 +6,7 @@ C{twistd relaymail}: from the command line to the service.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from relaymail.configuration import (
 )
 from relaymail.errors import ConfigurationError, RelayMailError
 from relaymail.intake.acceptance import DEFAULT_NETWORKS
+from relaymail.logs import addObserver
 from relaymail.schedule.paces import LARGEST_PACE
 from relaymail.service import Relay, checkEndpoint
 
@@ -209,6 +210,35 @@ class Options(usage.Options):
         return parseNumber(f"--{option}", str(self[option]))
 
 
+class TwistdRelay(Relay):
+    """
+    The relay of an application that C{twistd} runs, which logs by
+    L{relaymail.logs}.
+    """
+
+    def __init__(
+        self, configuration: Configuration, options: Mapping[str, Any] | None
+    ) -> None:
+        """
+        @param configuration: What it is told.
+        @param options: The options of C{twistd}; L{None} outside of it.
+        """
+        super().__init__(configuration)
+        self._options = options
+        # Its lines in the log are those of a relay, whoever runs it.
+        vars(self)["log"] = Relay.log
+
+    def setServiceParent(self, parent: Any) -> None:
+        """
+        Become part of an application, and make its log.  This is the only
+        moment between the two: C{twistd} gives the application to nobody.
+
+        @param parent: The application, or another service.
+        """
+        addObserver(parent, self._options)
+        super().setServiceParent(parent)
+
+
 def makeService(options: Options) -> Relay:
     """
     Make the relay that the options tell of.
@@ -216,7 +246,7 @@ def makeService(options: Options) -> Relay:
     @param options: The options, parsed.
     """
     sys.excepthook = plainly(sys.excepthook)
-    return Relay(options.configuration)
+    return TwistdRelay(options.configuration, options.parent)
 
 
 def plainly(hook: ExceptHook) -> ExceptHook:

@@ -35,7 +35,7 @@ FACES = frozenset({"submission"})
 #: The places that know the floor plan.
 WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
-    | {"worker", "cli"}
+    | {"worker", "cli", "logs"}
 )
 
 #: What is beside the house.

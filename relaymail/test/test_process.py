@@ -264,6 +264,22 @@ class ProcessTests(SynchronousTestCase):
         synced = r"(?:fdatasync\(\d+\)|fdatasync resumed>\)) += 0"
         self.assertRegex(between, synced)
 
+    def test_log(self) -> None:
+        """
+        The log is as C{twistd} writes it, line for line: the time, what said
+        it, and what; by the relay's own observer.
+        """
+        relay = self.listening("--queue", "q", "--smarthost", "127.0.0.1:1")
+        self.send(relay)
+        relay.waitFor(re.compile(r"b@example\.net.*connection refused"))
+        relay.signal(signal.SIGTERM)
+        relay.end()
+        entry = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[\S+\] \S.*"
+        for line in relay.log.splitlines():
+            self.assertRegex(line, rf"^{entry}$")
+        self.assertIn("[relaymail.service.Relay#info] The relay has", relay.log)
+        self.assertIn("UnixAppLogger#info] Server Shut Down.", relay.log)
+
     def test_wrongOption(self) -> None:
         """
         An option that cannot be used ends the process with one sentence.

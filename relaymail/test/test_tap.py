@@ -10,8 +10,14 @@ import os
 import sys
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any, cast
 
-from twisted.application.service import IServiceMaker
+from twisted.application.service import (
+    Application,
+    IServiceCollection,
+    IServiceMaker,
+)
+from twisted.logger import FileLogObserver, ILogObserver
 from twisted.plugin import IPlugin
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
@@ -210,6 +216,25 @@ class MakeServiceTests(SynchronousTestCase):
         self.assertIsInstance(relay, Relay)
         self.assertIs(relay.configuration, options.configuration)
         self.assertFalse(os.path.exists(queue))
+
+    def test_logsUnderTwistd(self) -> None:
+        """
+        Under C{twistd} the application gets the relay's log observer before
+        its log begins; elsewhere the log is nobody's business.
+        """
+        options = tap.Options()
+        options.parseOptions(["--queue", self.mktemp()])
+        for parent, kind in (
+            ({"syslog": 0, "nodaemon": 1}, FileLogObserver),
+            (None, type(None)),
+        ):
+            options.parent = cast("Any", parent)
+            application: Any = Application("relaymail")
+            relay = tap.makeService(options)
+            relay.setServiceParent(application)
+            self.assertIs(relay.parent, IServiceCollection(application))
+            observer = application.getComponent(ILogObserver, None)
+            self.assertIsInstance(observer, kind)
 
     def test_plainly(self) -> None:
         """
