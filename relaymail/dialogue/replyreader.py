@@ -5,6 +5,8 @@ Reply lines to replies (RFC 5321 4.2), within bounds.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from relaymail.replies import Reply, printable
 
 #: The most lines one reply may have.  The longest honest ones are EHLO's, with
@@ -12,6 +14,13 @@ from relaymail.replies import Reply, printable
 MAX_LINES = 128
 #: The most bytes one reply may have.
 MAX_BYTES = 65_536
+
+# What servers say to MAIL, RCPT and DATA is nearly always the same, and a reply
+# is a value: the last ones are kept, if they are no longer than this, in bytes.
+# Others, such as challenges, are none of it.
+_REMEMBERED = 256
+_SHORT = 128
+_USUAL = frozenset((b"250 ", b"354 "))
 
 
 class MalformedReply(ValueError):
@@ -41,6 +50,9 @@ class ReplyReader:
 
         @raise MalformedReply: When the line cannot belong to a reply.
         """
+        if line[:4] in _USUAL and not self.lines and len(line) <= _SHORT:
+            self._size = 0
+            return _usual(line)
         code, separator = line[:3], line[3:4]
         if len(code) != 3 or not code.isdigit() or separator not in b"- ":
             raise MalformedReply(f"not a reply line: {printable(line, 80)!r}")
@@ -65,3 +77,8 @@ class ReplyReader:
         self._size += len(line)
         if len(self.lines) >= MAX_LINES or self._size > MAX_BYTES:
             raise MalformedReply("a reply without end")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _usual(line: bytes) -> Reply:
+    return Reply(int(line[:3]), (line[4:],))

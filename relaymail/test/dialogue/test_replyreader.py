@@ -57,6 +57,22 @@ class ReplyReaderTests(SynchronousTestCase):
         self.reader.read(b"220 two")
         self.assertEqual(self.reader.read(b"550 no"), Reply(550, (b"no",)))
 
+    def test_usual(self) -> None:
+        """
+        What is usually said is the same reply each time it is said, also
+        behind verbose talk; within a reply it is a line of that.
+        """
+        first = self.reader.read(b"250 2.1.5 Ok")
+        self.assertEqual(first, Reply(250, (b"2.1.5 Ok",)))
+        for _ in range(3):
+            for _ in range(MAX_LINES):
+                self.reader.read(b"050 " + b"x" * (MAX_BYTES // 2 // MAX_LINES))
+            self.assertIs(self.reader.read(b"250 2.1.5 Ok"), first)
+        self.reader.read(b"250-one")
+        self.assertEqual(
+            self.reader.read(b"250 2.1.5 Ok"), Reply(250, (b"one", b"2.1.5 Ok"))
+        )
+
     def test_verboseTalk(self) -> None:
         """
         A line whose code begins with 0 is no reply.
