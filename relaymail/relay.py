@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
-from itertools import takewhile
 from typing import Any
 
 from twisted.internet.address import UNIXAddress
@@ -198,8 +197,13 @@ class RelayerMixin:
         first, limit = self.messages[0], self.recipientsPerTransaction
         if limit <= 1 or not isinstance(first, Letter):
             return [first]
-        alike = (letter.content == first.content for letter in self.messages[:limit])
-        return self.messages[: sum(takewhile(bool, alike))]
+        content = first.content
+        count = 0
+        for letter in self.messages[:limit]:
+            if letter.content is not content and letter.content != content:
+                break
+            count += 1
+        return self.messages[:count]
 
 
 class SMTPRelayer(RelayerMixin, smtp.SMTPClient):

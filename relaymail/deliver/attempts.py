@@ -8,7 +8,6 @@ looks it up.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from zope.interface import implementer
 
 from relaymail.addresses import quotePath
 from relaymail.deliver.bounces import queueNotice
-from relaymail.deliver.settlement import Settlement
+from relaymail.deliver.settlement import Settlement, nameIn
 from relaymail.envelopes import Letter
 from relaymail.errors import MalformedAddress
 from relaymail.interfaces import IAttempt, IQueue
@@ -160,7 +159,7 @@ class _AttemptManager:
         """
         See L{IAttempt.openLetter}.
         """
-        name = os.path.basename(path)
+        name = nameIn(path)
         letter = self._settlement.open(name)
         if letter is None:
             self._leaveOut(name)
@@ -240,7 +239,7 @@ class _AttemptManager:
         """
         See L{IAttempt.noteOutcome}.
         """
-        self._settlement.note(os.path.basename(path), outcome)
+        self._settlement.note(nameIn(path), outcome)
 
     def noteSession(
         self, relay: Any, phase: Phase, evidence: Evidence, transactions: int
@@ -276,7 +275,7 @@ class _AttemptManager:
         """
         if self.noisy:
             self._log.info("could not relay {path}", path=message)
-        name = os.path.basename(message)
+        name = nameIn(message)
         if not self.takesPart:
             queueNotice(self.manager.queue, name)
             return self._finish(relay, self.manager.queue.getPath(name))
@@ -291,7 +290,7 @@ class _AttemptManager:
         """
         See L{IAttempt.notifyRetry}.
         """
-        name = os.path.basename(path)
+        name = nameIn(path)
         letter = self._settlement.letter(name)
         if letter is None:
             return self._leaveOut(name)
@@ -351,7 +350,7 @@ class _AttemptManager:
         @param relay: The factory.
         @param message: The path.
         """
-        name = os.path.basename(message)
+        name = nameIn(message)
         self.manager.managed[relay].remove(name)
         if self.takesPart:
             self._settlement.delivered(name)

@@ -15,6 +15,7 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from relaymail import relay, smtp
+from relaymail.deliver.judging import judgements
 from relaymail.dialogue.patience import PATIENCE
 from relaymail.envelopes import Letter
 from relaymail.interfaces import IAttempt
@@ -161,24 +162,17 @@ class ManagedRelayerMixin:
         letters, paths = self.messages[:count], self.names[:count]
         del self.messages[:count], self.names[:count]
         left = []
-        before = 0
-        for index, path in enumerate(paths):
-            where, what, known = phase, evidence, accepted
-            if addresses and addresses[index][1] not in smtp.SUCCESS:
-                where, known = Phase.RCPT, before
-                what = Reply(
-                    addresses[index][1], tuple(addresses[index][2].split(b"\n"))
-                )
-            else:
-                before += 1
-            outcome = self.manager.judge(where, what, known)
-            if outcome is not None:
-                self._tellOutcome(path, outcome)
+        judged = judgements(
+            self.manager.judge, phase, evidence, addresses or (), accepted
+        )
+        for index, (path, judgement) in enumerate(zip(paths, judged, strict=False)):
+            if judgement.outcome is not None:
+                self._tellOutcome(path, judgement.outcome)
                 continue
             left.append(index)
-            if where is not Phase.RCPT:
+            if judgement.phase is not Phase.RCPT:
                 self._isLeaving = True
-                self._noteEvidence(where, what)
+                self._noteEvidence(judgement.phase, judgement.evidence)
         self.messages[:0] = [letters[index] for index in left]
         self.names[:0] = [paths[index] for index in left]
 

@@ -5,6 +5,7 @@ What an attempt makes of each of its names, in the queue and in the log.
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -14,7 +15,7 @@ from twisted.python.failure import Failure
 from relaymail.deliver.bounces import Bounces
 from relaymail.envelopes import Letter
 from relaymail.errors import UnreadableEntry
-from relaymail.outcome.lines import OUTCOME_FORMAT, outcomeFields
+from relaymail.outcome.lines import OUTCOME_FORMAT, OutcomeLines
 from relaymail.outcomes import Outcome
 
 _O = TypeVar("_O", bound=Outcome)
@@ -38,6 +39,10 @@ class Settlement:
         self._queue = queue
         self._letters: dict[str, Letter] = {}
         self._outcomes: dict[str, Outcome] = {}
+        # The names of a transaction share their outcome.
+        self._lines: OutcomeLines | None = None
+        # A logger is made anew whenever its class attribute is looked up.
+        self._tell = self._log.info
 
     def open(self, name: str) -> Letter | None:
         """
@@ -142,17 +147,14 @@ class Settlement:
     def _record(
         self, name: str, letter: Letter, outcome: Outcome, when: float | None = None
     ) -> None:
+        lines = self._lines
+        if lines is None or lines.outcome is not outcome:
+            lines = self._lines = OutcomeLines(outcome)
         delay = max(self._queue.clock.seconds() - letter.arrived, 0.0)
-        fields = outcomeFields(
-            name,
-            letter.sender,
-            letter.recipient,
-            outcome,
-            delay,
-            letter.attempts,
-            when,
+        fields = lines.fields(
+            name, letter.sender, letter.recipient, delay, letter.attempts, when
         )
-        self._log.info(OUTCOME_FORMAT, **fields)
+        self._tell(OUTCOME_FORMAT, **fields)
 
     def _watch(self, name: str, written: Any) -> None:
         if isinstance(written, Deferred):
@@ -160,3 +162,14 @@ class Settlement:
 
     def _notWritten(self, failure: Failure, name: str) -> None:
         self._log.failure("What became of {name} was not written", failure, name=name)
+
+
+def nameIn(path: Any) -> str:
+    """
+    Give the name in a path of L{IQueue.getPath
+    <relaymail.interfaces.IQueue.getPath>}.
+    """
+    if type(path) is str:
+        return path.rpartition(os.sep)[2]
+    name: str = os.path.basename(path)
+    return name

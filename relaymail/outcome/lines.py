@@ -11,7 +11,8 @@ character or a line end, whatever a remote said::
     address=192.0.2.1 tls=TLSv1.3 delay=0.8 attempts=1 status=2.0.0
     reply="250 2.0.0 Ok"
 
-(in one line).  Write it with C{log.info(OUTCOME_FORMAT, **outcomeFields(...))}.
+(in one line).  Write it with C{log.info(OUTCOME_FORMAT,
+**OutcomeLines(outcome).fields(...))}.
 """
 
 from __future__ import annotations
@@ -20,17 +21,12 @@ import re
 from datetime import UTC, datetime
 
 from relaymail.outcomes import Bounce, Delivered, Outcome, Removed, Retry
-from relaymail.replies import printable
+from relaymail.replies import MAX_TEXT, printable
 
-#: The format for L{twisted.logger}, for the fields of L{outcomeFields}.  The
+#: The format for L{twisted.logger}, for the fields of L{OutcomeLines}.  The
 #: line is one field, made once: a logger fills in each field of a format by
 #: itself, which cost more than everything else about the line.
 OUTCOME_FORMAT = "{line}"
-_LINE = (
-    "{outcome} id={id} from={sender} to={recipient} host={host} "
-    "address={address} tls={tls} delay={delay:.1f} attempts={attempts} "
-    "status={status}{more} reply={reply}"
-)
 #: What stands where there is nothing to say.
 NOTHING = "-"
 #: The last second that a date can show, at the end of the year 9999.
@@ -38,6 +34,9 @@ MAX_TIME = 253_402_300_799.0
 
 _BARE = re.compile(r'[^\s"\\]+\Z')
 _BARE_PATH = re.compile(r'[^\s"\\<>]*\Z')
+# What nearly every address is: printable ASCII that needs no quotes, and not
+# too long to be shown.
+_PLAIN_PATH = re.compile(rf"[!#-;=?-\[\]-~]{{0,{MAX_TEXT}}}\Z")
 _WORDS: dict[type[Outcome], str] = {
     Delivered: "delivered",
     Retry: "retry",
@@ -46,45 +45,76 @@ _WORDS: dict[type[Outcome], str] = {
 }
 
 
-def outcomeFields(
-    name: str,
-    sender: str,
-    recipient: str,
-    outcome: Outcome,
-    delay: float,
-    attempts: int,
-    nextTime: float | None = None,
-) -> dict[str, object]:
+class OutcomeLines:
     """
-    Give the named fields of an outcome's log line.  All text in them is
-    safe to show.
+    The lines of the names that share an outcome, such as those of one
+    transaction: what they have in common is made once.
 
-    @param name: The name in the queue.
-    @param sender: The reverse-path.
-    @param recipient: The forward-path.
-    @param outcome: What became of the name.
-    @param delay: How long the message has been here, in seconds.
-    @param attempts: How many attempts were made.
-    @param nextTime: When it is tried again, in seconds of the epoch, if it is.
-
-    @return: The fields, for L{OUTCOME_FORMAT}, and the whole line as C{line}.
+    @ivar outcome: What became of the names.
     """
-    fields: dict[str, object] = {
-        "outcome": _word(outcome),
-        "id": _value(name),
-        "sender": _path(sender),
-        "recipient": _path(recipient),
-        "host": _value(outcome.host),
-        "address": _value(outcome.address),
-        "tls": _value(outcome.tls),
-        "delay": delay,
-        "attempts": attempts,
-        "status": _value(outcome.status),
-        "more": _more(outcome, nextTime),
-        "reply": _quoted(printable(outcome.text)),
-    }
-    fields["line"] = _LINE.format_map(fields)
-    return fields
+
+    __slots__ = ("_ambiguous", "_beforeDelay", "_shared", "outcome")
+
+    def __init__(self, outcome: Outcome) -> None:
+        """
+        @param outcome: What became of the names.
+        """
+        self.outcome = outcome
+        self._shared = shared = {
+            "outcome": _word(outcome),
+            "host": _value(outcome.host),
+            "address": _value(outcome.address),
+            "tls": _value(outcome.tls),
+            "status": _value(outcome.status),
+            "reply": _quoted(printable(outcome.text)),
+        }
+        self._beforeDelay = "host={host} address={address} tls={tls}".format(**shared)
+        isAmbiguous = isinstance(outcome, Retry) and outcome.ambiguous
+        self._ambiguous = " ambiguous=yes" if isAmbiguous else ""
+
+    def fields(
+        self,
+        name: str,
+        sender: str,
+        recipient: str,
+        delay: float,
+        attempts: int,
+        nextTime: float | None = None,
+    ) -> dict[str, object]:
+        """
+        Give the named fields of the line of one name.  All text in them is
+        safe to show.
+
+        @param name: The name in the queue.
+        @param sender: The reverse-path.
+        @param recipient: The forward-path.
+        @param delay: How long the message has been here, in seconds.
+        @param attempts: How many attempts were made.
+        @param nextTime: When it is tried again, in seconds of the epoch, if it
+            is.
+
+        @return: The fields, for L{OUTCOME_FORMAT}, and the whole line as
+            C{line}.
+        """
+        shared = self._shared
+        at = f" next={_stamp(nextTime)}" if nextTime is not None else ""
+        name, more = _value(name), at + self._ambiguous
+        sender, recipient = _path(sender), _path(recipient)
+        line = (
+            f"{shared['outcome']} id={name} from={sender} to={recipient} "
+            f"{self._beforeDelay} delay={delay:.1f} attempts={attempts} "
+            f"status={shared['status']}{more} reply={shared['reply']}"
+        )
+        return {
+            **shared,
+            "id": name,
+            "sender": sender,
+            "recipient": recipient,
+            "delay": delay,
+            "attempts": attempts,
+            "more": more,
+            "line": line,
+        }
 
 
 def _word(outcome: Outcome) -> str:
@@ -93,19 +123,15 @@ def _word(outcome: Outcome) -> str:
     return _WORDS.get(type(outcome), "settled")
 
 
-def _more(outcome: Outcome, nextTime: float | None) -> str:
-    more = f" next={_stamp(nextTime)}" if nextTime is not None else ""
-    if isinstance(outcome, Retry) and outcome.ambiguous:
-        more += " ambiguous=yes"
-    return more
-
-
 def _stamp(seconds: float) -> str:
     bounded = int(min(max(0.0, seconds), MAX_TIME))
     return datetime.fromtimestamp(bounded, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _value(text: str) -> str:
+    if text.isalnum() and len(text) <= MAX_TEXT:
+        # As most names are, and it tells without a search.
+        return text
     safe = printable(text)
     if not safe:
         return NOTHING
@@ -113,6 +139,8 @@ def _value(text: str) -> str:
 
 
 def _path(address: str) -> str:
+    if _PLAIN_PATH.match(address):
+        return f"<{address}>"
     safe = printable(address)
     path = f"<{safe}>"
     return path if _BARE_PATH.match(safe) else _quoted(path)

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.deliver.relayers import takesPart
+from relaymail.outcomes import Bounce, Delivered
 from relaymail.relaymanager import (
     ESMTPManagedRelayer,
     ESMTPManagedRelayerFactory,
@@ -137,6 +138,32 @@ class WithAttemptTests(SynchronousTestCase):
         relayer.sentMail(250, b"ok", 1, [("b@x.example", 250, b"ok")], None)
         self.assertEqual(relayer.names, self.names[1:])
         self.assertEqual(list(self.world.queue._entries), self.names[1:])
+
+    def test_sharedOutcome(self) -> None:
+        """
+        The names of a transaction that were answered alike share an outcome;
+        each is told of by itself.
+        """
+        told: list[Any] = []
+        note = self.attempt.noteOutcome
+
+        def noteIt(relay: Any, path: str, outcome: Any) -> None:
+            told.append((path, outcome))
+            note(relay, path, outcome)
+
+        self.patch(self.attempt, "noteOutcome", noteIt)
+        (more,) = self.world.send("a@example.com", "d@x.example")
+        self.world.queue.setRelaying(more)
+        names = [*self.names, more]
+        relayer = OnlyTheFirst(self.attempt, names)
+        self.world.manager.managed["factory"] = list(names)
+        addresses = [(n, c, b"x") for n, c in zip(names, (250, 550, 251), strict=True)]
+        relayer.sentMail(250, b"ok", 2, addresses, None)
+        self.assertEqual([path for path, _ in told], names)
+        kinds = [type(outcome) for _, outcome in told]
+        self.assertEqual(kinds, [Delivered, Bounce, Delivered])
+        self.assertIs(told[0][1], told[2][1])
+        self.assertEqual(relayer.names, [])
 
     def test_kinds(self) -> None:
         """

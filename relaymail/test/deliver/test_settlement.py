@@ -5,6 +5,8 @@ Tests for L{relaymail.deliver.settlement}.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import fail
@@ -13,7 +15,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.deliver.bounces import Bounces
-from relaymail.deliver.settlement import Settlement
+from relaymail.deliver.settlement import Settlement, nameIn
 from relaymail.envelopes import Envelope
 from relaymail.errors import QueueFull, UnreadableEntry
 from relaymail.outcomes import Bounce, Delivered, Retry
@@ -114,6 +116,18 @@ class SettlementTests(SynchronousTestCase):
         assert letter is not None
         self.assertEqual(letter[:2], ["a@example.com", "b@x.example"])
         self.assertIs(self.settlement.open(self.name), letter)
+
+    def test_nameIn(self) -> None:
+        """
+        The name is the last part of a path, whatever that is given as.
+        """
+        for path, name in (
+            ("7", "7"),
+            (os.path.join("queue", "7"), "7"),
+            (Path("queue", "7"), "7"),
+            (b"queue/7", b"7"),
+        ):
+            self.assertEqual(nameIn(path), name)
 
     def test_P6_unwritten(self) -> None:
         """

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.logger import formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.outcome.lines import OUTCOME_FORMAT, outcomeFields
+from relaymail.outcome.lines import OUTCOME_FORMAT, OutcomeLines
 from relaymail.outcomes import Bounce, Delivered, Outcome, Removed, Retry
 from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 
@@ -34,7 +34,8 @@ def render(
     """
     Give the line as Twisted's logger does.
     """
-    fields = outcomeFields(name, sender, recipient, outcome, 0.84, 1, nextTime)
+    lines = OutcomeLines(outcome)
+    fields = lines.fields(name, sender, recipient, 0.84, 1, nextTime)
     return formatEvent({"log_format": OUTCOME_FORMAT, **fields})
 
 
@@ -69,6 +70,23 @@ class LineTests(SynchronousTestCase):
             'reply="connection lost while waiting for the reply',
             line,
         )
+
+    def test_shared(self) -> None:
+        """
+        Names that share an outcome have lines of their own.
+        """
+        lines = OutcomeLines(DELIVERED)
+        told = [
+            lines.fields(name, "a@b.example", f"{name}@d.example", 0.84, 1)
+            for name in ("7", "8")
+        ]
+        for name, fields in zip(("7", "8"), told, strict=True):
+            self.assertEqual(
+                fields["line"], render(DELIVERED, name, recipient=f"{name}@d.example")
+            )
+            self.assertEqual(fields["id"], name)
+            self.assertEqual(fields["recipient"], f"<{name}@d.example>")
+            self.assertEqual(fields["host"], "mx1.example")
 
     def test_words(self) -> None:
         """
