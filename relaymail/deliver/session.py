@@ -21,6 +21,7 @@ from twisted.python.util import LineLog
 from relaymail.dialogue.replyreader import MalformedReply, ReplyReader
 from relaymail.dialogue.transaction import Transaction
 from relaymail.errors import MalformedAddress
+from relaymail.prompt import writeNow
 from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
 from relaymail.route.troubles import troubleOf
 
@@ -121,7 +122,7 @@ class Session(LineReceiver, TimeoutMixin):
         """
         if self.debug:
             self.log.append(b">>> " + line)
-        self.transport.write(line + self.delimiter)
+        writeNow(self.transport, line + self.delimiter)
 
     def lineReceived(self, line: bytes) -> Any:
         """

@@ -41,6 +41,7 @@ from relaymail.intake.deadlines import Deadline
 from relaymail.intake.incoming import Incoming
 from relaymail.intake.peers import hostOf, tlsOf
 from relaymail.intake.received import Stamp
+from relaymail.prompt import writeNow
 from relaymail.replies import Reply
 
 if TYPE_CHECKING:
@@ -199,7 +200,12 @@ class IntakeProtocol(LineReceiver):
             _HANDS[type(action)](self, action)
 
     def _answer(self, action: Answer) -> None:
-        self.transport.write(wire(action.reply))
+        said = wire(action.reply)
+        if self._buffer or self._dialogue.state is State.ENDED:
+            # Something follows, and goes with it.
+            self.transport.write(said)
+        else:
+            writeNow(self.transport, said)
 
     def _askSender(self, action: AskSender) -> None:
         self._client = self._whoItIs()

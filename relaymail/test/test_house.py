@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 #: What every room may import.
 NOUNS = frozenset({"addresses", "envelopes", "replies", "outcomes", "errors"})
-SHARED = NOUNS | {"interfaces", "dialogue"}
+SHARED = NOUNS | {"interfaces", "dialogue", "prompt"}
 
 #: The rooms: the mail walks through them, and they do not know each other.
 ROOMS = frozenset({"intake", "queue", "schedule", "route", "outcome"})
@@ -57,7 +57,7 @@ ROUTE_HANDS = frozenset(
 )
 
 #: Where nothing is pure.
-HANDS = WIRING | BESIDE | {"engine", "intake", "interfaces"}
+HANDS = WIRING | BESIDE | {"engine", "intake", "interfaces", "prompt"}
 
 #: The pure modules of the queue's room: it is about files.
 QUEUE_PURE = frozenset({"records", "backlog"})
