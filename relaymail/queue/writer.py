@@ -2,12 +2,18 @@
 """
 When the changes of a queue are written: at once, or those of a turn
 of the reactor together and behind its back.
+
+What a batch costs does not depend much on how many changes it has.  So where one
+follows the other, the next waits while the reactor has other things to do: that
+costs nobody time, for who would go on is not served before.  A reactor that has
+nothing else to do never waits.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -19,6 +25,13 @@ from relaymail.errors import QueueUnusable
 #: A batch takes no further turn once it has this many changes: whoever waits
 #: for the first of them should not wait for thousands.
 MAX_BATCH = 200
+
+#: How long after a batch was begun the next one may be put off, in seconds: no
+#: client notices that, and nearly all that ten of them ask for comes together.
+GATHERING = 0.01
+#: How long a turn of the reactor takes at most when it has nothing to do, in
+#: seconds: some ten times what it does take, and as much less than one message.
+IDLE_TURN = 0.0001
 
 #: What became of each change: its failure, or nothing.
 Results = list[Exception | None]
@@ -73,10 +86,17 @@ class InlineWriter(Generic[_C]):
         return succeed(None)
 
 
+class _State(Enum):
+    RESTING = 1
+    #: The next batch waits for as long as the reactor is busy.
+    GATHERING = 2
+    WRITING = 3
+
+
 class TurnWriter(Generic[_C]):
     """
     What is submitted in one turn is one transaction; turns that wait while a
-    batch is being written share the next.
+    batch is being written, or while the reactor is busy, share the next.
     """
 
     def __init__(
@@ -96,7 +116,9 @@ class TurnWriter(Generic[_C]):
         self._run = run
         self._turn: _Asked[_C] = []
         self._turns: deque[_Asked[_C]] = deque()
-        self._writing = False
+        self._state = _State.RESTING
+        self._began = 0.0
+        self._size = 0
         self._flushes: list[Deferred[None]] = []
 
     def submit(self, change: _C) -> Deferred[None]:
@@ -113,7 +135,7 @@ class TurnWriter(Generic[_C]):
         """
         See L{Writer.flush}.
         """
-        if not self._turn and not self._turns and not self._writing:
+        if not self._turn and not self._turns and self._state is _State.RESTING:
             return succeed(None)
         done: Deferred[None] = Deferred()
         self._flushes.append(done)
@@ -125,14 +147,32 @@ class TurnWriter(Generic[_C]):
         self._writeNext()
 
     def _writeNext(self) -> None:
-        if self._writing:
+        if self._state is not _State.RESTING:
             return
-        if self._turns:
+        if self._turns and self._mayWait():
+            self._gather()
+        elif self._turns:
             self._write(self._nextBatch())
         elif not self._turn:
             flushes, self._flushes = self._flushes, []
             for done in flushes:
                 done.callback(None)
+
+    def _mayWait(self) -> bool:
+        # Where one change comes at a time, nobody would share its batch.  And a
+        # clock that was set back says nothing.
+        return self._size > 1 and 0 <= self._clock.seconds() - self._began < GATHERING
+
+    def _gather(self) -> None:
+        self._state = _State.GATHERING
+        self._clock.callLater(0, self._look, self._clock.seconds())
+
+    def _look(self, since: float) -> None:
+        isBusy = self._clock.seconds() - since > IDLE_TURN
+        if isBusy and self._mayWait():
+            self._gather()
+        else:
+            self._write(self._nextBatch())
 
     def _nextBatch(self) -> list[_Asked[_C]]:
         batch: list[_Asked[_C]] = []
@@ -143,9 +183,11 @@ class TurnWriter(Generic[_C]):
         return batch
 
     def _write(self, batch: list[_Asked[_C]]) -> None:
-        self._writing = True
+        self._state = _State.WRITING
+        self._began = self._clock.seconds()
         changes = [[change for change, _ in turn] for turn in batch]
         waiting = [done for turn in batch for _, done in turn]
+        self._size = len(waiting)
         # A pool that is closed raises instead of failing.
         written = maybeDeferred(self._run, self._begin(changes))
         written.addBoth(self._written, waiting)
@@ -153,7 +195,7 @@ class TurnWriter(Generic[_C]):
     def _written(
         self, results: Results | Failure, waiting: list[Deferred[None]]
     ) -> None:
-        self._writing = False
+        self._state = _State.RESTING
         if isinstance(results, Failure):
             error = QueueUnusable(f"the queue's writer failed: {results.value}")
             results = [error] * len(waiting)

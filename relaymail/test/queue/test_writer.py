@@ -16,7 +16,14 @@ from relaymail.errors import QueueFull, QueueUnusable
 from relaymail.queue.batch import Turn
 from relaymail.queue.changes import BaseChange
 from relaymail.queue.disk import Disk
-from relaymail.queue.writer import MAX_BATCH, InlineWriter, Results, TurnWriter
+from relaymail.queue.writer import (
+    GATHERING,
+    IDLE_TURN,
+    MAX_BATCH,
+    InlineWriter,
+    Results,
+    TurnWriter,
+)
 
 
 class NamedChange(BaseChange):
@@ -34,6 +41,24 @@ class NamedChange(BaseChange):
         """
 
 
+class Turns(Clock):
+    """
+    A clock whose turns are those of a reactor: what is asked for in one, however
+    soon, comes in the next.
+    """
+
+    def advance(self, amount: float) -> None:
+        """
+        Let a turn pass.
+        """
+        self.rightNow += amount
+        due = [call for call in self.calls if call.getTime() <= self.rightNow]
+        self.calls = [call for call in self.calls if call not in due]
+        for call in due:
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
+
 class WriterTests(SynchronousTestCase):
     """
     L{TurnWriter} writes turn by turn, L{InlineWriter} at once.
@@ -43,7 +68,7 @@ class WriterTests(SynchronousTestCase):
         """
         Begin with a writer whose worker waits to be told.
         """
-        self.clock = Clock()
+        self.clock = Turns()
         self.jobs: list[tuple[Callable[[], Results], Deferred[Results]]] = []
         self.batches: list[list[str]] = []
         self.broken: set[str] = set()
@@ -114,8 +139,91 @@ class WriterTests(SynchronousTestCase):
             self.clock.advance(0)
         while self.jobs:
             self.work()
+            self.clock.advance(0)
         half = MAX_BATCH // 2 + 1
         self.assertEqual([len(batch) for batch in self.batches], [1, 2 * half, half])
+
+    def busyTurn(self, *names: str) -> None:
+        """
+        Let a turn pass that takes some time, and in which changes come.
+        """
+        self.submit(*names)
+        self.clock.advance(IDLE_TURN * 2)
+
+    def test_waitsWhileBusy(self) -> None:
+        """
+        Where batches follow each other, the next waits until the reactor has
+        nothing else to do.
+        """
+        self.submit("a", "b")
+        self.clock.advance(0)
+        self.busyTurn("c")
+        self.work()
+        for name in ("d", "e", ""):
+            self.busyTurn(*name)
+            self.assertEqual(self.jobs, [])
+        self.clock.advance(0)
+        self.work()
+        self.assertEqual(self.batches, [["a", "b"], ["c", "d", "e"]])
+
+    def test_waitIsBounded(self) -> None:
+        """
+        It does not wait long after the one before was begun.
+        """
+        self.submit("a", "b")
+        self.clock.advance(0)
+        self.work()
+        self.busyTurn("c")
+        turns = 0
+        while not self.jobs:
+            self.busyTurn("d")
+            turns += 1
+        self.assertApproximates(turns, GATHERING / IDLE_TURN / 2, 1)
+
+    def test_slowDisk(self) -> None:
+        """
+        It does not wait where writing the one before took that long.
+        """
+        self.submit("a", "b")
+        self.clock.advance(0)
+        self.clock.advance(GATHERING)
+        self.busyTurn("c")
+        self.work()
+        self.assertEqual(len(self.jobs), 1)
+
+    def test_oneAtATime(self) -> None:
+        """
+        It does not wait where nobody would share it.
+        """
+        for name in "ab":
+            self.busyTurn(name)
+            self.assertEqual(len(self.jobs), 1)
+            self.work()
+
+    def test_clockIsSetBack(self) -> None:
+        """
+        It does not wait until a clock is where it was.
+        """
+        self.submit("a", "b")
+        self.clock.advance(0)
+        self.work()
+        self.clock.rightNow -= 3600
+        self.busyTurn("c")
+        self.assertEqual(len(self.jobs), 1)
+
+    def test_flushWaitsForTheWaiting(self) -> None:
+        """
+        L{TurnWriter.flush} waits for what waits.
+        """
+        self.submit("a", "b")
+        self.clock.advance(0)
+        self.work()
+        self.busyTurn("c")
+        flushed = self.writer.flush()
+        self.assertNoResult(flushed)
+        self.clock.advance(0)
+        self.work()
+        self.successResultOf(flushed)
 
     def test_failureIsItsOwn(self) -> None:
         """
