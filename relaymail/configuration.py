@@ -19,6 +19,7 @@ from typing import Any
 from relaymail.addresses import normalDomain
 from relaymail.errors import ConfigurationError, MalformedAddress
 from relaymail.intake.acceptance import DEFAULT_NETWORKS, parseNetworks
+from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.machine import machineNames
 from relaymail.queue.opening import QueueKind, QueuePlace, recognise
 from relaymail.route.hosts import Host
@@ -56,6 +57,11 @@ DEFAULT_MESSAGES = 100
 #: The most that can be asked for.
 MAX_MESSAGES = 1_000_000
 
+#: The largest size that can be asked for, in octets.
+MAX_SIZE = 2**40
+
+_SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+_SIZE = re.compile(r"([0-9]{1,13})([KMG]?)\Z")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+]+):")
 
 
@@ -83,6 +89,7 @@ class Configuration:
         in a time: names with their rates, L{EACH} for each other destination.
     @ivar senderRates: How many recipients a sender may send to in a time:
         addresses or domains with their rates, L{EACH} for each other address.
+    @ivar maxMessageSize: The largest message that is taken, in octets; 0: any.
     @ivar tlsKey: The file of the private key for STARTTLS, PEM.
     @ivar tlsCert: The file of its certificate chain, PEM; both or none.
     @ivar networks: Who may relay.
@@ -103,6 +110,7 @@ class Configuration:
     maxConnectionsPerSite: int = LARGEST_PACE
     destinationRates: tuple[tuple[str, Rate], ...] = ()
     senderRates: tuple[tuple[str, Rate], ...] = ()
+    maxMessageSize: int = DEFAULT_LIMITS.messageSize
     tlsKey: str | None = None
     tlsCert: str | None = None
     networks: tuple[Network, ...] = parseNetworks(DEFAULT_NETWORKS)
@@ -128,6 +136,7 @@ class Configuration:
         if not _isTime(self.expire):
             raise ConfigurationError("the time until mail expires must be above 0")
         checkWithin("the MX port", self.mxPort, 65535)
+        checkWithin("the largest message, in octets,", self.maxMessageSize, MAX_SIZE, 0)
         checkWithin("the number of connections", self.maxConnections, MAX_CONNECTIONS)
         checkWithin(
             "the number of connections per destination",
@@ -162,18 +171,19 @@ def _isTime(seconds: float) -> bool:
     return math.isfinite(seconds) and seconds > 0
 
 
-def checkWithin(what: str, number: int, largest: int) -> None:
+def checkWithin(what: str, number: int, largest: int, least: int = 1) -> None:
     """
     Check a number.
 
     @param what: What it is, for the error.
-    @param largest: The largest that is taken; the smallest is 1.
+    @param largest: The largest that is taken.
+    @param least: The smallest.
 
     @raise ConfigurationError: When it is out of bounds.
     """
-    if not isinstance(number, int) or not 1 <= number <= largest:
+    if not isinstance(number, int) or not least <= number <= largest:
         raise ConfigurationError(
-            f"{what} must be from 1 to {largest}, and whole, not {number}"
+            f"{what} must be from {least} to {largest}, and whole, not {number}"
         )
 
 
@@ -188,6 +198,22 @@ def parseNumber(what: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise ConfigurationError(f"{what} must be a whole number, not {text[:40]!r}")
     return int(text)
+
+
+def parseSize(text: str) -> int:
+    """
+    Read a size: a whole number of octets, or of C{K}, C{M} or C{G}, each 1024 of
+    the one before.
+
+    @raise ConfigurationError: When it is none.
+    """
+    found = _SIZE.match(text.strip().upper())
+    if found is None:
+        raise ConfigurationError(
+            f"{text[:40]!r} is not a size: write a whole number of octets, or one with "
+            "K, M or G, such as 50M"
+        )
+    return int(found[1]) * _SIZES[found[2]]
 
 
 def parseQueue(text: str) -> QueuePlace:
@@ -335,6 +361,9 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
     "allowDestinations": _eachNetwork,
     "destinationRates": lambda value: _each(value, str, _toNamedRate),
     "senderRates": lambda value: _each(value, str, _toNamedRate),
+    "maxMessageSize": lambda value: (
+        parseSize(value) if isinstance(value, str) else value
+    ),
     "tlsKey": parseFile,
     "tlsCert": parseFile,
 }

@@ -11,6 +11,7 @@ and the threads after it gave them up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
 
@@ -30,6 +31,7 @@ from relaymail.clocks import ClockGuard, QueueClock
 from relaymail.configuration import Configuration, configure
 from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.acceptance import NetworkAcceptance
+from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.intake.server import IntakeFactory
 from relaymail.machine import machineAddresses
 from relaymail.queue.disk import Disk
@@ -308,6 +310,7 @@ class Relay(MultiService):
             queue,
             NetworkAcceptance(told.networks),
             told.hostname,
+            replace(DEFAULT_LIMITS, messageSize=told.maxMessageSize),
             contextFactory=self._tls,
             clock=self._reactor,
             openContent=self.openContent,

@@ -21,9 +21,11 @@ from relaymail.configuration import (
     Configuration,
     configure,
     parseNumber,
+    parseSize,
 )
 from relaymail.errors import ConfigurationError, RelayMailError
 from relaymail.intake.acceptance import DEFAULT_NETWORKS
+from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.logs import addObserver
 from relaymail.schedule.paces import LARGEST_PACE
 from relaymail.service import Relay, checkEndpoint
@@ -84,6 +86,12 @@ class Options(usage.Options):
             None,
             LARGEST_PACE,
             "The most connections to the hosts of one destination.",
+        ],
+        [
+            "max-message-size",
+            None,
+            DEFAULT_LIMITS.messageSize,
+            "The largest message that is taken, in octets; 0 is any.",
         ],
         ["tls-key", None, None, "The private key for STARTTLS, a PEM file."],
         ["tls-cert", None, None, "Its certificate and chain, a PEM file."],
@@ -200,6 +208,7 @@ class Options(usage.Options):
             maxConnectionsPerSite=self._number("max-connections-per-destination"),
             destinationRates=self["destination-rate"],
             senderRates=self["sender-rate"],
+            maxMessageSize=parseSize(str(self["max-message-size"])),
             tlsKey=self["tls-key"],
             tlsCert=self["tls-cert"],
             networks=self["networks"],

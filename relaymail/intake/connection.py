@@ -230,7 +230,9 @@ class IntakeProtocol(LineReceiver):
             at=self.factory.clock.seconds(),
             recipient=recipients[0] if len(recipients) == 1 else "",
         )
-        self._incoming = Incoming(stamp, self._limits, self.factory.openContent)
+        self._incoming = Incoming(
+            stamp, self._limits, self.factory.openContent, self.factory.memory
+        )
         self._block = 0
         self._phase.set(self._limits.blockSeconds)
         self._message.set(self._limits.messageSeconds)

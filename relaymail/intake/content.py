@@ -21,6 +21,23 @@ TOO_LARGE = answer(552, "5.3.4", "The message is larger than is taken here")
 NO_ROOM = answer(452, "4.3.1", "There is no room for the message now")
 
 
+_HEADER_END = b"\r\n\r\n"
+#: How much of a message that is in a file already is written at a time, in
+#: octets: few enough for a thousand such messages.
+PIECE = 65_536
+
+
+class Memory:
+    """
+    How much memory all messages take that are coming in.
+
+    @ivar used: That, in octets.
+    """
+
+    def __init__(self) -> None:
+        self.used = 0
+
+
 class Collection:
     """
     Collects one message.  Once it is refused, what still comes is let go.
@@ -37,6 +54,7 @@ class Collection:
         stamp: Callable[[bytes], bytes],
         limits: Limits,
         openFile: Callable[[], IO[bytes]] = tempfile.TemporaryFile,
+        memory: Memory | None = None,
     ) -> None:
         """
         @param stamp: Gives what stands before the content, from its begin (all
@@ -44,6 +62,8 @@ class Collection:
             <relaymail.errors.Refused>}.
         @param limits: The bounds.
         @param openFile: Gives a file that nobody else sees.
+        @param memory: What is shared with the other messages that come in;
+            L{None} is for a message that is alone.
         """
         self.refusal: Reply | None = None
         self.content: bytes | IO[bytes] = b""
@@ -54,6 +74,7 @@ class Collection:
         self._most = max(limits.memory, limits.headerBytes + 2)
         self._size = 0
         self._memory = bytearray()
+        self._shared = memory or Memory()
         self._file: IO[bytes] | None = None
 
     def write(self, piece: bytes) -> None:
@@ -67,7 +88,8 @@ class Collection:
             self.refuse(TOO_LARGE)
             return
         self._memory += piece
-        if len(self._memory) > self._most:
+        self._shared.used += len(piece)
+        if len(self._memory) > self._most or self._isPressed():
             self._spill()
 
     def refuse(self, reply: Reply) -> None:
@@ -88,7 +110,7 @@ class Collection:
         elif self.refusal is None:
             stamp = self._stampIt()
             self.content = b"".join((stamp, self._memory))
-            self._memory = bytearray()
+            self._clear()
         if self._file is not None:
             self._file.seek(0)
             self.content = self._file
@@ -99,10 +121,24 @@ class Collection:
         Let go what is held.
         """
         self.content = b""
-        self._memory = bytearray()
+        self._clear()
         file, self._file = self._file, None
         if file is not None:
             file.close()
+
+    def _isPressed(self) -> bool:
+        """
+        Tell whether others need the memory more, and the header is there.
+        """
+        return (
+            self._shared.used > self._limits.allMemory
+            and self._file is None
+            and _HEADER_END in self._memory
+        )
+
+    def _clear(self) -> None:
+        self._shared.used -= len(self._memory)
+        self._memory = bytearray()
 
     def _stampIt(self) -> bytes:
         try:
@@ -119,9 +155,10 @@ class Collection:
                     return
                 self._file = self._openFile()
                 self._file.write(stamp)
+                self._most = PIECE
             self._file.write(self._memory)
             self._file.flush()
-            self._memory = bytearray()
+            self._clear()
         except OSError as e:
             self.log.error(
                 "A message of {size} octets so far could not be written to a "

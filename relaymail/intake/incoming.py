@@ -10,7 +10,7 @@ from typing import IO
 
 from relaymail.dialogue.answers import answer
 from relaymail.dialogue.unstuffing import Defect, Unstuffing
-from relaymail.intake.content import Collection
+from relaymail.intake.content import Collection, Memory
 from relaymail.intake.limits import Limits
 from relaymail.intake.received import Stamp, readHeader
 from relaymail.replies import Reply
@@ -26,18 +26,23 @@ class Incoming:
     """
 
     def __init__(
-        self, stamp: Stamp, limits: Limits, openFile: Callable[[], IO[bytes]]
+        self,
+        stamp: Stamp,
+        limits: Limits,
+        openFile: Callable[[], IO[bytes]],
+        memory: Memory | None = None,
     ) -> None:
         """
         @param stamp: The mark that goes on top.
         @param limits: The bounds.
         @param openFile: Gives a file that nobody else sees.
+        @param memory: What is shared with the other messages that come in.
         """
         self._stamp = stamp
         self._limits = limits
         self._normalise = stamp.client.trusted
         self._unstuffing = Unstuffing(limits.textLine, normalise=self._normalise)
-        self._collection = Collection(self._fields, limits, openFile)
+        self._collection = Collection(self._fields, limits, openFile, memory)
 
     @property
     def token(self) -> str:

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from relaymail.addresses import normalDomain
 from relaymail.dialogue.answers import answer, wire
 from relaymail.intake.connection import IntakeProtocol
+from relaymail.intake.content import Memory
 from relaymail.intake.deadlines import Deadline
 from relaymail.intake.limits import DEFAULT_LIMITS, Limits
 from relaymail.intake.peers import hostOf, sourceOf
@@ -51,6 +52,7 @@ class IntakeFactory(ServerFactory):
     @ivar limits: The bounds.
     @ivar offer: What the dialogue needs to know of them.
     @ivar contextFactory: What STARTTLS begins with; L{None}: not offered.
+    @ivar memory: What all messages that come in share.
     """
 
     log = Logger()
@@ -87,6 +89,7 @@ class IntakeFactory(ServerFactory):
             normalDomain(hostname), tls=contextFactory is not None
         )
         self.openContent = openContent
+        self.memory = Memory()
         self._clock = clock
         self._sessions: set[IntakeProtocol] = set()
         self._counts: Counter[str] = Counter()

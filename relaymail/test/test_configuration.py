@@ -22,6 +22,7 @@ from relaymail.configuration import (
     parseNamedRate,
     parseNumber,
     parseQueue,
+    parseSize,
 )
 from relaymail.errors import ConfigurationError
 from relaymail.queue.opening import QueueKind, QueuePlace
@@ -81,6 +82,7 @@ class ConfigurationTests(SynchronousTestCase):
             ({"maxConnections": 0}, "number of connections"),
             ({"maxMessagesPerConnection": 0}, "messages per connection"),
             ({"maxConnectionsPerSite": 0}, "connections per destination"),
+            ({"maxMessageSize": -1}, "must be from 0 to"),
         ]
         for settings, told in wrong:
             error = self.assertRaises(ConfigurationError, self.make, **settings)
@@ -105,6 +107,7 @@ class ConfigureTests(SynchronousTestCase):
             retry="1m,2h",
             expire="2d",
             destinationRates=["Example.ORG=100/m", ("example.net", Rate(1, 1))],
+            maxMessageSize="50M",
             senderRates="News@Example.com=1000/h",
             networks="192.0.2.0/24, ::1",
             allowDestinations=["10.0.0.0/8", "127.0.0.1"],
@@ -121,6 +124,7 @@ class ConfigureTests(SynchronousTestCase):
             told.destinationRates,
             (("example.org", Rate(100, 60)), ("example.net", Rate(1, 1))),
         )
+        self.assertEqual(told.maxMessageSize, 50 * 1024 * 1024)
         self.assertEqual(told.senderRates, (("news@example.com", Rate(1000, 3600)),))
         self.assertEqual(
             told.networks, (ip_network("192.0.2.0/24"), ip_network("::1/128"))
@@ -302,6 +306,27 @@ class SmallTests(SynchronousTestCase):
             "a.example.com",
         )
         self.assertEqual(chooseHostname(["vm"]), "localhost.localdomain")
+
+
+class SizeTests(SynchronousTestCase):
+    """
+    Tests for L{parseSize}.
+    """
+
+    def test_sizes(self) -> None:
+        """
+        A number of octets, or of a multiple.
+        """
+        sizes = [parseSize(text) for text in ("0", "7", " 8k", "2M", "1G")]
+        self.assertEqual(sizes, [0, 7, 8192, 2 * 1024**2, 1024**3])
+
+    def test_wrong(self) -> None:
+        """
+        Anything else is refused with what to write.
+        """
+        for text in ("", "M", "-1", "1.5M", "5 apples", "1T", "9" * 14):
+            error = self.assertRaises(ConfigurationError, parseSize, text)
+            self.assertIn("such as 50M", str(error))
 
 
 class NamedRateTests(SynchronousTestCase):

@@ -184,6 +184,7 @@ class StartTests(RelayTestCase):
             maxConnectionsPerSite=9,
             destinationRates=("a.example=5/s",),
             senderRates=("*=7/m",),
+            maxMessageSize="1M",
             allowDestinations="10.0.0.0/8",
         )
         manager = relay.manager
@@ -192,6 +193,7 @@ class StartTests(RelayTestCase):
         self.assertEqual(manager.maxConnections, 7)
         self.assertEqual(manager.maxMessagesPerConnection, 8)
         self.assertEqual(manager.maxConnectionsPerSite, 9)
+        self.assertEqual(relay.intake.offer.messageSize, 1024 * 1024)
         self.assertEqual(manager.destinationRates, {"a.example": Rate(5, 1)})
         self.assertEqual(manager.senderRates, {"*": Rate(7, 60)})
         self.assertEqual(manager.fArgs, (None, None, b"relay.example.com"))

@@ -103,6 +103,7 @@ class OptionsTests(SynchronousTestCase):
             *("--max-connections-per-destination", "9"),
             *("--destination-rate", "*=5/s", "--destination-rate", "a.example=1/m"),
             *("--sender-rate", "b@c.example=2/h"),
+            *("--max-message-size", "20M"),
             *("--tls-key", key, "--tls-cert", cert),
             *("--networks", "192.0.2.0/24"),
             *("--allow-destination", "10.0.0.0/8", "--allow-destination", "::1"),
@@ -122,6 +123,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(told.maxConnections, 7)
         self.assertEqual(told.maxMessagesPerConnection, 8)
         self.assertEqual(told.maxConnectionsPerSite, 9)
+        self.assertEqual(told.maxMessageSize, 20 * 1024 * 1024)
         self.assertEqual(
             told.destinationRates, (("*", Rate(5, 1)), ("a.example", Rate(1, 60)))
         )
@@ -157,6 +159,7 @@ class OptionsTests(SynchronousTestCase):
             (("--max-connections", "0"), "must be from 1"),
             (("--max-messages-per-connection", "-1"), "whole number"),
             (("--max-connections-per-destination", "0"), "must be from 1"),
+            (("--max-message-size", "much"), "'much' is not a size"),
             (("--destination-rate", "a.example"), "is not a rate"),
             (("--sender-rate", "=5/s"), "does not say what the rate is of"),
             (("--tls-key", "nowhere.pem"), "'nowhere.pem' is not a file"),

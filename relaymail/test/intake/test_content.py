@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.dialogue.answers import answer
 from relaymail.errors import Refused
-from relaymail.intake.content import Collection
+from relaymail.intake.content import PIECE, Collection, Memory
 from relaymail.intake.limits import Limits
 
 _LIMITS = Limits(memory=100, headerBytes=20, messageSize=1000)
@@ -30,7 +30,9 @@ class CollectionTests(SynchronousTestCase):
         self.heads: list[bytes] = []
         self.files: list[BytesIO] = []
 
-    def collection(self, limits: Limits = _LIMITS) -> Collection:
+    def collection(
+        self, limits: Limits = _LIMITS, memory: Memory | None = None
+    ) -> Collection:
         """
         Make one.
         """
@@ -45,7 +47,7 @@ class CollectionTests(SynchronousTestCase):
             self.files.append(BytesIO())
             return self.files[-1]
 
-        return Collection(stamp, limits, openFile)
+        return Collection(stamp, limits, openFile, memory)
 
     def test_small(self) -> None:
         """
@@ -73,6 +75,53 @@ class CollectionTests(SynchronousTestCase):
         self.assertEqual(self.heads, [body[:22]])
         collection.close()
         self.assertTrue(self.files[0].closed)
+
+    def test_A05_memoryOfAll(self) -> None:
+        """
+        Where all messages together take much, each goes to a file as soon as
+        its header is there; what is let go no longer counts.
+        """
+        limits = Limits(memory=1000, headerBytes=20, allMemory=300)
+        memory = Memory()
+        first, second, third = (self.collection(limits, memory) for _ in range(3))
+        first.write(b"A: b\r\n\r\n" + b"x" * 200)
+        second.write(b"C" * 200)
+        self.assertEqual((memory.used, self.files), (408, []))
+        second.write(b": d\r\n\r\n")
+        self.assertEqual((memory.used, len(self.files)), (208, 1))
+        third.write(b"E: f\r\n\r\n" + b"x" * 50)
+        self.assertEqual((memory.used, len(self.files)), (266, 1))
+        for collection in (first, second, third):
+            self.assertIsNone(collection.finish())
+        self.assertEqual(memory.used, 0)
+        self.assertTrue(self.files[0].read().startswith(b"Stamp: 1\r\nCCC"))
+
+    def test_A05_memoryOfOneThatIsCut(self) -> None:
+        """
+        A message that does not come to its end, or is refused, takes nothing.
+        """
+        memory = Memory()
+        first, second = (self.collection(memory=memory) for _ in range(2))
+        first.write(b"x" * 50)
+        first.close()
+        second.write(b"x" * 50)
+        second.refuse(answer(554, "5.4.6", "Loop"))
+        second.write(b"x" * 50)
+        self.assertEqual(memory.used, 0)
+
+    def test_A05_pieces(self) -> None:
+        """
+        What is in a file already is written in small pieces.
+        """
+        limits = Limits(memory=PIECE * 4, headerBytes=20)
+        memory = Memory()
+        collection = self.collection(limits, memory)
+        most = 0
+        for _ in range(100):
+            collection.write(b"x" * (PIECE // 4))
+            if self.files:
+                most = max(most, memory.used)
+        self.assertLessEqual(most, PIECE)
 
     def test_A05_messageSize(self) -> None:
         """
