@@ -27,6 +27,7 @@ NO_UNITS = {
     "relaymail.test.test_conformance": "runs them in a process",
     "relaymail.test.test_packaging": "installs the package",
     "relaymail.test.test_process": "runs twistd",
+    "relaymail.test.sockets": "real sockets, for what only they do",
 }
 
 #: What one unit test has of this all the same, and why.
@@ -36,6 +37,8 @@ ALLOWED = {
     ("relaymail.test.cli.test_main", "subprocess"): "what an import imports",
     ("relaymail.test.testing.test_exports", "subprocess"): "what an import imports",
     ("relaymail.test.deliver.test_attempts", "twisted.internet.reactor"): "is it",
+    ("relaymail.test.test_logs", "time"): "sets the zone",
+    ("relaymail.test.test_logs", "twisted.internet.reactor"): "is patched",
     ("relaymail.test.deliver.test_senders", "twisted.internet.reactor"): "is patched",
 }
 
