@@ -79,11 +79,13 @@ class SteeringMixin:
         """
         site, paces = siteOf(lane), self._work.scheduler.paces
         if state is LaneState.FINE:
-            paces.noteDelivered(site, self._now())
-        elif state is LaneState.ANSWERS:
-            paces.noteAnswer(site)
-        elif state is LaneState.THROTTLE:
-            paces.noteTrouble(site, self._now(), why)
+            if paces.noteDelivered(site, self._now()):
+                self._serves(site)
+        elif state in (LaneState.ANSWERS, LaneState.THROTTLE):
+            if paces.noteAnswer(site):
+                self._serves(site)
+            if state is LaneState.THROTTLE:
+                paces.noteTrouble(site, self._now(), why)
         elif state is LaneState.FAILING:
             paces = self._theScheduler().paces
             until = paces.noteFailure(site, self._now(), why, self.chance())
@@ -108,16 +110,15 @@ class SteeringMixin:
     def resume(self, destination: str) -> None:
         """
         Send to a destination again, that was suspended by L{suspend} or because
-        it failed.  What rests is tried when its time comes.
+        it failed.  What rests because of that is tried at once, what was put off
+        by an attempt when its time comes.
 
         @param destination: The domain.
         """
         site = self._siteOf(destination)
         if self._work.scheduler.paces.resume(site):
             self._log.info("{site} is suspended no longer", site=_shownSite(site))
-        if IQueue.providedBy(self.queue):
-            self.queue.lookAgain()
-        self.wake()
+        self._lookAgain()
 
     def suspendedUntil(self, destination: str) -> float | None:
         """
@@ -142,7 +143,19 @@ class SteeringMixin:
         free = self.maxConnections - len(self.managed)
         return self._theScheduler().standing(lane, self._busy, free, self._now())
 
+    def _serves(self, site: Hashable) -> None:
+        self._log.info("{site} serves again", site=_shownSite(site))
+        self._lookAgain()
+
+    def _lookAgain(self) -> None:
+        if IQueue.providedBy(self.queue):
+            self.queue.lookAgain()
+        self.wake()
+
     def _suspended(self, site: Hashable, seconds: float, why: str) -> None:
+        if not IQueue.providedBy(self.queue):
+            # It waits as the seed's way is.
+            return
         self._log.info(
             "{site} fails and is tried again in {seconds:.0f} s: {why}",
             site=_shownSite(site),
@@ -156,7 +169,8 @@ class SteeringMixin:
         Wake mail whose time is over, where it rests because it is suspended.
         """
         now = self._now()
-        if now < self._lookedForOld + LOOK_FOR_OLD:
+        isTime = now >= self._lookedForOld + LOOK_FOR_OLD
+        if not isTime or not IQueue.providedBy(self.queue):
             return
         self._lookedForOld = now
         paces = self._work.scheduler.paces

@@ -214,6 +214,11 @@ class Window:
         """
         See L{IQueue.lookAgain<relaymail.interfaces.IQueue.lookAgain>}.
         """
+        postponed = list(self._postponed)
+        for name in postponed:
+            self._wait(name)
+        if postponed:
+            self._tell()
 
     def getEnvelope(self, message: AnyPath) -> list[Any]:
         """
@@ -251,10 +256,12 @@ class Window:
         self.waiting = {}
         self.relayed = {}
         self._resting = Resting()
+        self._postponed: dict[str, None] = {}
         self._entries: dict[str, Entry] = {}
 
     def _wait(self, name: str) -> None:
         self._resting.discard(name)
+        self._postponed.pop(name, None)
         self.waiting[name] = 1
         if self.noisy:
             log.msg("Set " + name + " waiting")
@@ -275,6 +282,7 @@ class Window:
     def _postpone(self, name: str, when: float) -> Entry:
         del self.waiting[name]
         self._resting.add(name, when)
+        self._postponed[name] = None
         return self._entries[name]
 
     def _giveBack(
@@ -295,6 +303,7 @@ class Window:
         self.waiting.pop(name, None)
         self.relayed.pop(name, None)
         self._resting.discard(name)
+        self._postponed.pop(name, None)
         return entry
 
     def _tell(self) -> None:

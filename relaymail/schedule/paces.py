@@ -181,26 +181,35 @@ class Paces:
 
     # What is heard of a site.
 
-    def noteDelivered(self, site: Hashable, now: float) -> None:
+    def noteDelivered(self, site: Hashable, now: float) -> bool:
         """
         Note that a site has taken a message.
 
         @param now: The time, in seconds.
+
+        @return: Whether it was not known to serve.
         """
         known = self._sites.get(site) or self._meet(site, now)
         known.heard = now
+        wasFailing = known.failures >= MANY_FAILURES
         known.failures, known.until = 0, 0.0
         known.delivered += 1
         if known.delivered >= known.pace and known.pace < self.largest:
             known.pace, known.delivered = known.pace + 1, 0
+        return wasFailing
 
-    def noteAnswer(self, site: Hashable) -> None:
+    def noteAnswer(self, site: Hashable) -> bool:
         """
         Note that a site serves, though it took nothing.
+
+        @return: Whether it was not known to serve.
         """
         known = self._sites.get(site)
-        if known is not None:
-            known.failures, known.until = 0, 0.0
+        if known is None:
+            return False
+        wasFailing = known.failures >= MANY_FAILURES
+        known.failures, known.until = 0, 0.0
+        return wasFailing
 
     def noteTrouble(self, site: Hashable, now: float, why: str) -> None:
         """

@@ -107,13 +107,21 @@ class Backlog:
             self._full.discard(destination)
             self._push(destination)
 
-    def rests(self, destination: str, due: float, number: int = 0) -> None:
+    def rests(
+        self, destination: str, due: float, number: int = 0, until: float = 0.0
+    ) -> None:
         """
         Note that something of a destination rests on the disk.
 
         @param due: Until when, in seconds.
         @param number: Its number.
+        @param until: Until when nothing of the destination is read all the
+            same, in seconds, where that is later.
         """
+        if until > max(due, self._suspended.get(destination, 0.0)):
+            self._suspended[destination] = until
+            if destination in self._due and destination not in self._loading:
+                self._push(destination)
         if (due, number) <= self._after.get(destination, START):
             # What is read goes on in order of time; this is from before that: a
             # claim of a dead process, or the clock was set back.

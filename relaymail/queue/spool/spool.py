@@ -312,9 +312,11 @@ class Spool(SpoolWindow):
         due = self.clock.seconds() if when is None else when
         return self._rest(name, entry, due)
 
-    def _rest(self, name: str, entry: Holding, due: float) -> Deferred[None]:
+    def _rest(self, name: str, entry: Holding, when: float) -> Deferred[None]:
+        isPostponed = name in self._postponed
+        due = min(when, self.clock.seconds()) if isPostponed else when
         written = self._submit(self._standing(entry, due, None))
-        written.addCallback(lambda _: self._letRest(name, due))
+        written.addCallback(lambda _: self._letRest(name, due, when))
         return written.addErrback(self._complain, f"where {name} stands")
 
     def _standing(
@@ -332,13 +334,13 @@ class Spool(SpoolWindow):
             entry.stand,
         )
 
-    def _letRest(self, name: str, due: float) -> None:
+    def _letRest(self, name: str, due: float, when: float) -> None:
         """
         Leave to the database what rests in it.
         """
-        if self._resting.due.get(name) == due:
+        if self._resting.due.get(name) == when:
             entry = self._forget(name)
-            self._backlog.rests(entry.destination, due, entry.id)
+            self._backlog.rests(entry.destination, due, entry.id, when)
             self._reading.fill()
 
     def done(

@@ -81,7 +81,8 @@ class SpoolWindow(Window):
 
     def postpone(self, message: AnyPath, when: float) -> Deferred[None]:
         """
-        See L{IQueue.postpone<relaymail.interfaces.IQueue.postpone>}.
+        See L{IQueue.postpone<relaymail.interfaces.IQueue.postpone>}.  In the
+        database it is due.
         """
         name = nameOf(message)
         return self._rest(name, self._holding(self._postpone(name, when)), when)
@@ -96,6 +97,7 @@ class SpoolWindow(Window):
         """
         See L{IQueue.lookAgain<relaymail.interfaces.IQueue.lookAgain>}.
         """
+        super().lookAgain()
         self._backlog.lookAgain()
         self._reading.fill()
 

@@ -243,6 +243,22 @@ class QueueContract(_Test):
         self.assertEqual(self.queue.getWaiting(), [name])
         self.assertEqual(self.queue.letter(name).attempts, 0)
 
+    def test_lookAgain(self) -> None:
+        """
+        What was postponed waits again when it is looked at again, and what
+        rests for another reason does not.
+        """
+        one, two = self.add("x@b.example", "y@c.example")
+        self.settle(self.queue.postpone(one, NOW + 60))
+        self.settle(self.queue.setRelaying(two))
+        self.settle(self.queue.setWaiting(two, NOW + 60, RETRY))
+        self.queue.lookAgain()
+        self.clock.advance(0)
+        self.assertEqual(self.queue.getWaiting(), [one])
+        self.queue.lookAgain()
+        self.clock.advance(0)
+        self.assertEqual(self.queue.getWaiting(), [one])
+
     def test_giveBackAtOnce(self) -> None:
         """
         A name given back without a time waits at once, as in the seed.

@@ -118,7 +118,8 @@ class PacesTests(SynchronousTestCase):
         self.assertIsNone(self.fail(MANY_FAILURES - 1))
         self.assertIsNotNone(self.fail(1))
         self.assertEqual(self.paces.probe("a"), PROBE)
-        self.paces.noteAnswer("a")
+        self.assertTrue(self.paces.noteAnswer("a"))
+        self.assertFalse(self.paces.noteDelivered("a", 0))
         self.assertIsNone(self.paces.probe("a"))
         self.assertIsNone(self.paces.suspendedUntil("a", 0))
 

@@ -108,6 +108,20 @@ class FailingTests(StoryTestCase):
         self.assertEqual(self.state(), State.READY)
         self.assertEmpty()
 
+    def test_goesOnAtOnce(self) -> None:
+        """
+        The first delivery lets go all that rests because of the suspension.
+        """
+        self.failOften()
+        self.world.run(200)
+        del self.world.network.fates[FIRST]
+        for number in range(3 * PROBE):
+            self.world.send(SENDER, "b@example.org", content=b"%d\r\n" % number)
+        while not self.mx.received:
+            self.world.run(1)
+        self.world.run(5)
+        self.assertGreaterEqual(len(self.mx.received), 3 * PROBE)
+
     def test_saidOnce(self) -> None:
         """
         A line says that it is suspended, for how long, and why.
@@ -172,7 +186,7 @@ class SuspendTests(StoryTestCase):
             (standing.state, standing.why), (State.SUSPENDED, "they asked us to")
         )
         self.world.manager.resume("example.org")
-        self.world.run(3700)
+        self.world.run(1)
         self.assertEqual(len(mx.received), 1)
 
     def test_whatIsUnderWayEnds(self) -> None:

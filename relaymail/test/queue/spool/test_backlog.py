@@ -391,6 +391,18 @@ class SuspendedTests(SynchronousTestCase):
         self.backlog.lookAgain()
         self.assertEqual(self.names(21), ["a"])
 
+    def test_postponed(self) -> None:
+        """
+        What was postponed is not read before that is over, whatever is said of
+        its destination; what is later stands.
+        """
+        self.names(20)
+        self.backlog.rests("c", 5.0, 3, 50.0)
+        self.backlog.rests("c", 5.0, 4, 40.0)
+        self.assertEqual(self.names(49), [])
+        self.assertEqual(self.backlog.nextDue(), 50)
+        self.assertEqual(self.names(50), ["c"])
+
     def test_heapIsBounded(self) -> None:
         """
         Looking again and again costs no memory.
