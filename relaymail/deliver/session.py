@@ -21,7 +21,7 @@ from twisted.python.util import LineLog
 from relaymail.dialogue.replyreader import MalformedReply, ReplyReader
 from relaymail.dialogue.transaction import Transaction
 from relaymail.errors import MalformedAddress
-from relaymail.prompt import writeNow
+from relaymail.prompt import promptly
 from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
 from relaymail.route.troubles import troubleOf
 
@@ -90,6 +90,7 @@ class Session(LineReceiver, TimeoutMixin):
         setNoDelay = getattr(self.transport, "setTcpNoDelay", None)
         if setNoDelay is not None:
             setNoDelay(True)
+        promptly(self.transport)
         if self.timeout is not None:
             self.setTimeout(self.timeout)
 
@@ -122,7 +123,7 @@ class Session(LineReceiver, TimeoutMixin):
         """
         if self.debug:
             self.log.append(b">>> " + line)
-        writeNow(self.transport, line + self.delimiter)
+        self.transport.write(line + self.delimiter)
 
     def lineReceived(self, line: bytes) -> Any:
         """

@@ -29,7 +29,6 @@ from relaymail.dialogue.transaction import (
     SendNothing,
     Transaction,
 )
-from relaymail.prompt import writeNow
 from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 
 #: A message up to this many bytes, of a size known beforehand, is written at
@@ -167,7 +166,7 @@ class Transfer(Session):
         if self.debug:
             for line in lines:
                 self.log.append(b">>> " + line)
-        writeNow(self.transport, b"\r\n".join(lines) + b"\r\n")
+        self.transport.write(b"\r\n".join(lines) + b"\r\n")
 
     def _finish(self, reply: Reply, phase: Phase, broken: bool) -> None:
         transaction, self._transaction = self._transaction, None

@@ -41,7 +41,7 @@ from relaymail.intake.deadlines import Deadline
 from relaymail.intake.incoming import Incoming
 from relaymail.intake.peers import hostOf, tlsOf
 from relaymail.intake.received import Stamp
-from relaymail.prompt import writeNow
+from relaymail.prompt import promptly
 from relaymail.replies import Reply
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class IntakeProtocol(LineReceiver):
         """
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
+        promptly(self.transport)
         if ISSLTransport.providedBy(self.transport):
             self._dialogue = ServerDialogue(self.factory.offer, tls=True)
         self.transport.registerProducer(self, True)
@@ -200,12 +201,7 @@ class IntakeProtocol(LineReceiver):
             _HANDS[type(action)](self, action)
 
     def _answer(self, action: Answer) -> None:
-        said = wire(action.reply)
-        if self._buffer or self._dialogue.state is State.ENDED:
-            # Something follows, and goes with it.
-            self.transport.write(said)
-        else:
-            writeNow(self.transport, said)
+        self.transport.write(wire(action.reply))
 
     def _askSender(self, action: AskSender) -> None:
         self._client = self._whoItIs()

@@ -9,11 +9,13 @@ import socket
 from typing import Any
 
 from twisted.internet.protocol import Protocol
-from twisted.internet.task import Clock
 from twisted.internet.tcp import Server
+from twisted.python.failure import Failure
+
+from relaymail.test.turns import Turns
 
 
-class NotingReactor(Clock):
+class NotingReactor(Turns):
     """
     Notes who wants to read and write.
 
@@ -71,18 +73,28 @@ class Pair:
     @ivar peer: The socket at the other end.
     """
 
-    def __init__(self, protocol: Protocol) -> None:
+    def __init__(
+        self, protocol: Protocol, reactor: NotingReactor | None = None
+    ) -> None:
         """
         @param protocol: What is told of the connection.
+        @param reactor: The reactor, where it is not its own.
         """
-        self.reactor = NotingReactor()
+        self.reactor = reactor or NotingReactor()
         self._socket, self.peer = socket.socketpair()
         self.peer.setblocking(False)
-        port: Any = None
-        reactor: Any = self.reactor
+        no: Any = None
+        at: Any = self.reactor
         here = ("127.0.0.1", 0)
-        self.transport: Any = PairServer(self._socket, protocol, here, port, 0, reactor)
+        self.transport: Any = PairServer(self._socket, protocol, here, no, 0, at)
         protocol.makeConnection(self.transport)
+
+    def endTurn(self) -> bytes:
+        """
+        Let the reactor's turn end, and give what the peer finds.
+        """
+        self.reactor.advance(0)
+        return self.received()
 
     def close(self) -> None:
         """
@@ -105,10 +117,15 @@ class Pair:
 
     def turns(self) -> bytes:
         """
-        Let the reactor write as long as it is asked to and the peer reads, and
-        give what the peer finds.
+        Let the turn end, and then the reactor write as long as it is asked to and
+        the peer reads; give what the peer finds.
         """
-        pieces = [self.received()]
-        while self.reactor.writers and self.transport.doWrite() is None:
-            pieces.append(self.received())
-        return b"".join([*pieces, self.received()])
+        pieces = [self.endTurn()]
+        while self.reactor.writers:
+            for writer in list(self.reactor.writers):
+                why = writer.doWrite()
+                if why is not None:
+                    self.reactor.removeWriter(writer)
+                    writer.connectionLost(Failure(why))
+            pieces.append(self.endTurn())
+        return b"".join(pieces)

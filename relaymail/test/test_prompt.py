@@ -4,17 +4,18 @@ Tests for L{relaymail.prompt}.
 
 from __future__ import annotations
 
-from twisted.internet.error import ConnectionLost
-from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from typing import Any
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import CertificateOptions
-from twisted.internet.tcp import Server
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
-from twisted.test.iosim import FakeTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.prompt import writeNow
+from relaymail.prompt import promptly
 from relaymail.test.sockets import Pair
 
 #: More than the sockets of a pair hold.
@@ -24,58 +25,53 @@ LARGE = b"".join(b"%07d\n" % number for number in range(1 << 18))
 class Told(Protocol):
     """
     Notes what it is told, as a protocol and as a producer.
+
+    @ivar told: What it was told.
+    @ivar trouble: What it raises then, if anything.
     """
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.told: list[Any] = []
+        self.trouble: Exception | None = None
+
+    def _note(self, what: Any) -> None:
+        self.told.append(what)
+        if self.trouble is not None:
+            raise self.trouble
+
+    def connectionMade(self) -> None:
+        """
+        Write at the end of each turn from now on.
+        """
+        promptly(self.transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         Note it.
         """
-        self.told.append("lost")
+        self._note(reason.type)
 
     def pauseProducing(self) -> None:
         """
         Note it.
         """
-        self.told.append("pause")
+        self._note("pause")
 
     def resumeProducing(self) -> None:
         """
         Note it.
         """
-        self.told.append("resume")
+        self._note("resume")
 
     def stopProducing(self) -> None:
         """
-        Note it.
+        Do nothing.
         """
-        self.told.append("stop")
 
 
-class OtherTwisted(Server):
+class PromptTests(SynchronousTestCase):
     """
-    A connection that keeps what waits elsewhere.
-
-    @ivar written: What was written.
-    """
-
-    connected = True
-
-    def __init__(self) -> None:
-        self.written = b""
-
-    def write(self, data: bytes) -> None:
-        """
-        Note it.
-        """
-        self.written += data
-
-
-class WriteNowTests(SynchronousTestCase):
-    """
-    Tests for L{writeNow}.
+    Tests for L{promptly}.
     """
 
     def setUp(self) -> None:
@@ -86,155 +82,220 @@ class WriteNowTests(SynchronousTestCase):
         self.pair = Pair(self.protocol)
         self.addCleanup(self.pair.close)
         self.transport = self.pair.transport
+        self.reactor = self.pair.reactor
 
-    def test_atOnce(self) -> None:
+    def another(self) -> Pair:
         """
-        What the socket takes is sent at once; the reactor is asked for nothing.
+        Connect once more, by the same reactor.
         """
-        writeNow(self.transport, b"250 yes\r\n")
-        self.assertEqual(self.pair.received(), b"250 yes\r\n")
-        self.assertEqual(self.pair.reactor.writers, set())
+        pair = Pair(Told(), self.reactor)
+        self.addCleanup(pair.close)
+        return pair
 
-    def test_behindWhatWaits(self) -> None:
+    def test_endOfTurn(self) -> None:
         """
-        What was given to the transport before is sent before.
+        What is written is sent at the end of the turn, together; the operating
+        system is asked for nothing.
         """
         self.transport.write(b"one ")
-        writeNow(self.transport, b"two ")
-        self.transport.write(b"three")
+        self.transport.write(b"two")
         self.assertEqual(self.pair.received(), b"")
-        self.assertEqual(self.pair.turns(), b"one two three")
+        self.reactor.advance(0)
+        self.assertEqual(self.pair.peer.recv(100), b"one two")
+        self.assertEqual(self.reactor.writers, set())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_oneEndForAll(self) -> None:
+        """
+        All connections of a reactor write then, in the order in which they were
+        written to.
+        """
+        other = self.another()
+        self.transport.write(b"one")
+        other.transport.write(b"two")
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        self.assertEqual(self.pair.endTurn(), b"one")
+        self.assertEqual(other.received(), b"two")
 
     def test_fullSocket(self) -> None:
         """
-        What a full socket does not take is sent later, nothing overtakes it, and
-        once all is sent it is at once again.
-        """
-        writeNow(self.transport, LARGE)
-        writeNow(self.transport, b"two ")
-        self.transport.write(b"three ")
-        self.transport.doWrite()
-        writeNow(self.transport, b"four")
-        self.assertEqual(self.pair.turns(), LARGE + b"two three four")
-        writeNow(self.transport, b"five")
-        self.assertEqual(self.pair.received(), b"five")
-
-    def test_fullBeforehand(self) -> None:
-        """
-        Where the socket takes nothing at all, all is sent later.
-        """
-        filled = self.transport.socket.send(b"x" * len(LARGE))
-        writeNow(self.transport, b"y" * 10)
-        self.assertEqual(self.pair.turns(), b"x" * filled + b"y" * 10)
-
-    def test_partOfWhatWaits(self) -> None:
-        """
-        Nothing overtakes what was sent in part.
+        A socket that does not take all is watched until it has; what is written
+        meanwhile is sent behind, and then it is as before.
         """
         self.transport.write(LARGE)
-        self.transport.doWrite()
-        writeNow(self.transport, b"end")
-        self.assertEqual(self.pair.turns(), LARGE + b"end")
+        first = self.pair.endTurn()
+        self.assertEqual(self.reactor.writers, {self.transport})
+        self.transport.write(b"two")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(first + self.pair.turns(), LARGE + b"two")
+        self.assertEqual(self.reactor.writers, set())
+        self.transport.write(b"three")
+        self.assertEqual(self.pair.endTurn(), b"three")
+
+    def test_writtenBefore(self) -> None:
+        """
+        What is already watched for stays so until it has written.
+        """
+        self.transport.reactor = self.reactor
+        self.transport.write(b"one ")
+        promptly(self.transport)
+        self.transport.write(b"two")
+        self.assertEqual(self.pair.turns(), b"one two")
+        self.assertEqual(self.reactor.writers, set())
 
     def test_producer(self) -> None:
         """
         A producer is paused when much waits, and resumed when it is sent.
         """
         self.transport.registerProducer(self.protocol, True)
-        writeNow(self.transport, b"little")
-        self.assertEqual(self.protocol.told, [])
-        writeNow(self.transport, LARGE)
+        self.transport.write(LARGE)
         self.assertEqual(self.protocol.told, ["pause"])
-        self.assertEqual(self.pair.turns(), b"little" + LARGE)
+        self.assertEqual(self.pair.turns(), LARGE)
         self.assertEqual(self.protocol.told, ["pause", "resume"])
+
+    def test_pullProducer(self) -> None:
+        """
+        One that writes whenever the transport asks gets one turn at a time.
+        """
+
+        class Three(Told):
+            def resumeProducing(three) -> None:
+                three.told.append(self.transport.write(b"x"))
+
+        three = Three()
+        self.transport.registerProducer(three, False)
+        for count in (1, 2, 3):
+            self.assertEqual((len(three.told), self.pair.endTurn()), (count, b"x"))
 
     def test_thenClosed(self) -> None:
         """
-        A connection that is closed behind a write is closed when all is sent.
+        A connection that is closed is closed behind what was written.
         """
-        writeNow(self.transport, LARGE)
+        self.transport.write(b"bye")
         self.transport.loseConnection()
-        pieces = [self.pair.received()]
-        while (why := self.transport.doWrite()) is None:
-            pieces.append(self.pair.received())
-        self.assertIs(why, CONNECTION_DONE)
-        self.assertEqual(b"".join([*pieces, self.pair.received()]), LARGE)
+        self.assertEqual(self.protocol.told, [])
+        self.assertEqual(self.pair.endTurn(), b"bye")
+        self.assertEqual(self.protocol.told, [ConnectionDone])
+        self.assertEqual((self.reactor.readers, self.reactor.writers), (set(), set()))
 
-    def test_closing(self) -> None:
+    def test_thenClosedWhenFull(self) -> None:
         """
-        On a connection that is being closed it is the transport's to decide.
+        It is closed when all is sent.
         """
+        self.transport.write(LARGE)
         self.transport.loseConnection()
-        writeNow(self.transport, b"late")
-        self.assertEqual(self.pair.received(), b"")
+        self.assertEqual(self.pair.turns(), LARGE)
+        self.assertEqual(self.protocol.told, [ConnectionDone])
+
+    def test_halfClosed(self) -> None:
+        """
+        Our half of the connection is closed behind what was written.
+        """
+        self.transport.write(b"all")
+        self.transport.loseWriteConnection()
+        self.assertEqual(self.pair.endTurn(), b"all")
+        self.assertEqual(self.protocol.told, [])
+        self.assertEqual(self.reactor.readers, {self.transport})
 
     def test_aborted(self) -> None:
         """
         Nothing is sent once the connection is cut.
         """
+        self.transport.write(b"late")
         self.transport.abortConnection()
-        writeNow(self.transport, b"late")
-        self.assertEqual(self.pair.received(), b"")
-        self.pair.reactor.advance(0)
-        self.assertEqual(self.protocol.told, ["lost"])
+        self.assertEqual(self.pair.endTurn(), b"")
+        self.assertEqual(len(self.protocol.told), 1)
 
-    def test_lost(self) -> None:
+    def test_lostMeanwhile(self) -> None:
         """
-        Once the connection is lost, what is written is let go.
+        Once the connection is lost, what was written is let go.
         """
+        self.transport.write(b"late")
         self.transport.connectionLost(Failure(ConnectionLost()))
-        writeNow(self.transport, b"late")
-        self.assertEqual(self.pair.received(), b"")
-        self.assertEqual(self.protocol.told, ["lost"])
+        self.assertEqual(self.pair.endTurn(), b"")
+        self.assertEqual(self.protocol.told, [ConnectionLost])
 
-    def test_halfClosed(self) -> None:
+    def test_lostByAnother(self) -> None:
         """
-        Once our half of the connection is closed, what is written is let go.
+        A connection that another one ends at the end of the turn does not write.
         """
-        self.transport.loseWriteConnection()
-        self.pair.turns()
-        writeNow(self.transport, b"late")
-        self.assertEqual(self.transport.dataBuffer, b"")
-        self.assertEqual(self.pair.reactor.writers, set())
-        self.assertEqual(self.protocol.told, [])
+        other = self.another()
+
+        class Ending(Told):
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                other.transport.abortConnection()
+
+        self.transport.protocol = Ending()
+        self.transport.loseConnection()
+        other.transport.write(b"late")
+        self.pair.endTurn()
+        self.assertEqual(other.received(), b"")
 
     def test_peerIsGone(self) -> None:
         """
         That the peer is gone is left for the reactor to find.
         """
         self.pair.peer.close()
-        writeNow(self.transport, b"to nobody")
+        self.transport.write(b"to nobody")
+        self.reactor.advance(0)
         self.assertEqual(self.protocol.told, [])
-        self.assertEqual(self.pair.reactor.writers, {self.transport})
+        self.assertEqual(self.reactor.writers, {self.transport})
         self.assertIs(self.transport.doWrite(), CONNECTION_LOST)
+
+    def test_brokenProducer(self) -> None:
+        """
+        A connection whose producer raises is lost, and the others write.
+        """
+        other = self.another()
+        self.protocol.trouble = RuntimeError("broken")
+        self.transport.registerProducer(self.protocol, True)
+        self.transport.producerPaused = True
+        self.transport.write(b"one")
+        other.transport.write(b"two")
+        self.assertEqual(self.pair.endTurn(), b"one")
+        self.assertEqual(other.received(), b"two")
+        self.assertEqual(self.protocol.told, ["resume", RuntimeError])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_brokenProtocol(self) -> None:
+        """
+        A protocol that raises when its connection is lost harms no other.
+        """
+        other = self.another()
+        self.protocol.trouble = RuntimeError("broken")
+        self.transport.loseConnection()
+        other.transport.write(b"two")
+        self.reactor.advance(0)
+        self.assertEqual(other.received(), b"two")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_startTLS(self) -> None:
         """
-        Once TLS was begun, nothing is sent that is not under it.
+        What was written before TLS was begun is sent in clear, and nothing else.
         """
-        writeNow(self.transport, b"220 go ahead\r\n")
+        self.transport.write(b"220 go ahead\r\n")
         self.transport.startTLS(CertificateOptions(), False)
-        writeNow(self.transport, b"secret")
-        got = self.pair.turns()
+        self.transport.write(b"secret")
+        got = self.pair.endTurn()
         self.assertEqual(got[:15], b"220 go ahead\r\n\x16")
         self.assertNotIn(b"secret", got)
 
     def test_otherTransports(self) -> None:
         """
-        On any other transport it is a write.
+        Other transports are left alone.
         """
         plain = StringTransport()
-        writeNow(plain, b"plain")
+        promptly(plain)
+        plain.write(b"plain")
         self.assertEqual(plain.value(), b"plain")
-        other = FakeTransport(self.protocol, isServer=False)
-        writeNow(other, b"other")
-        self.assertEqual(other.getOutBuffer(), b"other")
 
-    def test_otherTwisted(self) -> None:
+    def test_reactor(self) -> None:
         """
-        On a connection that keeps what waits where it is not looked for, it is
-        a write.
+        A connection finds all else of its reactor, and asking twice is asking
+        once.
         """
-        other = OtherTwisted()
-        writeNow(other, b"later")
-        self.assertEqual(other.written, b"later")
+        seen = self.transport.reactor
+        self.assertEqual(seen.seconds(), self.reactor.seconds())
+        self.assertTrue(IReactorTime.providedBy(seen))
+        promptly(self.transport)
+        self.assertIs(self.transport.reactor, seen)

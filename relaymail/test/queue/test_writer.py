@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import QueueFull, QueueUnusable
@@ -24,6 +23,7 @@ from relaymail.queue.writer import (
     Results,
     TurnWriter,
 )
+from relaymail.test.turns import Turns
 
 
 class NamedChange(BaseChange):
@@ -39,24 +39,6 @@ class NamedChange(BaseChange):
         """
         Do nothing.
         """
-
-
-class Turns(Clock):
-    """
-    A clock whose turns are those of a reactor: what is asked for in one, however
-    soon, comes in the next.
-    """
-
-    def advance(self, amount: float) -> None:
-        """
-        Let a turn pass.
-        """
-        self.rightNow += amount
-        due = [call for call in self.calls if call.getTime() <= self.rightNow]
-        self.calls = [call for call in self.calls if call not in due]
-        for call in due:
-            call.called = 1
-            call.func(*call.args, **call.kw)
 
 
 class WriterTests(SynchronousTestCase):
