@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.internet.main import CONNECTION_DONE
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -99,7 +100,7 @@ class EndOfTurn:
         # the peer said last.
         why: object = writer.doWrite()
         if why is CONNECTION_DONE:
-            self._lose(writer, Failure(CONNECTION_DONE))
+            self._lose(writer, connectionDone)
 
     def _watch(self, writer: IReadWriteDescriptor) -> None:
         self._watched.add(writer)

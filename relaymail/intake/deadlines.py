@@ -9,6 +9,11 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+#: How far ahead a timer is at most, in seconds: no farther than the shortest span
+#: that sessions are given, for to make a timer earlier the reactor looks through
+#: all that it has, and waking each session so often costs nothing.
+STEP = 10.0
+
 
 class Deadline:
     """
@@ -40,8 +45,9 @@ class Deadline:
         @param seconds: How long it is from now.
         """
         if self._timer is None:
-            self._timer = self._clock.callLater(seconds, self._fired)
-            self._beyond = 0.0
+            step = min(seconds, STEP)
+            self._timer = self._clock.callLater(step, self._fired)
+            self._beyond = seconds - step
             return
         beyond = self._clock.seconds() + seconds - self._timer.getTime()
         if beyond < 0:

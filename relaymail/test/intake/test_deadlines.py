@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.intake.deadlines import Deadline
+from relaymail.intake.deadlines import STEP, Deadline
 
 
 class DeadlineTests(SynchronousTestCase):
@@ -50,6 +50,25 @@ class DeadlineTests(SynchronousTestCase):
         self.deadline.set(5)
         self.clock.pump([1] * 60)
         self.assertEqual(self.called, [32, 47])
+
+    def test_longSpan(self) -> None:
+        """
+        However long the span is, its timer is never far ahead, so that what is
+        sooner needs no other.
+        """
+        self.deadline.set(STEP * 3.5)
+        moved: list[object] = []
+        for _ in range(3):
+            (timer,) = self.clock.getDelayedCalls()
+            self.assertLessEqual(timer.getTime(), self.clock.seconds() + STEP)
+            timer.reset = moved.append  # type: ignore[method-assign,assignment]
+            self.deadline.set(STEP)
+            self.deadline.set(STEP * 2)
+            self.clock.advance(STEP)
+        self.assertEqual(self.called, [])
+        self.clock.pump([1] * 30)
+        self.assertEqual(self.called, [STEP * 4])
+        self.assertEqual(moved, [])
 
     def test_lateTimer(self) -> None:
         """
