@@ -134,33 +134,22 @@ class Transfer(Session):
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
-            match action:
-                case Say(lines, phase):
-                    self._say(lines, phase)
-                case SendBody():
-                    self._beginBody()
-                case SendNothing():
-                    self.sendLine(b".")
-                    self._dotSent()
-                case Finish(reply, phase, broken):
-                    self._finish(reply, phase, broken)
-                case Break(reply, phase):
-                    self._break(reply, phase)
+            _PERFORM[type(action)](self, action)
         if not actions and self._transaction is not None:
             self._enter(self._transaction.phase)
 
-    def _say(self, lines: tuple[bytes, ...], phase: Phase) -> None:
+    def _say(self, said: Say) -> None:
+        lines, phase = said.lines, said.phase
         if not self._isPipelined and not self.forgivesSurplus and self._hasUnread():
             # It was said before this was asked.
             return self._brokenOff(UNASKED)
-        match phase:
-            case Phase.RCPT:
-                self._await(phase, ANY, self.smtpState_toOrData)
-                self.lastAddress = next(self.toAddresses, None)
-            case Phase.DATA:
-                self._await(phase, (354,), self.smtpState_data)
-            case _:
-                self._await(phase, SUCCESS, self.smtpState_to)
+        if phase is Phase.MAIL:
+            self._await(phase, SUCCESS, self.smtpState_to)
+        elif phase is Phase.RCPT:
+            self._await(phase, ANY, self.smtpState_toOrData)
+            self.lastAddress = next(self.toAddresses, None)
+        else:
+            self._await(phase, (354,), self.smtpState_data)
         if len(lines) == 1:
             return self.sendLine(lines[0])
         if self.debug:
@@ -168,11 +157,16 @@ class Transfer(Session):
                 self.log.append(b">>> " + line)
         self.transport.write(b"\r\n".join(lines) + b"\r\n")
 
-    def _finish(self, reply: Reply, phase: Phase, broken: bool) -> None:
+    def _sayNothing(self, _: SendNothing) -> None:
+        self.sendLine(b".")
+        self._dotSent()
+
+    def _finish(self, finish: Finish) -> None:
+        reply, phase = finish.reply, finish.phase
         transaction, self._transaction = self._transaction, None
         if transaction is not None and transaction.results:
             self._noteResults(transaction)
-        if broken:
+        if finish.broken:
             self._tell(phase, reply)
             self._endAfter(reply)
             self.setRawMode()
@@ -234,20 +228,35 @@ class Transfer(Session):
 
     # The message.
 
-    def _beginBody(self) -> None:
+    def _beginBody(self, _: SendBody) -> None:
         if self._hasUnread():
             # Whatever that is, it must never be taken for the reply to the dot.
             return self._brokenOff(_EARLY)
-        self._await(Phase.BODY, SUCCESS, self.smtpState_msgSent)
         self._stuffer = DotStuffer()
         self.mailFile = file = self.getMailData()
         size = self.getMailSize()
-        if size is not None and size <= _AT_ONCE:
+        isWhole = size is not None and size <= _AT_ONCE
+        if isWhole and not _hasOwnForm(self):
+            return self._sendWhole(file)
+        self._await(Phase.BODY, SUCCESS, self.smtpState_msgSent)
+        if isWhole:
             return self._sendAtOnce(file)
         sending = BodySender().beginFileTransfer(
             file, self.transport, self.transformChunk
         )
         sending.addCallbacks(self._bodySent, self._bodyFailed)
+
+    def _sendWhole(self, file: IO[bytes]) -> None:
+        self.phase = Phase.BODY
+        try:
+            body = file.read()
+        except Exception:
+            return self._bodyFailed(Failure())
+        stuffer = self._stuffer
+        # In one piece with its end: one packet where it fits in one.
+        self.transport.write(stuffer.stuff(body) + stuffer.end())
+        self._expected, self._okresponse = SUCCESS, self.smtpState_msgSent
+        self._dotSent()
 
     def _sendAtOnce(self, file: IO[bytes]) -> None:
         try:
@@ -316,3 +325,26 @@ class Transfer(Session):
             # A subclass came so far by itself.
             self._transactionAt(Phase.FINAL)
         self._enter(Phase.FINAL)
+
+    def _breakOff(self, it: Break) -> None:
+        self._break(it.reply, it.phase)
+
+
+_PERFORM: dict[type[Action], Callable[[Transfer, Any], None]] = {
+    Say: Transfer._say,
+    SendBody: Transfer._beginBody,
+    SendNothing: Transfer._sayNothing,
+    Finish: Transfer._finish,
+    Break: Transfer._breakOff,
+}
+
+
+_FORM = (Transfer.transformChunk, Transfer.finishedFileTransfer)
+
+
+def _hasOwnForm(client: Transfer) -> bool:
+    """
+    Tell whether somebody gives messages a form, or an end, of their own.
+    """
+    steps = (client.transformChunk, client.finishedFileTransfer)
+    return tuple([getattr(step, "__func__", None) for step in steps]) != _FORM

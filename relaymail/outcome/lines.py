@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from relaymail.outcomes import Bounce, Delivered, Outcome, Removed, Retry
 from relaymail.replies import MAX_TEXT, printable
@@ -32,6 +33,8 @@ NOTHING = "-"
 #: The last second that a date can show, at the end of the year 9999.
 MAX_TIME = 253_402_300_799.0
 
+# How many hosts, addresses and such are remembered as they stand in a line.
+_REMEMBERED = 256
 _BARE = re.compile(r'[^\s"\\]+\Z')
 _BARE_PATH = re.compile(r'[^\s"\\<>]*\Z')
 # What nearly every address is: printable ASCII that needs no quotes, and not
@@ -62,11 +65,12 @@ class OutcomeLines:
         self.outcome = outcome
         self._shared = shared = {
             "outcome": _word(outcome),
-            "host": _value(outcome.host),
-            "address": _value(outcome.address),
-            "tls": _value(outcome.tls),
-            "status": _value(outcome.status),
-            "reply": _quoted(printable(outcome.text)),
+            "host": _usual(outcome.host),
+            "address": _usual(outcome.address),
+            "tls": _usual(outcome.tls),
+            "status": _usual(outcome.status),
+            # It is printable already.
+            "reply": _quoted(outcome.text),
         }
         self._beforeDelay = "host={host} address={address} tls={tls}".format(**shared)
         isAmbiguous = isinstance(outcome, Retry) and outcome.ambiguous
@@ -136,6 +140,10 @@ def _value(text: str) -> str:
     if not safe:
         return NOTHING
     return safe if _BARE.match(safe) and safe != NOTHING else _quoted(safe)
+
+
+# For what is the same in the lines of many names.
+_usual = lru_cache(maxsize=_REMEMBERED)(_value)
 
 
 def _path(address: str) -> str:

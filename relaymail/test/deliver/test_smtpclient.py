@@ -405,6 +405,18 @@ class BodyTests(ClientCase):
             self.wire.pull()
             self.assertEqual(self.wire.value(), b"..a\r\n...\r\n..\r\nb\r\nc\r\n.\r\n")
 
+    def test_oneWriteOfTheMessage(self) -> None:
+        """
+        A small message goes to the transport in one piece with its end, so
+        that it is not two packets.
+        """
+        client = self.toGroup(Relays, Mail(content=b"one\n.two"))
+        written: list[bytes] = []
+        self.patch(self.wire, "write", written.append)
+        client.dataReceived(ACCEPTED + b"\r\n")
+        self.assertEqual(written, [b"one\r\n..two\r\n.\r\n"])
+        self.assertEqual(client.phase, Phase.FINAL)
+
     def test_streamed(self) -> None:
         """
         A large message is read as the transport asks for it.

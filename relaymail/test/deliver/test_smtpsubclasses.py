@@ -370,6 +370,16 @@ class OverrideTests(ClientCase):
                 self.wire.pull()
                 self.assertEqual(self.wire.value(), wanted)
 
+    def test_chunkOfAnInstance(self) -> None:
+        """
+        So is one that is put in the place of a client's own method.
+        """
+        client = self.toEhlo(ESends, Mail(content=b"a\r\n"))
+        self.patch(client, "transformChunk", lambda chunk: chunk.upper())
+        self.hear(b"250-hi", b"250 PIPELINING")
+        client.dataReceived(b"250 ok\r\n250 ok\r\n354 go\r\n")
+        self.assertEqual(self.wire.value(), b"A\r\n.\r\n")
+
     def test_ownFinish(self) -> None:
         """
         A subclass may end the message in its own words, with PIPELINING too.
