@@ -239,6 +239,7 @@ class IntakeProtocol(LineReceiver):
         assert incoming is not None
         self._hold(Hold.ANSWER)
         self._phase.set(self._limits.answerSeconds)
+        self.factory.begun()
         try:
             added = self.factory.queue.add(action.envelope, incoming.content)
         except Exception:
@@ -310,7 +311,7 @@ class IntakeProtocol(LineReceiver):
         return _LOCAL_FAILURE
 
     def _added(self, names: list[str], incoming: Incoming, envelope: Envelope) -> None:
-        incoming.close()
+        self._stored(incoming)
         self._logTaken(names, incoming.token, envelope)
         self._answered(lambda: self._dialogue.queued(names[0]))
 
@@ -336,7 +337,7 @@ class IntakeProtocol(LineReceiver):
     def _notAdded(
         self, failure: Failure, incoming: Incoming, envelope: Envelope
     ) -> None:
-        incoming.close()
+        self._stored(incoming)
         reply = NO_ROOM if failure.check(QueueFull) else _LOCAL_FAILURE
         if reply is _LOCAL_FAILURE:
             self.log.failure(
@@ -346,6 +347,10 @@ class IntakeProtocol(LineReceiver):
                 sender=envelope.sender,
             )
         self._answered(lambda: self._dialogue.refused(reply))
+
+    def _stored(self, incoming: Incoming) -> None:
+        self.factory.ended()
+        incoming.close()
 
     def _answered(self, told: Callable[[], Actions]) -> None:
         self._asked = None

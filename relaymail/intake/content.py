@@ -29,7 +29,8 @@ PIECE = 65_536
 
 class Memory:
     """
-    How much memory all messages take that are coming in.
+    How much memory all messages take that are coming in, or that the queue is
+    writing.
 
     @ivar used: That, in octets.
     """
@@ -75,6 +76,7 @@ class Collection:
         self._size = 0
         self._memory = bytearray()
         self._shared = memory or Memory()
+        self._held = 0
         self._file: IO[bytes] | None = None
 
     def write(self, piece: bytes) -> None:
@@ -88,7 +90,7 @@ class Collection:
             self.refuse(TOO_LARGE)
             return
         self._memory += piece
-        self._shared.used += len(piece)
+        self._hold(len(piece))
         if len(self._memory) > self._most or self._isPressed():
             self._spill()
 
@@ -110,7 +112,9 @@ class Collection:
         elif self.refusal is None:
             stamp = self._stampIt()
             self.content = b"".join((stamp, self._memory))
-            self._clear()
+            # It counts until the queue has written it.
+            self._memory = bytearray()
+            self._hold(len(stamp))
         if self._file is not None:
             self._file.seek(0)
             self.content = self._file
@@ -136,8 +140,12 @@ class Collection:
             and _HEADER_END in self._memory
         )
 
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._shared.used += size
+
     def _clear(self) -> None:
-        self._shared.used -= len(self._memory)
+        self._hold(-self._held)
         self._memory = bytearray()
 
     def _stampIt(self) -> bytes:

@@ -41,8 +41,12 @@ class Limits:
     @ivar readAhead: How much may be received before it can be looked at,
         because an answer is awaited; then reading stops.
     @ivar memory: How much of a message is in memory; the rest is in a file.
-    @ivar allMemory: How much of all messages that come in at a time is in
-        memory; beyond it each goes to a file as soon as its header is there.
+    @ivar allMemory: How much of all messages that come in at a time, or that
+        the queue is writing, is in memory; beyond it each goes to a file as
+        soon as its header is there.
+    @ivar storing: The most messages that the queue is writing when one more is
+        begun: as many as there are connections, but those whose clients hung up
+        without waiting for the reply count too.
     @ivar commandSeconds: How long a client may take for a whole command,
         however it is cut (RFC 5321 4.5.3.2.7 asks for at least 300).
     @ivar blockSeconds: How long it may take for C{blockBytes} of a message
@@ -70,6 +74,7 @@ class Limits:
     readAhead: int = 65_536
     memory: int = 262_144
     allMemory: int = 67_108_864
+    storing: int = 1000
     commandSeconds: float = 300.0
     blockSeconds: float = 180.0
     blockBytes: int = 1024

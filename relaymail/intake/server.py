@@ -90,6 +90,7 @@ class IntakeFactory(ServerFactory):
         )
         self.openContent = openContent
         self.memory = Memory()
+        self._storing = 0
         self._clock = clock
         self._sessions: set[IntakeProtocol] = set()
         self._counts: Counter[str] = Counter()
@@ -137,8 +138,11 @@ class IntakeFactory(ServerFactory):
 
     def hasRoom(self) -> bool:
         """
-        Tell whether the queue has room, as far as it says so.
+        Tell whether the queue has room, as far as it says so, and is not behind
+        by too many messages.
         """
+        if self._storing >= self.limits.storing:
+            return False
         hasRoom = getattr(self.queue, "hasRoom", None)
         return hasRoom is None or bool(hasRoom())
 
@@ -167,6 +171,24 @@ class IntakeFactory(ServerFactory):
                 del self._counts[session.source]
         if self._stopping and not self._sessions:
             self._allGone()
+
+    def begun(self) -> None:
+        """
+        Count a message that the queue begins to write.
+        """
+        self._storing += 1
+        if self._storing == self.limits.storing:
+            self.log.warn(
+                "The queue is writing {count} messages; until it has written some, "
+                "clients are told to try again later.",
+                count=self._storing,
+            )
+
+    def ended(self) -> None:
+        """
+        Count it no more: it is written, or could not be.
+        """
+        self._storing -= 1
 
     def stop(self) -> Deferred[None]:
         """

@@ -90,6 +90,54 @@ class ConnectionCountTests(SynchronousTestCase):
         )
 
 
+class SlowQueueTests(SynchronousTestCase):
+    """
+    What the queue has not written is bounded.
+    """
+
+    def test_A05_oneEach(self) -> None:
+        """
+        However much a client sends, the queue has one message of it at a time,
+        and soon nothing more is read.
+        """
+        intake = Intake(Limits(readAhead=10_000))
+        intake.queue.slow = True
+        peer = intake.connect()
+        message = MAIL + b"RCPT TO:<c@d.example>\r\nDATA\r\n" + CONTENT + b".\r\n"
+        peer.say(b"HELO c\r\n" + message * 200)
+        self.assertEqual(len(intake.queue.added), 1)
+        self.assertEqual(peer.wire.producerState, "paused")
+        intake.queue.waits[0].callback(["1"])
+        self.assertEqual(len(intake.queue.added), 2)
+
+    def test_A05_whoHangsUp(self) -> None:
+        """
+        Clients that do not wait for the reply do not fill memory with what the
+        queue is writing: MAIL is answered 452 until it has written some.
+        """
+        intake = Intake(Limits(storing=2))
+        intake.queue.slow = True
+        for _ in range(2):
+            peer = intake.connect()
+            peer.say(TO_DATA + CONTENT + b".\r\n")
+            peer.vanish()
+        peer = intake.connect()
+        self.assertEqual(peer.codes(b"HELO c\r\n" + MAIL), ["250", "452"])
+        intake.queue.waits[0].callback(["1"])
+        self.assertEqual(peer.codes(MAIL), ["250"])
+
+    def test_A05_whatFailed(self) -> None:
+        """
+        A message that could not be written does not count any more.
+        """
+        intake = Intake(Limits(storing=1))
+        intake.queue.trouble = RuntimeError("no")
+        peer = intake.connect()
+        peer.say(TO_DATA)
+        self.assertEqual(peer.codes(CONTENT + b".\r\n" + MAIL), ["451", "250"])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
 class StopTests(SynchronousTestCase):
     """
     The service stops.
