@@ -21,7 +21,7 @@ from os import fsdecode
 from typing import IO, Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -38,6 +38,7 @@ from relaymail.queue.spool.backlog import Backlog
 from relaymail.queue.spool.bodies import LARGEST_ROW, Bodies, Kept
 from relaymail.queue.spool.catalogue import Catalogue, Holding
 from relaymail.queue.spool.changes import (
+    Arrival,
     Change,
     Departure,
     Standing,
@@ -64,6 +65,8 @@ from relaymail.queue.writer import InlineWriter, Run, TurnWriter, Writer
 
 #: How long a name rests whose notice could not be taken, in seconds.
 PUT_BACK = 60.0
+#: What shows, once it is written, that there may be room for more.
+WRITTEN = (Arrival, Standing, Departure)
 
 
 @implementer(IQueue)
@@ -164,7 +167,7 @@ class Spool(SpoolWindow):
         self.arriving = Arriving(
             self._backlog, numbers, self._kept, self._catalogue, self._submit
         )
-        self._leaving = Leaving(self._submit, self._later)
+        self._leaving = Leaving(self._submit, self.clock)
         self._reserve = Reserve(
             self.path, self._catalogue.freeBytes, self._submit, self._noteError
         )
@@ -403,10 +406,13 @@ class Spool(SpoolWindow):
     # How it is written.
 
     def _submit(self, change: Change) -> Deferred[None]:
-        return self._writer.submit(change).addErrback(self._noteTrouble)
+        written = self._writer.submit(change).addErrback(self._noteTrouble)
+        if self._leaving.isStuck and isinstance(change, WRITTEN):
+            written.addCallback(self._noteWritten)
+        return written
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
-        return self.clock.callLater(seconds, call)
+    def _noteWritten(self, _: None) -> None:
+        self._leaving.wrote()
 
     def _noteTrouble(self, failure: Failure) -> Failure:
         self._noteError(failure.value)

@@ -180,16 +180,34 @@ class FailureTests(SpoolTestCase):
         done = self.queue.done(name, DELIVERED)
         self.settleAll()
         self.failureResultOf(done, QueueUnusable)
-        self.pass_(leaving.TRY_AGAIN)
+        self.pass_(leaving.LONGEST)
         self.repair()
         for _ in range(3):
             self.assertEqual(self.queue.getWaiting(), [])
             self.assertEqual(self.queue.getResting(), {})
             self.assertRaises(KeyError, self.queue.letter, name)
             self.assertRaises(KeyError, self.queue.addMessage, name)
-            self.pass_(leaving.TRY_AGAIN)
+            self.pass_(leaving.LONGEST)
         self.assertEqual(self.ask("SELECT * FROM recipient"), [])
         self.assertEqual(self.contents(), [])
+        self.assertCounted()
+
+    def test_P6_departureGoesWithTheNextWrite(self) -> None:
+        """
+        As soon as something else has been written, what could not be is tried
+        again.
+        """
+        (name,) = self.add("x@b.example")
+        self.breakWriting()
+        done = self.queue.done(name, DELIVERED)
+        self.settleAll()
+        self.failureResultOf(done, QueueUnusable)
+        self.assertEqual(self.queue.getLeaving(), [name])
+        self.repair()
+        (other,) = self.add("z@c.example")
+        self.assertEqual(self.queue.getLeaving(), [])
+        self.assertEqual(self.queue.getWaiting(), [other])
+        self.assertEqual(len(self.ask("SELECT * FROM recipient")), 1)
         self.assertCounted()
 
     def test_P5_noticeThatIsNotTaken(self) -> None:
@@ -260,7 +278,7 @@ class FailureTests(SpoolTestCase):
         self.settleAll()
         self.failureResultOf(done, QueueUnusable)
         self.repair()
-        self.pass_(leaving.TRY_AGAIN)
+        self.pass_(leaving.LONGEST)
         self.assertEqual(self.ask("SELECT * FROM recipient"), [])
         self.assertEqual(
             sorted(self.ask("SELECT * FROM total")),
@@ -277,7 +295,7 @@ class FailureTests(SpoolTestCase):
         self.settleAll()
         self.assertEqual(self.queue.getWaiting(), [])
         self.repair()
-        self.pass_(leaving.TRY_AGAIN)
+        self.pass_(leaving.LONGEST)
         self.assertEqual(self.ask("SELECT aside FROM recipient"), [("it is broken",)])
         self.assertCounted()
 
