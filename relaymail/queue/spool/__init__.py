@@ -8,5 +8,6 @@ L{reading<relaymail.queue.spool.reading>}, when L{backlog
 <relaymail.queue.spool.backlog>} says so.  They ask for L{changes
 <relaymail.queue.spool.changes>}, which become L{rows
 <relaymail.queue.spool.rows>} in the tables of L{schema
-<relaymail.queue.spool.schema>}.
+<relaymail.queue.spool.schema>}; where there is no room for all of them, L{triage
+<relaymail.queue.spool.triage>} says what is written.
 """

@@ -17,6 +17,7 @@ from relaymail.envelopes import Envelope
 from relaymail.outcomes import Bounce, Delivered, Outcome
 from relaymail.queue.spool.bodies import Bodies, Body
 from relaymail.queue.spool.rows import Stand, Transaction
+from relaymail.queue.spool.triage import Kind
 
 _STRETCH = (
     "SELECT max(id) FROM "
@@ -27,11 +28,21 @@ _REVIVE = (
     "AND lease IS NOT NULL AND aside IS NULL RETURNING destination, due, id"
 )
 
+#: The totals of mail that goes when its sender has been told.
+NEED_NOTICE = frozenset(("bounced", "expired"))
+
 
 class Change:
     """
     One change of a spool.
     """
+
+    @property
+    def kind(self) -> Kind:
+        """
+        What it is where there is little room.
+        """
+        return Kind.RECORD
 
     def isQuick(self, bodies: Bodies) -> bool:
         """
@@ -111,6 +122,13 @@ class Arrival(Change):
         self._source = source
         self._isRead = False
         self._start = 0
+
+    @property
+    def kind(self) -> Kind:
+        """
+        See L{Change.kind}.
+        """
+        return Kind.MAIL if self._envelope.sender else Kind.NOTICE
 
     def isQuick(self, bodies: Bodies) -> bool:
         """
@@ -251,6 +269,13 @@ class Departure(Change):
     why: str
     stand: Stand = field(default_factory=Stand)
     isApart: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """
+        See L{Change.kind}.
+        """
+        return Kind.BOUNCE if self.why in NEED_NOTICE else Kind.RECORD
 
     def gather(self, transaction: Transaction) -> None:
         """

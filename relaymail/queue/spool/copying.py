@@ -40,15 +40,47 @@ class Log:
         self._pages = pages
         self._limit = float(pages)
         self._written = 0
+        # Whether nothing was written since it was copied for want of room.
+        self._isInVain = False
 
     def wrote(self, database: sqlite3.Connection, transaction: Transaction) -> None:
         """
         Count a transaction that has been committed, and copy the log if it has
         become long enough.
         """
-        self._written += _weightOf(transaction)
+        weight = _weightOf(transaction)
+        if weight > BESIDES:
+            self._isInVain = False
+        self._written += weight
         if self._written < self._limit:
             return
+        self._learn(self._copy(database)[0])
+
+    def failed(self, database: sqlite3.Connection, error: Exception) -> bool:
+        """
+        Be told of a transaction that failed, and of which nothing is left.  For
+        want of room the log is copied: what has been copied is written over by
+        what comes next, which needs no more room then.
+
+        That is not done again before something has been written: it takes as
+        long as the log is, and the disk is as full as before.
+
+        @return: Whether there may be room now.
+        """
+        if isinstance(translated(error, "write the spool"), QueueDamaged):
+            self.damage = self.damage or translated(error, "write the spool")
+        if self.damage is not None or self._isInVain or not _isFull(error):
+            return False
+        self._isInVain = True
+        frames, copied = self._copy(database)
+        return 0 < frames == copied
+
+    def _copy(self, database: sqlite3.Connection) -> tuple[int, int]:
+        """
+        Copy the log.
+
+        @return: How many pages it has, and how many of them are copied.
+        """
         self._written = 0
         try:
             found = database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -57,13 +89,17 @@ class Log:
             error = translated(e, "copy the log into the spool")
             if isinstance(error, QueueDamaged):
                 self.damage = error
-            return
-        self._learn(found[1])
+            return 0, 0
+        return found[1], found[2]
 
     def _learn(self, frames: int) -> None:
         if frames > 0:
             better = self._limit * self._pages / frames
             self._limit = min(max(better, self._pages / SKEW), self._pages * SKEW)
+
+
+def _isFull(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _weightOf(transaction: Transaction) -> int:

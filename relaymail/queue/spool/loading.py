@@ -12,6 +12,7 @@ from functools import partial
 from relaymail.queue.spool.bodies import Bodies
 from relaymail.queue.spool.changes import Change
 from relaymail.queue.spool.rows import COLUMNS, Row, Transaction
+from relaymail.queue.spool.triage import Kind
 
 #: How many rows are looked at in one transaction for mail that is old: some
 #: milliseconds of work.
@@ -47,6 +48,13 @@ class Load(Change):
         self.limit = limit
         self.found: list[Row] = []
         self._after = after
+
+    @property
+    def kind(self) -> Kind:
+        """
+        See L{Change.kind}.
+        """
+        return Kind.READING
 
     def isQuick(self, bodies: Bodies) -> bool:
         """
@@ -89,6 +97,13 @@ class Old(Change):
         self._now = now
         self._before = before
         self._limit = limit
+
+    @property
+    def kind(self) -> Kind:
+        """
+        See L{Change.kind}.
+        """
+        return Kind.READING
 
     def isQuick(self, bodies: Bodies) -> bool:
         """

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from relaymail.errors import QueueError
 from relaymail.queue.spool.bodies import Bodies
 from relaymail.queue.spool.schema import PATIENCE, translated
+from relaymail.queue.spool.triage import IKind, salvage
 from relaymail.queue.writer import Results
 
 _NEW_MESSAGE = (
@@ -218,8 +219,15 @@ class ILog(Protocol):
         Be told of a transaction that has been committed.
         """
 
+    def failed(self, database: sqlite3.Connection, error: Exception) -> bool:
+        """
+        Be told of one that failed, and of which nothing is left.
 
-class IChange(Protocol):
+        @return: Whether to try again.
+        """
+
+
+class IChange(IKind, Protocol):
     """
     One change of a spool.
     """
@@ -253,9 +261,9 @@ def commit(
 ) -> Results:
     """
     Make changes, and wait until they would survive a power cut.  Where they
-    cannot be made together, each turn is tried by itself: one message that
-    there is no room for is no reason to refuse another, or to forget what was
-    delivered.
+    cannot be made together, each turn is tried by itself, and without what there
+    is no room for (L{salvage}): one message that is too large is no reason to
+    refuse another, or to forget what was delivered.
 
     @param database: Where to.
     @param bodies: Where contents are.
@@ -315,6 +323,7 @@ class Attempt:
         self._transaction = Transaction(database, bodies)
         self._isBegun = False
         self._error: Exception | None = None
+        self._mayTryAgain = False
 
     @property
     def isQuick(self) -> bool:
@@ -360,12 +369,16 @@ class Attempt:
         if not self._isBegun:
             self.begin()
         error = self._finish()
-        if error is None or len(self._turns) == 1:
-            return [error] * len(self._changes)
-        results: Results = []
-        for turn in self._turns:
-            results += commit(self._database, self._bodies, [turn], self._log)
-        return results
+        if error is not None and self._mayTryAgain:
+            error = self._again(self._turns)
+        if error is not None:
+            return salvage(self._again, self._turns, error)
+        return [None] * len(self._changes)
+
+    def _again(self, turns: Sequence[Sequence[IChange]]) -> Exception | None:
+        attempt = Attempt(self._database, self._bodies, turns, self._log)
+        attempt.begin()
+        return attempt._finish()
 
     def _finish(self) -> Exception | None:
         try:
@@ -377,6 +390,8 @@ class Attempt:
             _tidy(_rollback, self._database)
             for change in self._changes:
                 _tidy(change.undo, self._bodies)
+            if self._log is not None:
+                self._mayTryAgain = self._log.failed(self._database, e)
             return translated(e, "write the spool")
         _tidy(self._transaction.clear)
         for act in self._transaction.after:

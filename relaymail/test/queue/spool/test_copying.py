@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from relaymail.errors import QueueFull
 from relaymail.queue.spool.copying import Log
 from relaymail.queue.spool.rows import Transaction
 from relaymail.queue.spool.schema import QueueDamaged
@@ -18,11 +19,13 @@ class FakeDatabase:
     Notes that the log is copied.
 
     @ivar frames: How long it says that it was.
+    @ivar left: How much of it could not be copied.
     @ivar copied: How often it was.
     @ivar code: The code of the error it fails with; 0: it does not.
     """
 
     frames = 100
+    left = 0
     copied = 0
     code = 0
 
@@ -41,7 +44,7 @@ class FakeDatabase:
         """
         Tell how long it was.
         """
-        return 0, self.frames, self.frames
+        return 0, self.frames, self.frames - self.left
 
 
 class LogTests(RowsTestCase):
@@ -107,3 +110,56 @@ class LogTests(RowsTestCase):
         self.write(6)
         self.assertIsNone(self.log.damage)
         self.assertEqual(self.write(6), 10)
+
+    def tell(self, code: int) -> bool:
+        """
+        Let a transaction fail.
+
+        @return: Whether it is tried again.
+        """
+        error = sqlite3.OperationalError("no")
+        error.sqlite_errorcode = code
+        return self.log.failed(self.fake, error)
+
+    def test_P6_copiedForWantOfRoom(self) -> None:
+        """
+        Where there is no room for a transaction it is copied, and what was
+        copied is room, if that is all; but for other trouble it is not.
+        """
+        self.assertFalse(self.tell(sqlite3.SQLITE_IOERR_WRITE))
+        self.assertFalse(self.log.failed(self.fake, QueueFull("no descriptors")))
+        self.assertEqual(self.fake.copied, 0)
+        self.assertTrue(self.tell(sqlite3.SQLITE_FULL))
+        self.assertEqual(self.fake.copied, 1)
+        self.write(6)
+        self.fake.left = 1
+        self.assertFalse(self.tell(sqlite3.SQLITE_FULL))
+        self.write(6)
+        self.fake.frames = self.fake.left = 0
+        self.assertFalse(self.tell(sqlite3.SQLITE_FULL))
+
+    def test_P6_notCopiedInVain(self) -> None:
+        """
+        As long as nothing has been written it is not copied again: on a disk that
+        stays full that would be all that is done.
+        """
+        self.fake.code = sqlite3.SQLITE_FULL
+        for _ in range(5):
+            self.assertFalse(self.tell(sqlite3.SQLITE_FULL))
+            # What only reads is no sign of room.
+            self.log.wrote(self.fake, Transaction(self.fake, self.bodies))
+        self.assertEqual(self.fake.copied, 1)
+        self.fake.code = 0
+        transaction = Transaction(self.fake, self.bodies)
+        transaction.gone = [(1,)]
+        self.log.wrote(self.fake, transaction)
+        self.assertTrue(self.tell(sqlite3.SQLITE_FULL))
+
+    def test_P7_damaged(self) -> None:
+        """
+        A transaction that finds the database damaged is the last.
+        """
+        self.assertFalse(self.tell(sqlite3.SQLITE_CORRUPT))
+        self.assertIsInstance(self.log.damage, QueueDamaged)
+        self.assertFalse(self.tell(sqlite3.SQLITE_FULL))
+        self.assertEqual(self.fake.copied, 0)

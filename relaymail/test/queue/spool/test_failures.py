@@ -36,6 +36,43 @@ from relaymail.test.queue.spool.spools import (
 MANY = b"x" * 300
 
 
+ENVELOPE = Envelope("me@a.example", ("x@b.example",))
+
+
+class FullLog:
+    """
+    A database whose log has room for nothing but what was copied from it.
+
+    @ivar copied: How often it was copied.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        """
+        @param database: The real one.
+        """
+        self.copied = 0
+        self._database = database
+        self._isFull = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
+        """
+        Carry a statement out, if it can be.
+        """
+        if statement == "COMMIT":
+            if self._isFull:
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+            self._isFull = True
+        if "wal_checkpoint" in statement:
+            self.copied += 1
+            self._isFull = False
+        return self._database.execute(statement, *arguments)
+
+
 class FailureTests(SpoolTestCase):
     """
     What cannot be written.
@@ -104,6 +141,75 @@ class FailureTests(SpoolTestCase):
         self.assertCounted()
         self.restart()
         self.assertIn(one, self.queue.getResting())
+
+    def test_P6_onlyWhatComesIsRefused(self) -> None:
+        """
+        Where there is no room for mail, what is asked for in the same turn is
+        written all the same, and reads are read.
+        """
+        one, two, three = self.add("x@b.example", "y@b.example", "z@c.example")
+        self.rest(three, 60, RETRY)
+        self.queue.setRelaying(two)
+        self.fill()
+        self.clock.advance(60)
+        refused = [self.queue.add(ENVELOPE, MANY) for _ in range(60)]
+        done = self.queue.done(one, DELIVERED)
+        rested = self.queue.setWaiting(two, self.clock.seconds() + 60, RETRY)
+        self.queue.readDirectory()
+        self.settleAll()
+        for each in refused:
+            self.failureResultOf(each, QueueFull)
+        self.successResultOf(done)
+        self.successResultOf(rested)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(self.queue.getWaiting(), [three])
+        self.assertEqual(
+            self.ask("SELECT id, lease IS NULL FROM recipient ORDER BY id"),
+            [(int(two), 1), (int(three), 1)],
+        )
+        self.assertCounted()
+
+    def test_P5_bounceStaysWithItsNotice(self) -> None:
+        """
+        A bounce whose notice finds no room is no bounce yet, but what else is
+        asked for in its turn is written.
+        """
+        bad, good = self.add("x@b.example", "y@b.example")
+        for name in (bad, good):
+            self.queue.setRelaying(name)
+        self.fill()
+        told = [
+            self.queue.add(Envelope("", ("me@a.example",)), MANY) for _ in range(60)
+        ]
+        bounced = self.queue.done(bad, BOUNCE)
+        done = self.queue.done(good, DELIVERED)
+        self.settleAll()
+        for each in told:
+            self.failureResultOf(each, QueueFull)
+        self.failureResultOf(bounced, QueueFull)
+        self.successResultOf(done)
+        self.assertEqual(list(self.queue.getResting()), [bad])
+        self.assertEqual(self.ask("SELECT id FROM recipient"), [(int(bad),)])
+        self.assertCounted()
+
+    def test_P6_logIsCopied(self) -> None:
+        """
+        Where the log cannot become longer, and all that is in it can be copied,
+        it is, and written from its beginning: nothing is refused.
+        """
+        self.add("x@b.example")
+        full = self.queue._writer._begin.args[0]
+        database = FullLog(full)
+        self.queue._writer._begin = partial(
+            start,
+            cast(sqlite3.Connection, database),
+            self.queue._bodies,
+            **self.queue._writer._begin.keywords,
+        )
+        (name,) = self.add("y@b.example")
+        self.settle(self.queue.done(name, DELIVERED))
+        self.assertEqual(database.copied, 2)
+        self.assertCounted()
 
     def test_P6_noRoom(self) -> None:
         """
