@@ -387,12 +387,14 @@ class _AttemptManager:
     def _noteStates(self, verdict: Verdict, evidence: Evidence) -> None:
         if self.host is not None:
             self.manager.noteHost(self.host, verdict.host)
-        if verdict.lane is LaneState.UNKNOWN or evidence is self._failedBy:
+        lane = verdict.lane
+        if lane is LaneState.UNKNOWN or evidence is self._failedBy:
             return
-        if verdict.lane is LaneState.FAILING:
+        if lane is LaneState.FAILING:
             # It is one failure, whatever number of names it is judged for.
             self._failedBy = evidence
-        self.manager.noteLane(self.lane, verdict.lane, evidence.text)
+        why = "" if lane is LaneState.FINE else evidence.text
+        self.manager.noteLane(self.lane, lane, why)
 
     def _outcomeOf(
         self, verdict: Verdict, phase: Phase, evidence: Evidence
