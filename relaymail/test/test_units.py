@@ -28,6 +28,7 @@ NO_UNITS = {
     "relaymail.test.test_packaging": "installs the package",
     "relaymail.test.test_process": "runs twistd",
     "relaymail.test.sockets": "real sockets, for what only they do",
+    "relaymail.test.test_worker": "the thread itself",
 }
 
 #: What one unit test has of this all the same, and why.
