@@ -93,7 +93,9 @@ class Work:
 
     def take(self, lane: Hashable, limit: int) -> Claim:
         """
-        Claim the next names of a lane.
+        Claim the next names of a lane.  Where the queue does not let itself be
+        asked, such as one that another process has locked, what was claimed
+        before goes on, and the others wait until L{placeAll} finds them.
 
         @param limit: How many at most.
         """
@@ -105,6 +107,10 @@ class Work:
             except KeyError:
                 # Somebody else took it, or took it out, since it was placed.
                 continue
+            except Exception:
+                self._log.failure("{name} cannot be claimed now; it waits", name=name)
+                self._letGo(name)
+                break
             names.append(name)
             if isinstance(written, Deferred):
                 writes.append(written.addErrback(self._notWritten, name))
@@ -121,6 +127,21 @@ class Work:
             for name in lanes.names(lane):
                 lanes.forget(name)
                 self._place([name])
+
+    def _letGo(self, name: str) -> None:
+        """
+        See that a name whose claim went wrong is not taken for claimed.
+        """
+        try:
+            written = self._queue.setWaiting(name)
+        except KeyError:
+            # It waits as it did before.
+            return
+        except Exception:
+            self._log.failure("{name} cannot be given back", name=name)
+            return
+        if isinstance(written, Deferred):
+            written.addErrback(self._notWritten, name)
 
     def _newest(self) -> Iterable[str]:
         if self._takesPart:

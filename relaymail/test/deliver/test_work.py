@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.addresses import domainOf
 from relaymail.deliver.work import Work
 from relaymail.envelopes import Envelope, Outline
-from relaymail.errors import QueueFull, UnreadableEntry
+from relaymail.errors import QueueFull, QueueLocked, QueueUnusable, UnreadableEntry
 from relaymail.queue.memory import MemoryQueue
 
 
@@ -135,6 +135,50 @@ class WorkTests(SynchronousTestCase):
         self.assertEqual(taken.names, names)
         self.assertEqual([self.successResultOf(d) for d in taken.writes], [None])
         self.assertEqual(len(self.flushLoggedErrors(QueueFull)), 1)
+
+    def refuse(self, bad: str, error: Exception, isClaimed: bool = False) -> None:
+        """
+        Let the claim of a name go wrong, before or after it is claimed.
+        """
+        claim = self.queue.setRelaying
+
+        def refusing(name: Any) -> Any:
+            if name == bad and not isClaimed:
+                raise error
+            written = claim(name)
+            if name == bad:
+                raise error
+            return written
+
+        self.patch(self.queue, "setRelaying", refusing)
+
+    def test_P3_claimThatGoesWrong(self) -> None:
+        """
+        Whatever goes wrong with a claim: what was claimed before goes on, and
+        nothing is stuck.
+        """
+        for error in (QueueUnusable("broken"), QueueLocked("no"), OSError("no")):
+            for isClaimed in (False, True):
+                with self.subTest(error=error, isClaimed=isClaimed):
+                    self.claimThatGoesWrong(error, isClaimed)
+
+    def claimThatGoesWrong(self, error: Exception, isClaimed: bool) -> None:
+        """
+        Let the second of three claims go wrong.
+        """
+        self.setUp()
+        one, two, three = (self.put("b@one.example")[0] for _ in range(3))
+        self.work.placeNew()
+        self.refuse(two, error, isClaimed)
+        self.assertEqual(self.work.take("one.example", 10).names, [one])
+        self.assertEqual(self.queue.getRelayed(), [one])
+        self.assertEqual(set(self.queue.getWaiting()), {two, three})
+        self.assertEqual(len(self.flushLoggedErrors(type(error))), 1)
+        # As a queue that is well again.
+        del self.queue.setRelaying
+        self.work.placeAll()
+        taken = self.work.take("one.example", 10).names
+        self.assertEqual(set(taken), {two, three})
 
     def test_P7_unreadable(self) -> None:
         """
