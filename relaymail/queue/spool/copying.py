@@ -10,6 +10,9 @@ over.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from urllib.parse import quote
 
 from relaymail.queue.spool.rows import Transaction
 from relaymail.queue.spool.schema import CHECKPOINT, QueueDamaged, translated
@@ -21,6 +24,25 @@ PAGE = 4096
 SKEW = 8
 #: How many pages a transaction writes besides its rows.
 BESIDES = 4
+
+
+@contextmanager
+def uncopied(path: str) -> Iterator[None]:
+    """
+    Let the connections of a database be closed meanwhile without touching it.
+    SQLite copies the log when the last of them is closed, and then removes it:
+    from a disk that did not keep what it said it had, that may be all there is.
+    The last one is one that may only read.
+
+    @param path: The file of the database.
+    """
+    with ExitStack() as stack:
+        with suppress(sqlite3.Error):
+            last = sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True)
+            stack.callback(last.close)
+            # Until it has read it does not count as one.
+            last.execute("SELECT 1 FROM sqlite_master").fetchone()
+        yield
 
 
 class Log:

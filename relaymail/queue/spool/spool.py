@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from os import fsdecode
 from typing import IO, Any
@@ -44,7 +45,7 @@ from relaymail.queue.spool.changes import (
     Standing,
     totalOf,
 )
-from relaymail.queue.spool.copying import Log
+from relaymail.queue.spool.copying import Log, uncopied
 from relaymail.queue.spool.leaving import Leaving
 from relaymail.queue.spool.numbers import Numbers
 from relaymail.queue.spool.reading import Reading
@@ -138,6 +139,7 @@ class Spool(SpoolWindow):
         self._reading.revive(self._first)
 
     def _open(self) -> None:
+        self._copied = Log()
         self._database = openSpool(self.path, self._connect)
         reader = openReader(self.path, self._connect)
         self._catalogue = Catalogue(reader, self._bodies)
@@ -156,7 +158,7 @@ class Spool(SpoolWindow):
         self._backlog = Backlog(suspendedUntil=self._untilSuspended)
         for destination, due in self._catalogue.destinations():
             self._backlog.rests(destination, due)
-        log = Log()
+        log = self._copied
         write = partial(commit, self._database, self._bodies, log=log)
         self._writer: Writer[Change] = InlineWriter(write)
         if self._run is not None:
@@ -209,8 +211,9 @@ class Spool(SpoolWindow):
         return flushed.addBoth(self._release)
 
     def _close(self) -> None:
-        self._catalogue.close()
-        self._database.close()
+        with uncopied(self.path) if self._copied.damage else nullcontext():
+            self._catalogue.close()
+            self._database.close()
 
     def _release(self, result: Any) -> Any:
         if self._lock is not None:
@@ -234,8 +237,7 @@ class Spool(SpoolWindow):
 
         @raise QueueDamaged: When no mail is taken until a person has looked.
         """
-        if self.trouble:
-            raise QueueDamaged(self.trouble)
+        self._checkTrouble()
         return self._room.hasRoom(self.clock)
 
     def _measureOwn(self, free: int) -> Own:
@@ -288,7 +290,10 @@ class Spool(SpoolWindow):
         See L{IQueue.setRelaying<relaymail.interfaces.IQueue.setRelaying>}.
         The first claim is not written: what it would cost to lose it is one
         in the count of attempts.
+
+        @raise QueueDamaged: When what becomes of it could not be written.
         """
+        self._checkTrouble()
         name = nameOf(message)
         entry = self._holding(self._claim(name))
         if entry.attempts <= 1:
@@ -408,11 +413,8 @@ class Spool(SpoolWindow):
     def _submit(self, change: Change) -> Deferred[None]:
         written = self._writer.submit(change).addErrback(self._noteTrouble)
         if self._leaving.isStuck and isinstance(change, WRITTEN):
-            written.addCallback(self._noteWritten)
+            written.addCallback(lambda _: self._leaving.wrote())
         return written
-
-    def _noteWritten(self, _: None) -> None:
-        self._leaving.wrote()
 
     def _noteTrouble(self, failure: Failure) -> Failure:
         self._noteError(failure.value)
@@ -425,6 +427,8 @@ class Spool(SpoolWindow):
     def _suffer(self, why: str) -> None:
         if not self.trouble:
             self.trouble = f"{self.path}: {why}"
+            # From now on nothing is written, by whomever it was found.
+            self._copied.damage = self._copied.damage or QueueDamaged(self.trouble)
             self._reading.stop()
             self.log.critical(
                 "The spool {path} is damaged, or its disk is: {why}.  No mail is "

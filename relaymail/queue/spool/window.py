@@ -21,6 +21,7 @@ from relaymail.queue.spool.catalogue import Catalogue, Holding
 from relaymail.queue.spool.leaving import Leaving
 from relaymail.queue.spool.reading import Reading
 from relaymail.queue.spool.rows import Row, Stand
+from relaymail.queue.spool.schema import QueueDamaged
 from relaymail.queue.window import AnyPath, Entry, Window, nameOf
 
 
@@ -103,6 +104,10 @@ class SpoolWindow(Window):
 
     def _rest(self, name: str, entry: Holding, due: float) -> Deferred[None]:
         raise NotImplementedError
+
+    def _checkTrouble(self) -> None:
+        if self.trouble:
+            raise QueueDamaged(self.trouble)
 
     def _untilSuspended(self, destination: str) -> float | None:
         return self.suspendedUntil(destination) if self.suspendedUntil else None

@@ -158,7 +158,7 @@ class FaultyDiskTests(EndToEndTestCase):
         """
         The log is well, but what is copied from it into the database does not
         get there, once: no mail is taken either, for the next time it would seem
-        to get there.
+        to get there.  So the log is left as it is when the relay is stopped, too.
         """
         server, twistd = await self.begin("10s")
         await self.breakDisk(twistd, "1", str(twistd.spool / SPOOL_FILE))
@@ -166,5 +166,9 @@ class FaultyDiskTests(EndToEndTestCase):
         self.assertTrue(told.accepted)
         self.assertTrue(told.refusals)
         self.assertLoud(twistd)
+        log = twistd.spool / f"{SPOOL_FILE}-wal"
+        before = log.read_bytes()
+        await twistd.terminate()
+        self.assertEqual(hash(log.read_bytes()), hash(before))
         found = await self.startAgain(server, twistd)
         self.assertEqual(found, Counter(told.accepted))

@@ -39,37 +39,40 @@ MANY = b"x" * 300
 ENVELOPE = Envelope("me@a.example", ("x@b.example",))
 
 
-class FullLog:
+class FailingDatabase:
     """
-    A database whose log has room for nothing but what was copied from it.
+    A database that cannot commit.
 
-    @ivar copied: How often it was copied.
+    @ivar code: Why, as SQLite says it; 0: it can.
+    @ivar copied: How often its log was copied.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, queue: Any, code: int) -> None:
         """
-        @param database: The real one.
+        @param queue: The spool whose database it is to be.
         """
+        self.code = code
         self.copied = 0
-        self._database = database
-        self._isFull = True
+        begin = queue._writer._begin
+        self._database = begin.args[0]
+        queue._writer._begin = partial(
+            start, cast(sqlite3.Connection, self), *begin.args[1:], **begin.keywords
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._database, name)
 
-    def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
+    def execute(self, statement: str, *arguments: Any) -> Any:
         """
         Carry a statement out, if it can be.
         """
-        if statement == "COMMIT":
-            if self._isFull:
-                error = sqlite3.OperationalError("database or disk is full")
-                error.sqlite_errorcode = sqlite3.SQLITE_FULL
-                raise error
-            self._isFull = True
+        if statement == "COMMIT" and self.code:
+            error = sqlite3.OperationalError("it cannot be committed")
+            error.sqlite_errorcode = self.code
+            raise error
         if "wal_checkpoint" in statement:
             self.copied += 1
-            self._isFull = False
+            self.code = 0
         return self._database.execute(statement, *arguments)
 
 
@@ -198,15 +201,9 @@ class FailureTests(SpoolTestCase):
         it is, and written from its beginning: nothing is refused.
         """
         self.add("x@b.example")
-        full = self.queue._writer._begin.args[0]
-        database = FullLog(full)
-        self.queue._writer._begin = partial(
-            start,
-            cast(sqlite3.Connection, database),
-            self.queue._bodies,
-            **self.queue._writer._begin.keywords,
-        )
+        database = FailingDatabase(self.queue, sqlite3.SQLITE_FULL)
         (name,) = self.add("y@b.example")
+        database.code = sqlite3.SQLITE_FULL
         self.settle(self.queue.done(name, DELIVERED))
         self.assertEqual(database.copied, 2)
         self.assertCounted()
@@ -598,21 +595,57 @@ class DamageTests(SpoolTestCase):
         A disk that says it did not keep what it said it had is not trusted.
         """
         (name,) = self.add("x@b.example")
-        error = sqlite3.OperationalError("disk I/O error")
-        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-
-        class Broken:
-            in_transaction = False
-
-            def execute(self, *asked: object) -> None:
-                raise error
-
-        self.queue._writer._begin = partial(
-            start, cast(sqlite3.Connection, Broken()), self.queue._bodies
-        )
+        FailingDatabase(self.queue, sqlite3.SQLITE_IOERR_FSYNC)
         done = self.queue.done(name, DELIVERED)
         self.settleAll()
         self.failureResultOf(done, QueueDamaged)
+        self.assertStopped()
+
+    def test_P1_nothingIsWrittenAfterwards(self) -> None:
+        """
+        Nor is it if it seems to be well again: nothing is written any more, when
+        the spool is closed neither.  What was delivered is not offered again by
+        this process.
+        """
+        one, two, three = self.add("x@b.example", "y@c.example", "z@d.example")
+        self.queue.setRelaying(two)
+        database = FailingDatabase(self.queue, sqlite3.SQLITE_IOERR_FSYNC)
+        first = self.queue.done(one, DELIVERED)
+        self.settleAll()
+        database.code = 0
+        found = self.files()
+        second = self.queue.done(two, DELIVERED)
+        self.assertRaises(QueueDamaged, self.queue.setRelaying, three)
+        self.settleAll()
+        for done in (first, second):
+            self.failureResultOf(done, QueueDamaged)
+        self.pass_(3600)
+        self.assertEqual(set(self.queue.getLeaving()), {one, two})
+        self.assertStopped()
+        self.settle(self.queue.stop())
+        self._opened.clear()
+        self.assertEqual(self.files(), found)
+        # A start after somebody has looked finds what there was.
+        self.queue = self.open()
+        self.assertEqual(len(self.queue.getWaiting()), 3)
+
+    def files(self) -> tuple[bytes, bytes]:
+        """
+        Give the database and its log, as they are.
+        """
+        return Path(self.path).read_bytes(), Path(self.path + "-wal").read_bytes()
+
+    def test_P1_nothingIsWrittenAfterReading(self) -> None:
+        """
+        Damage that is found by reading ends the writing, too.
+        """
+        (name,) = self.add("x@b.example")
+        self.queue._suffer("it is broken")
+        found = self.files()
+        done = self.queue.done(name, DELIVERED)
+        self.settleAll()
+        self.failureResultOf(done, QueueDamaged)
+        self.assertEqual(self.files(), found)
         self.assertStopped()
 
     def test_P7_messageRowIsMissing(self) -> None:
