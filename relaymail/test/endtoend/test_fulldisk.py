@@ -194,11 +194,31 @@ class FullDiskTests(EndToEndTestCase):
         self.assertRefusals(refused.refusals)
         return server, twistd, told
 
+    async def test_P3_P4_P6_lastByte(self) -> None:
+        """
+        Somebody else has filled the disk up to its last byte: what is queued is
+        delivered all the same, once.  What became of it is written as soon as
+        there is room again.
+        """
+        server, twistd, told = await self.filled(5)
+        server.answers["MAIL"] = WELL
+        await server.whenReceived(5)
+        await task.deferLater(server.reactor, BELIEVED)
+        self.assertEqual(self.numbers(server), told.accepted)
+        (twistd.spool / FILLING).unlink()
+        await self.takesAgain(twistd, server, 1000)
+        await self.settled(twistd, SOON)
+        twistd.kill()
+        await twistd.start()
+        await self.takesAgain(twistd, server, 1001)
+        self.assertEqual(self.numbers(server), [*told.accepted, 1000, 1001])
+        await twistd.terminate()
+
     async def test_P3_P4_P6_lastByteAndKilled(self) -> None:
         """
-        Somebody else has filled the disk up to its last byte, and the relay is
-        killed before it could write down what it delivered: nothing is lost, and
-        each message comes twice at most.  A relay starts on a full disk, too.
+        The same, and the relay is killed before it could write down what it
+        delivered: nothing is lost, and each message comes twice at most.  A relay
+        starts on a full disk, too.
         """
         server, twistd, told = await self.filled(5)
         server.answers["MAIL"] = WELL
