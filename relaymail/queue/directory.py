@@ -36,7 +36,7 @@ from relaymail.queue.listing import Listing
 from relaymail.queue.message import QueuedMessage
 from relaymail.queue.recovery import putAside, recover
 from relaymail.queue.removals import Removals
-from relaymail.queue.room import RoomGauge
+from relaymail.queue.room import BLOCK, RoomGauge, Taken, sizeOf
 from relaymail.queue.statements import Statements
 from relaymail.queue.stored import StoredNames
 from relaymail.queue.window import AnyPath, Entry, Window, nameOf
@@ -240,6 +240,8 @@ class Queue(Window):
         @raise QueueFull: When there is no room.
         """
         self._checkRoom()
+        # How long it becomes is found when it is measured.
+        self._room.take(_footprint(1))
         return self._arrivals.create(self.clock)
 
     def add(
@@ -252,6 +254,7 @@ class Queue(Window):
         """
         try:
             self._checkRoom()
+            self._room.take(_footprint(len(envelope.recipients), sizeOf(content)))
             return self._arrivals.add(envelope, content, self.clock.seconds())
         except QueueError:
             return fail()
@@ -389,3 +392,12 @@ class Queue(Window):
             self._lock.release()
             self._lock = None
         return result
+
+
+def _footprint(recipients: int, size: int = 0) -> Taken:
+    """
+    Tell how much room a message takes at most: its content, which is stored once,
+    and for each name the envelope and where it stands.
+    """
+    files = 1 + 2 * recipients
+    return Taken(size + files * BLOCK, files)

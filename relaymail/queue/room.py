@@ -5,8 +5,10 @@ Whether there is room for more mail, asked often and measured seldom.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -23,6 +25,25 @@ SPARE_BYTES = 16 * 1024 * 1024
 LEAST_BYTES = SPARE_BYTES // 2
 #: What is kept free in inodes.
 SPARE_INODES = 256
+#: How much of the disk a file takes at least, in bytes: a block of most file
+#: systems.
+BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """
+    What is going to be written.
+
+    @ivar size: How much, in bytes.
+    @ivar files: How many files are made.
+    """
+
+    size: int = 0
+    files: int = 0
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(self.size + other.size, self.files + other.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +86,8 @@ class RoomGauge:
         self._enough = True
         # What may not have got there yet when it was measured, and what has
         # come since.
-        self._before = 0
-        self._since = 0
+        self._before = Taken()
+        self._since = Taken()
         self._room: Room | None = None
 
     def hasRoom(self, clock: IReactorTime) -> bool:
@@ -78,20 +99,18 @@ class RoomGauge:
         now = clock.seconds()
         if self._measured is None or not 0 <= now - self._measured < BELIEVED:
             self._measured = now
-            self._before, self._since = self._since, 0
+            self._before, self._since = self._since, Taken()
             self._room = self._measure()
             self._note(self._isEnough())
         # What has been taken alone makes no noise: the next measurement tells.
         return self._enough and self._isEnough()
 
-    def take(self, size: int) -> None:
+    def take(self, taken: Taken) -> None:
         """
         Count what is going to be written, until it has been measured: mail that
         comes fast is not to eat up what is kept free.
-
-        @param size: How much, in bytes.
         """
-        self._since += size
+        self._since += taken
 
     def _measure(self) -> Room | None:
         try:
@@ -106,12 +125,12 @@ class RoomGauge:
         room = self._room
         if room is None:
             return True
-        enoughInodes = room.inodes is None or room.inodes >= SPARE_INODES
+        taken = self._before + self._since
+        enoughInodes = room.inodes is None or room.inodes - taken.files >= SPARE_INODES
         writable = room.bytes + self._own.log
         enoughBytes = (
             writable >= LEAST_BYTES
-            and writable + self._own.contents - self._before - self._since
-            >= SPARE_BYTES
+            and writable + self._own.contents - taken.size >= SPARE_BYTES
         )
         return enoughInodes and enoughBytes
 
@@ -123,3 +142,18 @@ class RoomGauge:
                 state="has room again" if enough else "has no room for more mail",
             )
         self._enough = enough
+
+
+def sizeOf(content: bytes | IO[bytes]) -> int:
+    """
+    Tell how large a content is, in bytes.
+
+    @param content: The bytes, or a file; one that cannot tell its size counts
+        for nothing, and it is found when the room is measured.
+    """
+    if isinstance(content, bytes):
+        return len(content)
+    try:
+        return os.fstat(content.fileno()).st_size
+    except OSError:
+        return 0

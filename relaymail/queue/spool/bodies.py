@@ -7,7 +7,6 @@ in files of their own, each named by the number of its message.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import IO, cast
@@ -16,6 +15,7 @@ from zope.interface import implementer
 
 from relaymail.queue.contents import IKeyedContent, LazyFile
 from relaymail.queue.disk import Disk
+from relaymail.queue.room import Taken, sizeOf
 
 #: Up to which size a content is in its row, in bytes.  Written to the log and
 #: again to the database it costs twice its size; a file costs two syncs.
@@ -69,22 +69,15 @@ class Bodies:
         """
         return f"{self.directory}/{message}"
 
-    def footprint(self, content: bytes | IO[bytes]) -> int:
+    def footprint(self, content: bytes | IO[bytes]) -> Taken:
         """
-        Tell how much room a content takes at most, in bytes: what is in the
-        database is in its log, too.
+        Tell how much room a content takes at most: what is in the database is
+        in its log, too.
 
-        @param content: The bytes, or a file; one that cannot tell its size
-            takes none, and it is found when that is measured.
+        @param content: The bytes, or a file.
         """
-        if isinstance(content, bytes):
-            size = len(content)
-        else:
-            try:
-                size = os.fstat(content.fileno()).st_size
-            except OSError:
-                return 0
-        return size if size > self._largestRow else _WRITTEN * size
+        size = sizeOf(content)
+        return Taken(size, 1) if size > self._largestRow else Taken(_WRITTEN * size)
 
     def fits(self, content: bytes) -> bool:
         """

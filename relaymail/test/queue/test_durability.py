@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.envelopes import Envelope
 from relaymail.errors import QueueFull, QueueUnusable
 from relaymail.queue.removals import TRY_AGAIN
-from relaymail.queue.room import SPARE_BYTES, SPARE_INODES
+from relaymail.queue.room import BLOCK, SPARE_BYTES, SPARE_INODES
 from relaymail.test.queue.contract import DELIVERED, MESSAGE, NOW, RETRY
 from relaymail.test.queue.directories import MemoryDirectoryContract
 
@@ -163,3 +163,43 @@ class DurabilityTests(MemoryDirectoryContract, SynchronousTestCase):
         self.disk.inodes = None
         self.clock.advance(10)
         self.assertTrue(self.queue.hasRoom())
+
+    def taken(self) -> int:
+        """
+        Add messages for two until one is refused, all before the room is
+        measured again.
+
+        @return: How many there were.
+        """
+        for count in range(50):
+            if not self.queue.hasRoom():
+                return count
+            self.add("x@b.example", "y@b.example")
+        return 50
+
+    def test_P6_takenIsCounted(self) -> None:
+        """
+        What has been taken since it was measured has its room: what is to be kept
+        free is.
+        """
+        each = 5 * BLOCK + len(MESSAGE)
+        self.disk.capacity = self.disk.used.bytes + SPARE_BYTES + 10 * each - 1
+        self.assertEqual(self.taken(), 10)
+
+    def test_P6_takenFilesAreCounted(self) -> None:
+        """
+        So have its files: a content, and two for each name.
+        """
+        used = self.disk.used.inodes or 0
+        self.disk.inodes = used + SPARE_INODES + 10 * 5 - 1
+        self.assertEqual(self.taken(), 10)
+
+    def test_P6_linesAreCounted(self) -> None:
+        """
+        So has a message that comes line by line.
+        """
+        used = self.disk.used.inodes or 0
+        self.disk.inodes = used + SPARE_INODES + 3 * 3 - 1
+        for _ in range(3):
+            self.receive(b"body")
+        self.assertRaises(QueueFull, self.queue.createNewMessage)

@@ -11,6 +11,7 @@ from typing import IO
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import QueueError, QueueFull, UnreadableEntry
+from relaymail.queue.room import Taken
 from relaymail.queue.spool.bodies import Body, Kept, SpoolContent
 from relaymail.test.queue.spool.spools import EVERY_BYTE, RowsTestCase
 
@@ -68,13 +69,13 @@ class BodiesTests(RowsTestCase):
         """
         What is in a row is on the disk twice, what is in a file once.
         """
-        for size, most in ((350, 700), (351, 351)):
+        for size, most in ((350, Taken(700)), (351, Taken(351, 1))):
             with open(self.mktemp(), "w+b") as file:
                 file.write(b"x" * size)
                 file.flush()
                 self.assertEqual(self.bodies.footprint(file), most)
-        self.assertEqual(self.bodies.footprint(b"x" * 300), 600)
-        self.assertEqual(self.bodies.footprint(io.BytesIO(b"x")), 0)
+        self.assertEqual(self.bodies.footprint(b"x" * 300), Taken(600))
+        self.assertEqual(self.bodies.footprint(io.BytesIO(b"x")), Taken())
 
     def test_syncOnce(self) -> None:
         """

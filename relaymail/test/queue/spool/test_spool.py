@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.envelopes import Envelope
 from relaymail.errors import QueueFull
 from relaymail.queue.disk import Disk, Room
-from relaymail.queue.room import BELIEVED, SPARE_BYTES, Own
+from relaymail.queue.room import BELIEVED, SPARE_BYTES, SPARE_INODES, Own
+from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.queue.spool.reserve import Reserve
 from relaymail.queue.spool.spool import Spool
 from relaymail.test.queue.contract import MESSAGE, QueueContract
@@ -92,6 +93,18 @@ class RoomTests(SynchronousTestCase):
             self.successResultOf(self.add())
         self.failureResultOf(self.add(), QueueFull)
         self.assertFalse(self.spool.hasRoom())
+
+    def test_P6_takenFilesAreCounted(self) -> None:
+        """
+        So have the files of large contents.
+        """
+        room = Room(1 << 40, SPARE_INODES + 2)
+        self.patch(self.disk, "room", lambda directory: room)
+        large = b"x" * (LARGEST_ROW + 1)
+        for content in (MESSAGE, large, large, MESSAGE, large):
+            envelope = Envelope("a@a.example", ("x@b.example",))
+            self.successResultOf(self.spool.add(envelope, content))
+        self.failureResultOf(self.add(), QueueFull)
 
     def test_P6_measuredIsBelieved(self) -> None:
         """
