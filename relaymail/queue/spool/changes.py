@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from io import UnsupportedOperation
 from typing import IO
 
 from relaymail.envelopes import Envelope
@@ -151,7 +150,7 @@ class Arrival(Change):
             content.seek(self._start)
             return
         # What cannot go back is read once: then it cannot be tried again.
-        with suppress(UnsupportedOperation):
+        with suppress(OSError):
             self._start = content.tell()
         self._isRead = True
 

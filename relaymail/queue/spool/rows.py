@@ -369,8 +369,8 @@ class Attempt:
         if not self._isBegun:
             self.begin()
         error = self._finish()
-        if error is not None and self._mayTryAgain:
-            error = self._again(self._turns)
+        if self._mayTryAgain and self._again(self._turns) is None:
+            error = None
         if error is not None:
             return salvage(self._again, self._turns, error)
         return [None] * len(self._changes)

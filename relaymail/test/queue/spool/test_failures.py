@@ -208,6 +208,20 @@ class FailureTests(SpoolTestCase):
         self.assertEqual(database.copied, 2)
         self.assertCounted()
 
+    def test_P6_whatCannotBeReadTwice(self) -> None:
+        """
+        A content that can be read once is refused for want of room, although it
+        is not tried again.
+        """
+        pipe, end = os.pipe()
+        os.write(end, MESSAGE)
+        os.close(end)
+        FailingDatabase(self.queue, sqlite3.SQLITE_FULL)
+        with open(pipe, "rb") as content:
+            added = self.queue.add(ENVELOPE, content)
+            self.settleAll()
+        self.failureResultOf(added, QueueFull)
+
     def test_P6_noRoom(self) -> None:
         """
         Where the file system has little room mail is refused before it comes.
