@@ -167,4 +167,6 @@ class Reading:
             self._again.cancel()
 
     def _complain(self, failure: Failure, what: str) -> None:
-        self.log.failure("Cannot look for {what}", failure, what=what)
+        # On a damaged database nothing is looked for any more, which was said.
+        if not self.isStopped:
+            self.log.failure("Cannot look for {what}", failure, what=what)
