@@ -58,6 +58,13 @@ class Holding(Entry):
     stand: Stand = field(default_factory=Stand)
     isApart: bool = False
 
+    @property
+    def sender(self) -> str:
+        """
+        The reverse-path, empty where it is not known.
+        """
+        return str(self.envelope[0]) if self.envelope else ""
+
 
 class Catalogue:
     """

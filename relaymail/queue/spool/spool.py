@@ -363,7 +363,7 @@ class Spool(SpoolWindow):
         entry = self._known(name)
         if name in self._entries:
             self._forget(name)
-        needsNotice = isinstance(outcome, Bounce) and bool(_senderOf(entry))
+        needsNotice = isinstance(outcome, Bounce) and bool(entry.sender)
         change = self._departure(entry, outcome)
         departed = self._leaving.submit(name, change, mayStay=needsNotice)
         if needsNotice:
@@ -377,7 +377,7 @@ class Spool(SpoolWindow):
             entry.message,
             entry.recipients,
             entry.destination,
-            totalOf(outcome, _senderOf(entry)),
+            totalOf(outcome, entry.sender),
             entry.stand,
             entry.isApart,
         )
@@ -445,7 +445,3 @@ class Spool(SpoolWindow):
 
     def _complain(self, failure: Failure, what: str) -> None:
         self.log.failure("Cannot write {what}", failure, what=what)
-
-
-def _senderOf(entry: Holding) -> str:
-    return str(entry.envelope[0]) if entry.envelope else ""

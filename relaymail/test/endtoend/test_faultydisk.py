@@ -160,7 +160,7 @@ class FaultyDiskTests(EndToEndTestCase):
         get there, once: no mail is taken either, for the next time it would seem
         to get there.  So the log is left as it is when the relay is stopped, too.
         """
-        server, twistd = await self.begin("10s")
+        server, twistd = await self.begin("5s")
         await self.breakDisk(twistd, "1", str(twistd.spool / SPOOL_FILE))
         told = await give(twistd.port, range(FILLING), LARGE)
         self.assertTrue(told.accepted)
