@@ -166,7 +166,9 @@ class IQueue(Interface):
 
     def postpone(name: str, when: float) -> Deferred[None] | None:
         """
-        Let a waiting name rest, without an attempt.  A restart may forget it.
+        Let a waiting name rest, without an attempt, because its destination is
+        suspended: what else rests for that need not be looked at before.  A
+        restart may forget it.
 
         @param when: Until when, in seconds.
 

@@ -168,7 +168,8 @@ class TurnWriter(Generic[_C]):
         self._clock.callLater(0, self._look, self._clock.seconds())
 
     def _look(self, since: float) -> None:
-        isBusy = self._clock.seconds() - since > IDLE_TURN
+        isFull = len(self._turns) >= MAX_BATCH
+        isBusy = self._clock.seconds() - since > IDLE_TURN and not isFull
         if isBusy and self._mayWait():
             self._gather()
         else:
@@ -188,8 +189,8 @@ class TurnWriter(Generic[_C]):
         changes = [[change for change, _ in turn] for turn in batch]
         waiting = [done for turn in batch for _, done in turn]
         self._size = len(waiting)
-        # A pool that is closed raises instead of failing.
-        written = maybeDeferred(self._run, self._begin(changes))
+        # A worker that is closed raises instead of failing.
+        written = maybeDeferred(lambda: self._run(self._begin(changes)))
         written.addBoth(self._written, waiting)
 
     def _written(

@@ -23,6 +23,9 @@ SHARE = 1_000
 ROOM = 20_000
 #: How many a destination may have when there are so many.
 LEAST = 10
+#: How many times as many there are at most: with more destinations than that they
+#: take turns.
+CROWD = 2
 
 #: Before everything.
 START = (-1.0, 0)
@@ -74,14 +77,19 @@ class Backlog:
     #: Those that need not be read, and until when.
     _suspended: dict[str, float] = field(default_factory=dict)
     #: The destinations that have something due and no room.
-    _full: set[str] = field(default_factory=set)
+    _full: dict[str, None] = field(default_factory=dict)
+    #: Those that have nothing in memory because there is too much of others, the
+    #: longest waiting first.
+    _crowd: dict[str, None] = field(default_factory=dict)
 
     def roomFor(self, destination: str) -> int:
         """
         Say how many more names of a destination may be in memory.
         """
-        isRoom = self._total + self._asked < self.room
-        limit = self.share if isRoom else self.least
+        taken = self._total + self._asked
+        if taken >= CROWD * self.room:
+            return 0
+        limit = self.share if taken < self.room else self.least
         return max(limit - self.held[destination], 0)
 
     def hold(self, destination: str) -> None:
@@ -104,7 +112,7 @@ class Backlog:
             if destination not in self._due and destination not in self._loading:
                 self._after.pop(destination, None)
         if destination in self._full and left <= self.share // 2:
-            self._full.discard(destination)
+            del self._full[destination]
             self._push(destination)
 
     def rests(
@@ -129,7 +137,7 @@ class Backlog:
             self._goesBack.add(destination)
         if due < self._due.get(destination, due + 1):
             self._due[destination] = due
-            if destination not in self._loading and destination not in self._full:
+            if not self._isElsewhere(destination):
                 self._push(destination)
 
     def nextDue(self) -> float | None:
@@ -148,13 +156,14 @@ class Backlog:
         Say what should be read now; it is to be answered by L{loaded}.
         """
         wishes: list[Wish] = []
-        while (due := self.nextDue()) is not None and due <= now:
+        while self._isDue(now) or self._letIn():
             destination = heappop(self._heap)[1]
             if self._isSuspended(destination, now):
                 continue
             room = self.roomFor(destination)
             if room <= 0:
-                self._full.add(destination)
+                isCrowded = self.held[destination] < self.least
+                (self._crowd if isCrowded else self._full)[destination] = None
                 continue
             self._loading[destination] = room
             self._asked += room
@@ -172,6 +181,25 @@ class Backlog:
         self._suspended[destination] = until
         self._push(destination)
         return True
+
+    def _isDue(self, now: float) -> bool:
+        due = self.nextDue()
+        return due is not None and due <= now
+
+    def _letIn(self) -> bool:
+        """
+        Let the next of the crowd in, when there is room for all it may have.
+
+        @return: Whether there was one.
+        """
+        room = CROWD * self.room - self._total - self._asked
+        while self._crowd and room >= self.least:
+            destination = next(iter(self._crowd))
+            del self._crowd[destination]
+            if destination in self._due and not self._isElsewhere(destination):
+                heappush(self._heap, (self._wanted(destination), destination))
+                return True
+        return False
 
     def lookAgain(self) -> None:
         """
@@ -220,7 +248,7 @@ class Backlog:
             self._heap = [
                 (self._wanted(name), name)
                 for name in self._due
-                if name not in self._loading and name not in self._full
+                if not self._isElsewhere(name)
             ]
             heapify(self._heap)
 
@@ -231,6 +259,15 @@ class Backlog:
         return (
             destination in self._due
             and self._wanted(destination) == due
-            and destination not in self._loading
-            and destination not in self._full
+            and not self._isElsewhere(destination)
+        )
+
+    def _isElsewhere(self, destination: str) -> bool:
+        """
+        Tell whether something else puts a destination back.
+        """
+        return (
+            destination in self._loading
+            or destination in self._full
+            or destination in self._crowd
         )

@@ -81,9 +81,9 @@ class Reading:
 
     def _load(self, wish: Wish) -> None:
         load = Load(wish.destination, wish.after, wish.limit)
-        self._submit(load).addCallbacks(
-            self._loaded, self._notLoaded, callbackArgs=(load,), errbackArgs=(load,)
-        )
+        # What cannot be taken in is asked for again as what cannot be read is.
+        read = self._submit(load).addCallback(self._loaded, load)
+        read.addErrback(self._notLoaded, load)
 
     def _loaded(self, _: None, load: Load) -> None:
         now = self._clock.seconds()
@@ -135,12 +135,8 @@ class Reading:
         if self.isStopped:
             return
         change = Revival(start, end, STRETCH, self._standOf)
-        self._submit(change).addCallbacks(
-            self._revived,
-            self._notRevived,
-            callbackArgs=(change, end),
-            errbackArgs=(end, start),
-        )
+        revived = self._submit(change).addCallback(self._revived, change, end)
+        revived.addErrback(self._notRevived, end, start)
 
     def _revived(self, _: None, change: Revival, end: int) -> None:
         for destination, due, number in change.found:

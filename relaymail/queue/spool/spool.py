@@ -347,8 +347,9 @@ class Spool(SpoolWindow):
         Leave to the database what rests in it.
         """
         if self._resting.due.get(name) == when:
-            entry = self._forget(name)
+            entry = self._holding(self._entries[name])
             self._backlog.rests(entry.destination, due, entry.id, when)
+            self._forget(name)
             self._reading.fill()
 
     def done(

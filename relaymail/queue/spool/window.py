@@ -8,9 +8,10 @@ from __future__ import annotations
 import io
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from relaymail.envelopes import Letter, Outline
 from relaymail.errors import UnreadableEntry
@@ -31,6 +32,7 @@ class SpoolWindow(Window):
     without the writing.
     """
 
+    log: ClassVar[Logger]
     trouble: str
     _reading: Reading
     _catalogue: Catalogue
@@ -77,6 +79,8 @@ class SpoolWindow(Window):
         """
         See L{IQueue.nextDue<relaymail.interfaces.IQueue.nextDue>}.
         """
+        if self.trouble:
+            return None
         times = (self._resting.next(), self._backlog.nextDue())
         return min((when for when in times if when is not None), default=None)
 
@@ -110,7 +114,11 @@ class SpoolWindow(Window):
             raise QueueDamaged(self.trouble)
 
     def _untilSuspended(self, destination: str) -> float | None:
-        return self.suspendedUntil(destination) if self.suspendedUntil else None
+        try:
+            return self.suspendedUntil(destination) if self.suspendedUntil else None
+        except Exception:
+            self.log.failure("It cannot be said whether {name} rests", name=destination)
+            return None
 
     # What is known of a name.
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.queue.spool.backlog import START, Backlog, Wish
+from relaymail.queue.spool.backlog import CROWD, START, Backlog, Wish
 
 #: What may happen: each is a number that says what, another to whom, and when.
 STEPS = st.lists(
@@ -215,12 +215,15 @@ class BacklogTests(SynchronousTestCase):
         names = [f"{number}.example" for number in range(50)]
         for name in names:
             self.backlog.rests(name, 0.0)
+        read: list[str] = []
         wishes = self.backlog.wishes(0.0)
-        self.assertEqual([each.destination for each in wishes], sorted(names))
-        limits = [each.limit for each in wishes]
-        self.assertEqual(limits, [4, 4] + [2] * 48)
-        for name in names:
-            self.backlog.loaded(name, None, None)
+        self.assertEqual([each.limit for each in wishes], [4, 4, 2, 2, 2, 2])
+        while wishes:
+            for each in wishes:
+                read.append(each.destination)
+                self.backlog.loaded(each.destination, None, None)
+            wishes = self.backlog.wishes(0.0)
+        self.assertEqual(sorted(read), sorted(names))
         self.assertEqual(self.backlog.roomFor("b"), 4)
 
     def test_restsWhileLoading(self) -> None:
@@ -343,6 +346,45 @@ class BacklogTests(SynchronousTestCase):
             mail.ask()
             mail.answer()
             mail.giveBack(0)
+
+
+class CrowdTests(SynchronousTestCase):
+    """
+    More destinations than there is room for.
+    """
+
+    def setUp(self) -> None:
+        self.backlog = Backlog(share=5, room=20, least=2)
+        for number in range(100):
+            self.backlog.rests(f"d{number}", 1.0, number)
+
+    def test_A06_allTogetherAreBounded(self) -> None:
+        """
+        No more than a bound is asked for, whatever the number of destinations,
+        and each has its turn when there is room again.
+        """
+        asked: list[str] = []
+        while wishes := self.backlog.wishes(2.0):
+            self.assertLessEqual(sum(wish.limit for wish in wishes), CROWD * 20)
+            for wish in wishes:
+                asked.append(wish.destination)
+                self.backlog.hold(wish.destination)
+                self.backlog.loaded(wish.destination, (1.0, 1), None)
+            self.assertLessEqual(self.backlog.held.total(), CROWD * 20)
+            for destination in list(self.backlog.held):
+                self.backlog.release(destination)
+        self.assertEqual(sorted(asked), sorted(f"d{n}" for n in range(100)))
+
+    def test_suspendedInTheCrowd(self) -> None:
+        """
+        What was suspended meanwhile is in nobody's way.
+        """
+        wishes = self.backlog.wishes(2.0)
+        for wish in wishes:
+            self.backlog.loaded(wish.destination, None, None)
+        self.backlog.suspendedUntil = lambda name: 50.0 if name != "d99" else None
+        self.assertEqual([w.destination for w in self.backlog.wishes(2.0)], ["d99"])
+        self.assertEqual(self.backlog.nextDue(), 50)
 
 
 class SuspendedTests(SynchronousTestCase):

@@ -141,6 +141,32 @@ class WindowTests(SpoolTestCase):
         self.clock.advance(0)
         self.assertEqual(len(self.deliver()), 8 - waiting)
 
+    def test_P7_nothingIsDueWhenDamaged(self) -> None:
+        """
+        Of a spool that is damaged nothing comes due: nobody is woken for what is
+        not read.
+        """
+        self.queue.suspendedUntil = {"b.example": NOW + 100}.get
+        self.fill(8)
+        self.assertEqual(self.queue.nextDue(), NOW + 100)
+        self.queue._suffer("a page is missing")
+        self.assertIsNone(self.queue.nextDue())
+        self.assertEqual(self.queue.getWaiting(), [])
+
+    def test_askingFails(self) -> None:
+        """
+        Where it cannot be said what is suspended, all is read.
+        """
+
+        def failing(destination: str) -> float:
+            raise ValueError(destination)
+
+        self.queue.suspendedUntil = failing
+        self.fill(8)
+        count = len(self.deliver()) + len(self.deliver())
+        self.assertEqual(count, 8)
+        self.assertTrue(self.flushLoggedErrors(ValueError))
+
     def test_D31_wakeOld(self) -> None:
         """
         What is suspended and old is read all the same, a part of it at once,
