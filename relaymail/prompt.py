@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from twisted.internet.interfaces import IReadWriteDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadWriteDescriptor
 from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
@@ -58,6 +58,7 @@ class EndOfTurn:
         self._asked: dict[IReadWriteDescriptor, None] = {}
         self._asking: dict[IReadWriteDescriptor, None] = {}
         self._watched: set[IReadWriteDescriptor] = set()
+        self._call: IDelayedCall | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -68,8 +69,12 @@ class EndOfTurn:
         """
         if writer in self._watched:
             return
-        if not self._asked:
-            self._reactor.callLater(0, self._end)
+        call = self._call
+        # A clock that was set back would put off the end of this turn by as much.
+        if call is None or call.getTime() > self._reactor.seconds():
+            if call is not None:
+                call.cancel()
+            self._call = self._reactor.callLater(0, self._end)
         self._asked[writer] = None
 
     def removeWriter(self, writer: IReadWriteDescriptor) -> None:
@@ -82,6 +87,7 @@ class EndOfTurn:
         self._reactor.removeWriter(writer)
 
     def _end(self) -> None:
+        self._call = None
         asking, self._asked = self._asked, {}
         self._asking = asking
         while asking:

@@ -91,8 +91,10 @@ class Collection:
             return
         self._memory += piece
         self._hold(len(piece))
-        if len(self._memory) > self._most or self._isPressed():
+        if len(self._memory) > self._most:
             self._spill()
+        elif self._shared.used > self._limits.allMemory and self._file is None:
+            self._makeRoom()
 
     def refuse(self, reply: Reply) -> None:
         """
@@ -130,15 +132,14 @@ class Collection:
         if file is not None:
             file.close()
 
-    def _isPressed(self) -> bool:
+    def _makeRoom(self) -> None:
         """
-        Tell whether others need the memory more, and the header is there.
+        Give up memory that others need more; what is all header is not worth it.
         """
-        return (
-            self._shared.used > self._limits.allMemory
-            and self._file is None
-            and _HEADER_END in self._memory
-        )
+        if _HEADER_END in self._memory:
+            self._spill()
+        elif len(self._memory) > PIECE:
+            self.refuse(NO_ROOM)
 
     def _hold(self, size: int) -> None:
         self._held += size

@@ -91,6 +91,7 @@ class IntakeFactory(ServerFactory):
         self.openContent = openContent
         self.memory = Memory()
         self._storing = 0
+        self._isTold = False
         self._clock = clock
         self._sessions: set[IntakeProtocol] = set()
         self._counts: Counter[str] = Counter()
@@ -177,7 +178,8 @@ class IntakeFactory(ServerFactory):
         Count a message that the queue begins to write.
         """
         self._storing += 1
-        if self._storing == self.limits.storing:
+        if self._storing >= self.limits.storing and not self._isTold:
+            self._isTold = True
             self.log.warn(
                 "The queue is writing {count} messages; until it has written some, "
                 "clients are told to try again later.",
@@ -189,6 +191,8 @@ class IntakeFactory(ServerFactory):
         Count it no more: it is written, or could not be.
         """
         self._storing -= 1
+        if self._storing <= self.limits.storing // 2:
+            self._isTold = False
 
     def stop(self) -> Deferred[None]:
         """

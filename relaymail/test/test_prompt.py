@@ -117,6 +117,18 @@ class PromptTests(SynchronousTestCase):
         self.assertEqual(self.pair.endTurn(), b"one")
         self.assertEqual(other.received(), b"two")
 
+    def test_P8_clockIsSetBack(self) -> None:
+        """
+        A clock that is set back before the turn ends does not keep what is written
+        afterwards from being sent, nor what was written before.
+        """
+        self.transport.write(b"one ")
+        self.reactor.rightNow -= 3600
+        self.transport.write(b"two")
+        self.reactor.advance(0)
+        self.assertEqual(self.pair.peer.recv(100), b"one two")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_fullSocket(self) -> None:
         """
         A socket that does not take all is watched until it has; what is written

@@ -126,7 +126,21 @@ class CollectionTests(SynchronousTestCase):
             collection.write(b"x" * (PIECE // 4))
             if self.files:
                 most = max(most, memory.used)
+        self.assertTrue(self.files)
         self.assertLessEqual(most, PIECE)
+
+    def test_A05_P6_headerWithoutEnd(self) -> None:
+        """
+        Where memory is short a message that is all header is refused for now.
+        """
+        limits = Limits(memory=PIECE * 4, headerBytes=PIECE * 4, allMemory=PIECE)
+        memory = Memory()
+        collection = self.collection(limits, memory)
+        collection.write(b"A: b\r\n" * (PIECE // 6 + 2))
+        refusal = collection.finish()
+        assert refusal is not None
+        self.assertIn("452 4.3.1", refusal.text)
+        self.assertEqual((memory.used, self.files), (0, []))
 
     def test_A05_messageSize(self) -> None:
         """
