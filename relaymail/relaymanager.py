@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 from twisted.application.internet import TimerService
@@ -180,6 +181,7 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
         self._work = Work(self.queue, self._laneOf, self._isOld, self._now)
         self._busy: Counter[Hashable] = Counter()
         self._kept = KeptConnections()
+        self._looked = -inf
         self._connections = Connections()
         self._named = NamedHosts()
         self._resolver: Any = None
@@ -246,11 +248,20 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
             self._startWaiting()
             times = (self.queue.nextDue(), self._work.scheduler.nextTime())
             due = min((when for when in times if when is not None), default=None)
-            self._due.after(None if due is None else due - self._now())
+            self._due.after(None if due is None else self._until(due))
         except Exception:
             self._log.failure("What waits could not be started; the timer tries again")
 
+    def _until(self, due: float) -> float:
+        """
+        Say how long to wait for what is due at a time.  What was due already at
+        the last look has something else to wait for.
+        """
+        wait = due - self._now()
+        return wait if due > self._looked else max(wait, _LOOK_AGAIN)
+
     def _cameDue(self) -> None:
+        self._looked = self._now()
         try:
             self.queue.readDirectory()
         except Exception:
@@ -269,21 +280,21 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
         Give what waits to the connections that wait for it, and start
         attempts for the rest, as far as they may be started.
         """
+        scheduler, now = self._theScheduler(), self._now()
+        scheduler.lanes.resumeDue(now)
         free = self.maxConnections - len(self.managed)
         if self.isStopping or (free <= 0 and not self._kept):
             return []
-        scheduler = self._theScheduler()
         self._work.placeNew()
         for kept in self._kept:
-            if scheduler.lanes.waiting(kept.attempt.lane):
+            if scheduler.lanes.hasTurn(kept.attempt.lane):
                 self._kept.resume(kept)
-        scheduler.lanes.resumeDue(self._now())
         if not scheduler.lanes.count():
             return []
         if free <= 0:
             self._kept.letOldestGo()
             return []
-        starts = scheduler.whoMayStart(self._busy, free, self._now())
+        starts = scheduler.whoMayStart(self._busy, free, now)
         claims = [(lane, self._work.take(lane, size)) for lane, size in starts]
         started = [self._start(lane, claim) for lane, claim in claims if claim.names]
         return [attempt for attempt in started if attempt is not None]

@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from relaymail.addresses import domainOf
+from relaymail.addresses import domainOf, normalDomain
 from relaymail.deliver.work import Work
 from relaymail.envelopes import Outline
 from relaymail.errors import MalformedAddress
@@ -101,8 +101,10 @@ class SteeringMixin:
 
         @param destination: The domain.
         @param why: Why, in words.
+
+        @raise MalformedAddress: When it is no domain.
         """
-        site = self._siteOf(destination)
+        site = self._siteOf(normalDomain(destination))
         self._work.scheduler.paces.hold(site, why)
         self._log.info("{site} is suspended: {why}", site=_shownSite(site), why=why)
         self._work.rest(site)
@@ -114,8 +116,10 @@ class SteeringMixin:
         by an attempt when its time comes.
 
         @param destination: The domain.
+
+        @raise MalformedAddress: When it is no domain.
         """
-        site = self._siteOf(destination)
+        site = self._siteOf(normalDomain(destination))
         if self._work.scheduler.paces.resume(site):
             self._log.info("{site} is suspended no longer", site=_shownSite(site))
         self._lookAgain()
@@ -128,7 +132,10 @@ class SteeringMixin:
 
         @return: When, in seconds of the queue's clock, or L{None}.
         """
-        site = self._siteOf(destination)
+        try:
+            site = self._siteOf(normalDomain(destination))
+        except MalformedAddress:
+            return None
         return self._work.scheduler.paces.suspendedUntil(site, self._now())
 
     def standingOf(self, destination: str, sender: str = "") -> Standing:
@@ -174,7 +181,8 @@ class SteeringMixin:
             return
         self._lookedForOld = now
         paces = self._work.scheduler.paces
-        if any(paces.suspendedUntil(site, now) for site in paces):
+        failing = (site for site in paces if not paces.isHeld(site))
+        if any(paces.suspendedUntil(site, now) for site in failing):
             self.queue.wakeOld(now - self.expireAfter)
 
     # What the lanes are.

@@ -183,7 +183,11 @@ class Work:
             isAgain = outline.attempts > 0
             self.scheduler.lanes.place(name, lane, outline.key, isAgain)
             return
-        written = self._queue.postpone(name, until)
+        try:
+            written = self._queue.postpone(name, until)
+        except KeyError:
+            # Somebody else took it, or took it out.
+            return
         if isinstance(written, Deferred):
             written.addErrback(self._notPostponed, name)
 

@@ -229,6 +229,8 @@ _ROWS: dict[tuple[Phase, Kind], Row] = {
     (Phase.CONNECT, TroubleKind.TLS): _next(Fate.RETRY, "4.7.5", _BAD, _FAILS),
     (Phase.GREETING, Said.NEVER): _next(Fate.BOUNCE, "5.3.2"),
     (Phase.AUTH, Said.NEVER): _row(Fate.RETRY, "4.7.8", lane=_FAILS),
+    # It may be for this sender, or for now: the host serves.
+    (Phase.MAIL, Said.NOT_NOW): _next(Fate.RETRY, "", lane=_ANSWERS),
     (Phase.MAIL, Said.NEVER): _row(Fate.BOUNCE, "5.1.0", _FINE, _ANSWERS),
     (Phase.RCPT, Said.NOT_NOW): _row(Fate.RETRY, "4.2.0", _FINE, _ANSWERS),
     (Phase.RCPT, Said.TOO_MANY): _row(Fate.AGAIN, "4.5.3", _FINE, _ANSWERS),

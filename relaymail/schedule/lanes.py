@@ -13,7 +13,7 @@ until some time is paused: it is passed over until then.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -120,6 +120,8 @@ class Lanes:
         self._names: dict[str, _Group] = {}
         # The lanes that are not paused, in the order of their turns.
         self._turns: OrderedDict[Hashable, None] = OrderedDict()
+        # Of how many of them each site is.
+        self._sites: Counter[Hashable] = Counter()
         self._paused: dict[Hashable, float] = {}
         self._ends: list[tuple[float, int, Hashable]] = []
         self._pauses = 0
@@ -155,7 +157,7 @@ class Lanes:
         if waiting is None:
             waiting = self._lanes[lane] = _Waiting()
             if lane not in self._paused:
-                self._turns[lane] = None
+                self._giveTurns(lane)
         groups = waiting.groups[isAgain]
         last = next(reversed(groups.values()), None)
         if last is None or last.key != group:
@@ -251,6 +253,24 @@ class Lanes:
         """
         return len(self._turns)
 
+    def hasTurn(self, lane: Hashable) -> bool:
+        """
+        Tell whether a lane waits and is not paused.
+        """
+        return lane in self._turns
+
+    def countSites(self) -> int:
+        """
+        Give the number of sites that such lanes lead to.
+        """
+        return len(self._sites)
+
+    def hasSite(self, site: Hashable) -> bool:
+        """
+        Tell whether one of them leads to a site.
+        """
+        return site in self._sites
+
     def hadTurns(self, lanes: Iterable[Hashable]) -> None:
         """
         Let lanes stand behind all others.
@@ -265,7 +285,9 @@ class Lanes:
 
         @param until: Until when, in seconds.
         """
-        self._turns.pop(lane, None)
+        if self._paused.get(lane) == until:
+            return
+        self._takeTurns(lane)
         self._paused[lane] = until
         # The number keeps lanes, which have no order, from being compared.
         self._pauses += 1
@@ -288,7 +310,7 @@ class Lanes:
         """
         self._paused.pop(lane, None)
         if lane in self._lanes:
-            self._turns[lane] = None
+            self._giveTurns(lane)
 
     def nextEnd(self) -> float | None:
         """
@@ -333,7 +355,20 @@ class Lanes:
             del waiting.groups[group.isAgain][id(group)]
         if not waiting.count:
             del self._lanes[group.lane]
-            self._turns.pop(group.lane, None)
+            self._takeTurns(group.lane)
+
+    def _giveTurns(self, lane: Hashable) -> None:
+        if lane not in self._turns:
+            self._turns[lane] = None
+            self._sites[siteOf(lane)] += 1
+
+    def _takeTurns(self, lane: Hashable) -> None:
+        if lane in self._turns:
+            del self._turns[lane]
+            site = siteOf(lane)
+            self._sites[site] -= 1
+            if not self._sites[site]:
+                del self._sites[site]
 
 
 def _pieces(waiting: _Waiting, limit: int) -> Iterator[int]:

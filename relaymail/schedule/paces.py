@@ -85,6 +85,7 @@ class _Site:
     @ivar pace: How many connections it may have.
     @ivar delivered: How many deliveries there were since that was changed.
     @ivar failures: How many failures there were in a row.
+    @ivar suspensions: How often it was suspended for them.
     @ivar until: Until when it is suspended, in seconds; 0 for not at all.
     @ivar why: What was last wrong.
     @ivar heard: When there was last news of it, in seconds.
@@ -93,6 +94,7 @@ class _Site:
     pace: int = FIRST_PACE
     delivered: int = 0
     failures: int = 0
+    suspensions: int = 0
     until: float = 0.0
     why: str = ""
     heard: float = 0.0
@@ -125,13 +127,16 @@ class Paces:
 
     def allowed(self, site: Hashable) -> int:
         """
-        Say how many connections a site may have.  A suspended one may have one:
-        whoever lets mail wait for it decides what is worth that.
+        Say how many connections a site may have.  One that fails may have one,
+        also while it is suspended: whoever lets mail wait for it decides what is
+        worth that.
         """
         if site in self._held:
             return 0
         known = self._sites.get(site)
         pace = FIRST_PACE if known is None else known.pace
+        if known is not None and known.failures >= MANY_FAILURES:
+            pace = 1
         return min(pace, max(self.largest, 1))
 
     def probe(self, site: Hashable) -> int | None:
@@ -189,10 +194,8 @@ class Paces:
 
         @return: Whether it was not known to serve.
         """
-        known = self._sites.get(site) or self._meet(site, now)
-        known.heard = now
-        wasFailing = known.failures >= MANY_FAILURES
-        known.failures, known.until = 0, 0.0
+        known = self._meet(site, now)
+        wasFailing = _serves(known)
         known.delivered += 1
         if known.delivered >= known.pace and known.pace < self.largest:
             known.pace, known.delivered = known.pace + 1, 0
@@ -207,9 +210,7 @@ class Paces:
         known = self._sites.get(site)
         if known is None:
             return False
-        wasFailing = known.failures >= MANY_FAILURES
-        known.failures, known.until = 0, 0.0
-        return wasFailing
+        return _serves(known)
 
     def noteTrouble(self, site: Hashable, now: float, why: str) -> None:
         """
@@ -239,9 +240,10 @@ class Paces:
         known.failures += 1
         if known.failures < MANY_FAILURES or known.until > now:
             return None
-        times = min(known.failures - MANY_FAILURES, len(self.retry) - 1)
-        length = min(self.retry[times], LONGEST_SUSPENSION)
-        known.until = now + length * (1 + JITTER * (2 * chance - 1))
+        length = self.retry[min(known.suspensions, len(self.retry) - 1)]
+        known.suspensions += 1
+        spread = 1 + JITTER * (2 * chance - 1)
+        known.until = now + min(length * spread, LONGEST_SUSPENSION)
         return known.until
 
     # What an operator says.
@@ -273,3 +275,14 @@ class Paces:
         if len(self._sites) > MAX_SITES:
             self._sites.popitem(last=False)
         return known
+
+
+def _serves(site: _Site) -> bool:
+    """
+    Note that a site serves.
+
+    @return: Whether that is news.
+    """
+    wasFailing = site.failures >= MANY_FAILURES
+    site.failures, site.suspensions, site.until = 0, 0, 0.0
+    return wasFailing

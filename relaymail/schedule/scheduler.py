@@ -8,11 +8,11 @@ rules of the answer:
   - Never more connections than the asker says are free.
   - A site has as many connections as it has shown that it can bear
     (L{relaymail.schedule.paces}).
-  - While another lane waits or is busy, a site holds at most half of
-    C{maxConnections}, and no more than an equal share among the lanes that
+  - While another site waits or is busy, a site holds at most half of
+    C{maxConnections}, and no more than an equal share among the sites that
     wait; but always one.
   - The last tenth of C{maxConnections} is for sites that hold none, as soon as
-    there is more than one lane.
+    there is more than one with work.
   - A lane with a rate starts no more than the rate leaves
     (L{relaymail.schedule.rates}), and pauses until it leaves something.
   - What there is goes round the lanes one connection at a time, and the next
@@ -167,7 +167,7 @@ class Scheduler:
                 break
             when, limit = self.rates.when(limitsOf(lane), now)
             if limit is None:
-                given.consider(lane, self._more(lane))
+                given.consider(lane, self._more(lane, now))
             else:
                 paused.append((lane, when))
         for lane, when in paused:
@@ -176,12 +176,15 @@ class Scheduler:
             self.lanes.hadTurns(given.idle)
         return given.andOthers(free - self._reserve(busy))
 
-    def _more(self, lane: Hashable) -> int:
+    def _more(self, lane: Hashable, now: float) -> int:
         """
-        Say how many batches a lane has.  One with a rate starts one at a time,
-        for what it takes is known only then.
+        Say how many batches a lane has, at most: of one with a rate no more than
+        are full, but for the last.
         """
-        return 1 if limitsOf(lane) else self.lanes.groups(lane)
+        groups, left = self.lanes.groups(lane), self.rates.left(limitsOf(lane), now)
+        if left is None:
+            return groups
+        return min(groups, -(-left // self._limit(lane, now)))
 
     def _limit(self, lane: Hashable, now: float) -> int:
         bounds = (
@@ -197,7 +200,7 @@ class Scheduler:
         """
         if not self._isShared(busy):
             return self.maxConnections
-        return max(1, self.maxConnections // max(2, self.lanes.count()))
+        return max(1, self.maxConnections // max(2, self.lanes.countSites()))
 
     def _reserve(self, busy: Mapping[Hashable, int]) -> int:
         """
@@ -210,11 +213,9 @@ class Scheduler:
         """
         Tell whether there is more than one site with work.
         """
-        if self.lanes.count() > 1:
-            return True
-        sites = {siteOf(lane) for lane in self.lanes.turns()}
-        sites.update(site for site, count in busy.items() if count > 0)
-        return len(sites) > 1
+        lanes = self.lanes
+        others = [s for s, count in busy.items() if count > 0 and not lanes.hasSite(s)]
+        return lanes.countSites() + len(others) > 1
 
 
 class _Turns:

@@ -143,6 +143,28 @@ class PauseTests(SynchronousTestCase):
         self.lanes.resumeDue(10)
         self.assertEqual((self.lanes.count(), self.lanes.nextEnd()), (2, 20))
 
+    def test_pausedAgainAndAgain(self) -> None:
+        """
+        A lane that pauses until the same time costs nothing more.
+        """
+        for _ in range(100):
+            self.lanes.pause("a", 10)
+        self.assertEqual(len(self.lanes._ends), 1)
+
+    def test_sites(self) -> None:
+        """
+        The sites of lanes with a turn are counted, each once.
+        """
+        limit = Limit(Side.SENDER, "x", Rate(1, 1))
+        fill(self.lanes, LimitedLane("a", (limit,)), [1])
+        self.assertEqual(self.lanes.countSites(), 3)
+        self.lanes.take("a", 1)
+        self.assertTrue(self.lanes.hasSite("a"))
+        self.lanes.pause(LimitedLane("a", (limit,)), 10)
+        self.assertEqual((self.lanes.hasSite("a"), self.lanes.countSites()), (False, 2))
+        self.lanes.resumeDue(10)
+        self.assertEqual((self.lanes.hasSite("a"), self.lanes.countSites()), (True, 3))
+
     def test_pauseOutlivesWhatWaited(self) -> None:
         """
         What comes into a lane that pauses waits too.

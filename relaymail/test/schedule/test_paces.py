@@ -30,7 +30,7 @@ class PacesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.paces = Paces()
 
-    def fail(self, times: int = MANY_FAILURES, now: float = 0) -> float | None:  # type: ignore[override]
+    def failOften(self, times: int = MANY_FAILURES, now: float = 0) -> float | None:
         """
         Let a site fail so often.
         """
@@ -82,18 +82,18 @@ class PacesTests(SynchronousTestCase):
         between attempts say, up to a limit, and is told once.
         """
         self.paces.retry = (60.0, 300.0, 600.0, 1800.0)
-        self.assertIsNone(self.fail(MANY_FAILURES - 1))
+        self.assertIsNone(self.failOften(MANY_FAILURES - 1))
         lengths, now = [], 0.0
         for _ in range(8):
-            until = self.fail(1, now)
+            until = self.failOften(1, now)
             assert until is not None
-            self.assertIsNone(self.fail(1, now + 1))
+            self.assertIsNone(self.failOften(1, now + 1))
             self.assertEqual(self.paces.suspendedUntil("a", now), until)
             self.assertIsNone(self.paces.suspendedUntil("a", until))
             lengths.append(until - now)
             now = until
-        self.assertEqual(lengths[:2], [60, 600])
-        self.assertEqual(lengths[2:], [LONGEST_SUSPENSION] * 6)
+        self.assertEqual(lengths[:3], [60, 300, 600])
+        self.assertEqual(lengths[3:], [LONGEST_SUSPENSION] * 5)
 
     def test_chanceSpreadsThem(self) -> None:
         """
@@ -107,16 +107,46 @@ class PacesTests(SynchronousTestCase):
         first = DEFAULT_RETRY[0]
         self.assertEqual(untils, [first * (1 - JITTER), first * (1 + JITTER)])
 
+    def test_moreFailuresAtOnce(self) -> None:
+        """
+        That many connections fail at one moment is one reason to wait, not
+        several.
+        """
+        self.paces.retry = (60.0, 300.0)
+        self.failOften(4 * MANY_FAILURES)
+        self.assertEqual(self.paces.suspendedUntil("a", 0), 60)
+        self.assertEqual(self.failOften(1, 60), 360)
+
+    def test_longestIsTheLongest(self) -> None:
+        """
+        Chance does not make a suspension longer than the longest.
+        """
+        self.paces.retry = (LONGEST_SUSPENSION,)
+        for _ in range(MANY_FAILURES):
+            until = self.paces.noteFailure("a", 0, "x", 0.999)
+        self.assertEqual(until, LONGEST_SUSPENSION)
+
+    def test_oneConnectionWhileItFails(self) -> None:
+        """
+        However many connections a site had, one that fails has one.
+        """
+        self.paces.largest = 1000
+        for _ in range(20_000):
+            self.paces.noteDelivered("a", 0)
+        self.assertGreater(self.paces.allowed("a"), 100)
+        self.failOften()
+        self.assertEqual(self.paces.allowed("a"), 1)
+
     def test_deliveryAndAnswerEndARow(self) -> None:
         """
         A site that takes a message, or says no to one, serves.
         """
-        self.fail(MANY_FAILURES - 1)
+        self.failOften(MANY_FAILURES - 1)
         self.paces.noteDelivered("a", 0)
-        self.assertIsNone(self.fail(MANY_FAILURES - 1))
+        self.assertIsNone(self.failOften(MANY_FAILURES - 1))
         self.paces.noteAnswer("a")
-        self.assertIsNone(self.fail(MANY_FAILURES - 1))
-        self.assertIsNotNone(self.fail(1))
+        self.assertIsNone(self.failOften(MANY_FAILURES - 1))
+        self.assertIsNotNone(self.failOften(1))
         self.assertEqual(self.paces.probe("a"), PROBE)
         self.assertTrue(self.paces.noteAnswer("a"))
         self.assertFalse(self.paces.noteDelivered("a", 0))
@@ -135,7 +165,7 @@ class PacesTests(SynchronousTestCase):
         What an operator suspends has no connection until he resumes it, and
         then is new.
         """
-        self.fail()
+        self.failOften()
         self.paces.hold("a", "maintenance")
         standing = self.paces.standing("a", 0)
         self.assertEqual(
@@ -154,8 +184,8 @@ class PacesTests(SynchronousTestCase):
         """
         Failures of long ago are not in a row with those of today.
         """
-        self.fail(MANY_FAILURES - 1)
-        self.assertIsNone(self.fail(1, MEMORY + 1))
+        self.failOften(MANY_FAILURES - 1)
+        self.assertIsNone(self.failOften(1, MEMORY + 1))
 
     def test_A06_sitesAreBounded(self) -> None:
         """

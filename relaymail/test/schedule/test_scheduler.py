@@ -284,6 +284,41 @@ class RateTests(SynchronousTestCase):
         self.assertEqual(self.scheduler.take(self.lane, 3, 0), [])
 
 
+class SharedSiteTests(SynchronousTestCase):
+    """
+    Many lanes that lead to one site.
+    """
+
+    def test_manySendersOneSite(self) -> None:
+        """
+        Lanes of several senders to the same hosts share these with nobody but
+        themselves.
+        """
+        scheduler = Scheduler(100, 10, 50)
+        for _ in range(2000):
+            scheduler.paces.noteDelivered("host", 0)
+        for number in range(100):
+            limit = Limit(Side.SENDER, f"s{number}", Rate(1000, 1))
+            fill(scheduler.lanes, LimitedLane("host", (limit,)), [1])
+        self.assertEqual(len(scheduler.whoMayStart({}, 100, 0)), 50)
+        self.assertEqual(len(scheduler.whoMayStart({"host": 30}, 70, 0)), 20)
+
+    def test_generousRate(self) -> None:
+        """
+        A lane with a rate that leaves much starts as many connections as one
+        without.
+        """
+        scheduler = Scheduler(100, 10, 20)
+        for _ in range(2000):
+            scheduler.paces.noteDelivered("a", 0)
+        lane = LimitedLane("a", (Limit(Side.DESTINATION, "a", Rate(10_000, 60)),))
+        fill(scheduler.lanes, lane, [1] * 400)
+        starts = scheduler.whoMayStart({}, 100, 0)
+        self.assertEqual(len(starts), 20)
+        taken = [len(scheduler.take(lane, size, 0)) for lane, size in starts]
+        self.assertEqual(sum(taken), 200)
+
+
 class LookTests(SynchronousTestCase):
     """
     How much is looked at.

@@ -6,6 +6,9 @@ waits.
 
 from __future__ import annotations
 
+from typing import Any
+
+from relaymail.errors import MalformedAddress
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.schedule.paces import (
     FIRST_PACE,
@@ -153,6 +156,22 @@ class FailingTests(StoryTestCase):
         self.failOften()
         self.assertEqual(self.state(), State.READY)
 
+    def test_D13_mailRefusedForNow(self) -> None:
+        """
+        A destination that wants no mail of one sender now serves; and one whose
+        policy that is gets fewer connections.
+        """
+        del self.world.network.fates[FIRST]
+        for text, why in (
+            ("451 4.1.8 Who are you?", ""),
+            ("451 4.7.1 Slower", "4.7.1"),
+        ):
+            self.mx.answers["MAIL"] = text
+            self.failOften()
+            standing = self.world.manager.standingOf("example.org")
+            self.assertEqual(standing.state, State.READY)
+            self.assertIn(why, standing.why)
+
     def test_oneConnectionIsOneFailure(self) -> None:
         """
         A connection that is lost with many recipients counts once.
@@ -188,6 +207,36 @@ class SuspendTests(StoryTestCase):
         self.world.manager.resume("example.org")
         self.world.run(1)
         self.assertEqual(len(mx.received), 1)
+
+    def test_anyWayToWriteIt(self) -> None:
+        """
+        A domain is meant however it is written, and nothing else is one.
+        """
+        manager = self.world.manager
+        names: list[Any] = ["Example.ORG", b"example.org", "example.org."]
+        for name in names:
+            manager.suspend(name)
+            self.assertIsNotNone(manager.suspendedUntil("example.org"), name)
+            self.assertIsNotNone(manager.suspendedUntil(name), name)
+            manager.resume(name)
+            self.assertIsNone(manager.suspendedUntil("example.org"), name)
+        self.assertRaises(MalformedAddress, manager.suspend, "not a domain")
+        self.assertIsNone(manager.suspendedUntil("not a domain"))
+
+    def test_P3_takenByAProgram(self) -> None:
+        """
+        What a program has taken itself is left to it.
+        """
+        self.set(maxConnections=10, maxMessagesPerConnection=1)
+        self.world.host(FIRST, {".": Late(60, "250 Ok")})
+        for _ in range(FIRST_PACE):
+            self.relayed(seconds=0)
+        (name,) = self.relayed(seconds=1)
+        (other,) = self.relayed(seconds=1)
+        self.world.queue.setRelaying(name)
+        self.world.manager.suspend("example.org")
+        self.assertEqual(list(self.world.queue.getResting()), [other])
+        self.assertIn(name, self.world.queue.getRelayed())
 
     def test_whatIsUnderWayEnds(self) -> None:
         """
@@ -265,6 +314,23 @@ class RateTests(StoryTestCase):
         self.world.run(180)
         self.assertEqual(len(mx.received) + len(other.received), 15)
         self.assertEmpty()
+
+    def test_allConnectionsAreBusy(self) -> None:
+        """
+        A rate that leaves something again while every connection is in use waits
+        for one, and keeps nobody busy.
+        """
+        self.set(destinationRates={"example.org": Rate(1, 10.0)}, maxConnections=2)
+        self.world.exchange("other.example", {"mx.other.example": SECOND})
+        mx = self.world.host(FIRST)
+        self.world.host(SECOND, {".": Late(60, "250 Ok")})
+        self.flood(2)
+        self.world.run(1)
+        self.flood(2, to="b@other.example")
+        self.world.run(20)
+        self.assertEqual(len(mx.received), 1)
+        self.world.run(60)
+        self.assertEqual(len(mx.received), 2)
 
     def test_keptConnection(self) -> None:
         """
