@@ -287,6 +287,8 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
             return []
         self._work.placeNew()
         for kept in self._kept:
+            if not scheduler.lanes.count():
+                break
             if scheduler.lanes.hasTurn(kept.attempt.lane):
                 self._kept.resume(kept)
         if not scheduler.lanes.count():

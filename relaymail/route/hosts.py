@@ -64,6 +64,12 @@ class Host:
     authInClear: bool = False
     caFile: str | None = None
 
+    def __hash__(self) -> int:
+        """
+        Hash what differs: hosts are keys of what is asked for each message.
+        """
+        return hash((self.name, self.port))
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
