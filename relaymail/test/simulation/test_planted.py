@@ -24,17 +24,17 @@ _WORLDS = "relaymail.test.simulation.test_worlds.WorldTests"
 FOUND_BY: dict[Callable[[planted.Patch], None], str] = {
     planted.yesBeforeTheDisk: f"{_DIRECTORY}.test_P1_powerCut",
     planted.yesBeforeTheCommit: f"{_CRASHES}.test_P3_killed",
-    planted.removedBeforeTheReply: f"{_WORLDS}.test_worlds_080",
+    planted.removedBeforeTheReply: f"{_WORLDS}.test_worlds_090",
     planted.noClaim: f"{_CRASHES}.test_P3_killed",
     planted.stuffingPerChunk: f"{_CRASHES}.test_P3_killed",
-    planted.noticeToNobody: f"{_CRASHES}.test_P3_killed",
+    planted.noticeToNobody: f"{_WORLDS}.test_worlds_090",
     planted.laterIsNever: f"{_CRASHES}.test_P3_killed",
     planted.lostWakeUp: f"{_WORLDS}.test_worlds_080",
-    planted.retriesInMemory: f"{_CRASHES}.test_P3_killed",
+    planted.retriesInMemory: f"{_WORLDS}.test_worlds_100",
     planted.oneVerdict: f"{_CRASHES}.test_P3_killed",
     planted.anyReplyWillDo: f"{_CRASHES}.test_P3_killed",
     planted.neverGoodAgain: f"{_WORLDS}.test_worlds_080",
-    planted.sharedConnection: f"{_WORLDS}.test_worlds_080",
+    planted.sharedConnection: f"{_WORLDS}.test_worlds_090",
     planted.nobodyIsTold: f"{_WORLDS}.test_worlds_080",
 }
 
