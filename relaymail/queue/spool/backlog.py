@@ -128,8 +128,7 @@ class Backlog:
         """
         if until > max(due, self._suspended.get(destination, 0.0)):
             self._suspended[destination] = until
-            if destination in self._due and destination not in self._loading:
-                self._push(destination)
+            self._putBack(destination)
         if (due, number) <= self._after.get(destination, START):
             # What is read goes on in order of time; this is from before that: a
             # claim of a dead process, or the clock was set back.
@@ -137,8 +136,7 @@ class Backlog:
             self._goesBack.add(destination)
         if due < self._due.get(destination, due + 1):
             self._due[destination] = due
-            if not self._isElsewhere(destination):
-                self._push(destination)
+            self._putBack(destination)
 
     def nextDue(self) -> float | None:
         """
@@ -156,7 +154,7 @@ class Backlog:
         Say what should be read now; it is to be answered by L{loaded}.
         """
         wishes: list[Wish] = []
-        while self._isDue(now) or self._letIn():
+        while self._isDue(now) or self._letIn(now):
             destination = heappop(self._heap)[1]
             if self._isSuspended(destination, now):
                 continue
@@ -186,18 +184,18 @@ class Backlog:
         due = self.nextDue()
         return due is not None and due <= now
 
-    def _letIn(self) -> bool:
+    def _letIn(self, now: float) -> bool:
         """
         Let the next of the crowd in, when there is room for all it may have.
 
-        @return: Whether there was one.
+        @return: Whether one is in now that is due.
         """
         room = CROWD * self.room - self._total - self._asked
         while self._crowd and room >= self.least:
             destination = next(iter(self._crowd))
             del self._crowd[destination]
-            if destination in self._due and not self._isElsewhere(destination):
-                heappush(self._heap, (self._wanted(destination), destination))
+            self._putBack(destination)
+            if self._isDue(now):
                 return True
         return False
 
@@ -207,8 +205,7 @@ class Backlog:
         """
         suspended, self._suspended = self._suspended, {}
         for destination in suspended:
-            if destination in self._due and destination not in self._loading:
-                self._push(destination)
+            self._putBack(destination)
 
     def loaded(
         self, destination: str, last: tuple[float, int] | None, due: float | None
@@ -240,6 +237,14 @@ class Backlog:
         @param when: When to try again, in seconds.
         """
         self.loaded(destination, None, when)
+
+    def _putBack(self, destination: str) -> None:
+        """
+        Let a destination be read when its time comes, unless something else sees
+        to that.
+        """
+        if destination in self._due and not self._isElsewhere(destination):
+            self._push(destination)
 
     def _push(self, destination: str) -> None:
         heappush(self._heap, (self._wanted(destination), destination))

@@ -14,8 +14,8 @@ from relaymail.queue.spool.changes import Change
 from relaymail.queue.spool.rows import COLUMNS, Row, Transaction
 from relaymail.queue.spool.triage import Kind
 
-#: How many rows are looked at in one transaction for mail that is old: some
-#: milliseconds of work.
+#: How many rows are looked at in one transaction, for mail that is old or was
+#: claimed when the relay went down: some milliseconds of work.
 STRETCH = 20_000
 
 _BACKLOG = COLUMNS + (
@@ -31,23 +31,10 @@ _OLD = COLUMNS + (
 )
 
 
-class Load(Change):
+class _Look(Change):
     """
-    The next of a destination's recipients that rest are read.
-
-    @ivar found: Them, in the order in which they are due; one more than was
-        asked for, where there is one.
+    Rows are looked for, once all that is being written is written.
     """
-
-    def __init__(self, destination: str, after: tuple[float, int], limit: int) -> None:
-        """
-        @param after: When the one before was due, and its number.
-        @param limit: How many are wanted.
-        """
-        self.destination = destination
-        self.limit = limit
-        self.found: list[Row] = []
-        self._after = after
 
     @property
     def kind(self) -> Kind:
@@ -69,11 +56,33 @@ class Load(Change):
         transaction.reads.append(partial(self._read, transaction.database))
 
     def _read(self, database: sqlite3.Connection) -> None:
+        raise NotImplementedError
+
+
+class Load(_Look):
+    """
+    The next of a destination's recipients that rest are read.
+
+    @ivar found: Them, in the order in which they are due; one more than was
+        asked for, where there is one.
+    """
+
+    def __init__(self, destination: str, after: tuple[float, int], limit: int) -> None:
+        """
+        @param after: When the one before was due, and its number.
+        @param limit: How many are wanted.
+        """
+        self.destination = destination
+        self.limit = limit
+        self.found: list[Row] = []
+        self._after = after
+
+    def _read(self, database: sqlite3.Connection) -> None:
         asked = (self.destination, *self._after, self.limit + 1)
         self.found = [Row(*row) for row in database.execute(_BACKLOG, asked)]
 
 
-class Old(Change):
+class Old(_Look):
     """
     Recipients that rest although they are due are read where their message was
     accepted long ago: a stretch of them, and the next one with the next such
@@ -97,25 +106,6 @@ class Old(Change):
         self._now = now
         self._before = before
         self._limit = limit
-
-    @property
-    def kind(self) -> Kind:
-        """
-        See L{Change.kind}.
-        """
-        return Kind.READING
-
-    def isQuick(self, bodies: Bodies) -> bool:
-        """
-        See L{Change.isQuick}: what is read may be anywhere on the disk.
-        """
-        return False
-
-    def gather(self, transaction: Transaction) -> None:
-        """
-        What goes in this transaction is not to be found any more.
-        """
-        transaction.reads.append(partial(self._read, transaction.database))
 
     def _read(self, database: sqlite3.Connection) -> None:
         stretch = database.execute(_STRETCH, (self._after, STRETCH)).fetchone()[0]

@@ -14,12 +14,9 @@ from twisted.python.failure import Failure
 
 from relaymail.queue.spool.backlog import SHARE, Backlog, Wish
 from relaymail.queue.spool.changes import Change, Revival, Sweep
-from relaymail.queue.spool.loading import Load, Old
+from relaymail.queue.spool.loading import STRETCH, Load, Old
 from relaymail.queue.spool.rows import Row, Stand
 
-#: How many rows are looked at in one transaction for what was claimed when the
-#: relay went down: some milliseconds of work.
-STRETCH = 20_000
 #: How long to wait before what could not be read is read again, in seconds.
 TRY_AGAIN = 60.0
 
