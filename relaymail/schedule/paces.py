@@ -99,6 +99,13 @@ class _Site:
     why: str = ""
     heard: float = 0.0
 
+    @property
+    def isFailing(self) -> bool:
+        """
+        Whether it is not known to serve.
+        """
+        return self.failures >= MANY_FAILURES
+
 
 class Paces:
     """
@@ -135,7 +142,7 @@ class Paces:
             return 0
         known = self._sites.get(site)
         pace = FIRST_PACE if known is None else known.pace
-        if known is not None and known.failures >= MANY_FAILURES:
+        if known is not None and known.isFailing:
             pace = 1
         return min(pace, max(self.largest, 1))
 
@@ -145,8 +152,7 @@ class Paces:
         site serves; L{None}: as many as anywhere.
         """
         known = self._sites.get(site)
-        isFailing = known is not None and known.failures >= MANY_FAILURES
-        return PROBE if isFailing else None
+        return PROBE if known is not None and known.isFailing else None
 
     def suspendedUntil(self, site: Hashable, now: float) -> float | None:
         """
@@ -238,7 +244,7 @@ class Paces:
         self.noteTrouble(site, now, why)
         known = self._sites[site]
         known.failures += 1
-        if known.failures < MANY_FAILURES or known.until > now:
+        if not known.isFailing or known.until > now:
             return None
         length = self.retry[min(known.suspensions, len(self.retry) - 1)]
         known.suspensions += 1
@@ -283,6 +289,6 @@ def _serves(site: _Site) -> bool:
 
     @return: Whether that is news.
     """
-    wasFailing = site.failures >= MANY_FAILURES
+    wasFailing = site.isFailing
     site.failures, site.suspensions, site.until = 0, 0, 0.0
     return wasFailing

@@ -139,13 +139,14 @@ class Scheduler:
             why = f"the rate of {limit} is used up"
             return Standing(State.THROTTLED, why, when, standing.allowed)
         held = busy.get(site, 0)
+        share, reserve = self._bounds(busy)
         if held >= standing.allowed:
             if standing.state is State.THROTTLED:
                 return standing
             why = f"it has the {held} connections that it may have"
-        elif held >= self._share(busy):
+        elif held >= share:
             why = f"it has {held} connections, its share of {self.maxConnections}"
-        elif free <= (self._reserve(busy) if held else 0):
+        elif free <= (reserve if held else 0):
             why = f"the {self.maxConnections} connections are in use, or reserved"
         else:
             return replace(standing, state=State.READY)
@@ -160,7 +161,8 @@ class Scheduler:
         Give the lanes whose turn it is, and let those pause that may not start
         before some time.
         """
-        given = _Turns(self.paces.allowed, busy, self._share(busy))
+        share, reserve = self._bounds(busy)
+        given = _Turns(self.paces.allowed, busy, share)
         paused: list[tuple[Hashable, float]] = []
         for lane in islice(self.lanes.turns(), MAX_LOOK):
             if len(given.turns) >= free:
@@ -174,7 +176,7 @@ class Scheduler:
             self.lanes.pause(lane, when)
         if len(given.idle) > MAX_IDLE:
             self.lanes.hadTurns(given.idle)
-        return given.andOthers(free - self._reserve(busy))
+        return given.andOthers(free - reserve)
 
     def _more(self, lane: Hashable, now: float) -> int:
         """
@@ -194,20 +196,16 @@ class Scheduler:
         )
         return max(1, min(bound for bound in bounds if bound is not None))
 
-    def _share(self, busy: Mapping[Hashable, int]) -> int:
+    def _bounds(self, busy: Mapping[Hashable, int]) -> tuple[int, int]:
         """
-        Say how many connections a site may hold beside the others.
+        Say how many connections a site may hold beside the others, and how many
+        are kept for sites that hold none, so that sites whose hosts are silent
+        do not hold up the others.
         """
         if not self._isShared(busy):
-            return self.maxConnections
-        return max(1, self.maxConnections // max(2, self.lanes.countSites()))
-
-    def _reserve(self, busy: Mapping[Hashable, int]) -> int:
-        """
-        Say how many connections are kept for sites that hold none, so that
-        sites whose hosts are silent do not hold up the others.
-        """
-        return self.maxConnections // RESERVE_PART if self._isShared(busy) else 0
+            return self.maxConnections, 0
+        share = self.maxConnections // max(2, self.lanes.countSites())
+        return max(1, share), self.maxConnections // RESERVE_PART
 
     def _isShared(self, busy: Mapping[Hashable, int]) -> bool:
         """
