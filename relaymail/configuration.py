@@ -258,10 +258,6 @@ def _checkPlace(place: QueuePlace) -> QueuePlace:
     return place
 
 
-def _toNamedRate(value: Any) -> tuple[str, Rate]:
-    return parseNamedRate(value) if isinstance(value, str) else value
-
-
 def _toPlace(value: Any) -> QueuePlace:
     return value if isinstance(value, QueuePlace) else parseQueue(os.fsdecode(value))
 
@@ -349,21 +345,26 @@ def _each(value: Any, kind: type, parse: Callable[[Any], Any]) -> tuple[Any, ...
     return tuple(parse(each) for each in values)
 
 
+def _inWords(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """
+    Read a value that is in words; any other is taken as it is.
+    """
+    return lambda value: parse(value) if isinstance(value, str) else value
+
+
 #: How the words of each setting are read; a setting not named here is taken
 #: as it is.
 PARSERS: dict[str, Callable[[Any], Any]] = {
     "queue": _toPlace,
     "smtp": lambda value: _each(value, str, str),
     "smartHosts": lambda value: _each(value, str | Host, parseHost),  # type: ignore[arg-type]
-    "retry": lambda value: parseDurations(value) if isinstance(value, str) else value,
-    "expire": lambda value: parseDuration(value) if isinstance(value, str) else value,
+    "retry": _inWords(parseDurations),
+    "expire": _inWords(parseDuration),
     "networks": _eachNetwork,
     "allowDestinations": _eachNetwork,
-    "destinationRates": lambda value: _each(value, str, _toNamedRate),
-    "senderRates": lambda value: _each(value, str, _toNamedRate),
-    "maxMessageSize": lambda value: (
-        parseSize(value) if isinstance(value, str) else value
-    ),
+    "destinationRates": lambda value: _each(value, str, _inWords(parseNamedRate)),
+    "senderRates": lambda value: _each(value, str, _inWords(parseNamedRate)),
+    "maxMessageSize": _inWords(parseSize),
     "tlsKey": parseFile,
     "tlsCert": parseFile,
 }
