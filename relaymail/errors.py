@@ -62,6 +62,19 @@ class UnreadableEntry(QueueError):
     """
 
 
+class NameBusy(QueueError):
+    """
+    An attempt is under way for the name: what was asked for was not done, and may
+    be asked for again when the attempt is over.
+    """
+
+
+class NotSupported(QueueError):
+    """
+    A queue of this kind cannot do what was asked for.  Nothing was changed.
+    """
+
+
 class RouteError(RelayMailError):
     """
     No host can be named for a destination.

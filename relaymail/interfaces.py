@@ -20,7 +20,12 @@ from relaymail.envelopes import Client, Envelope, Letter, Outline
 from relaymail.outcomes import Outcome
 from relaymail.replies import Evidence, Phase
 
-__all__ = ["IAcceptance", "IAttempt", "IContent", "IQueue"]
+__all__ = [
+    "IAcceptance",
+    "IAttempt",
+    "IContent",
+    "IQueue",
+]
 
 
 class IContent(Interface):

@@ -19,7 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase
 PACKAGE = Path(__file__).resolve().parents[1]
 
 #: What every room may import.
-NOUNS = frozenset({"addresses", "envelopes", "replies", "outcomes", "errors"})
+NOUNS = frozenset(
+    {"addresses", "envelopes", "replies", "outcomes", "errors", "inspection"}
+)
 SHARED = NOUNS | {"interfaces", "dialogue", "prompt"}
 
 #: The rooms: the mail walks through them, and they do not know each other.
@@ -30,12 +32,12 @@ ROOMS = frozenset({"intake", "queue", "schedule", "route", "outcome"})
 ENGINE = frozenset({"smtp", "relay", "relaymanager", "bounce", "deliver"})
 
 #: What programs use, pure as the nouns.
-FACES = frozenset({"submission"})
+FACES = frozenset({"submission", "machines"})
 
 #: The places that know the floor plan.
 WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
-    | {"worker", "cli", "logs"}
+    | {"worker", "cli", "logs", "admin", "notify", "dropping"}
 )
 
 #: What is beside the house.
