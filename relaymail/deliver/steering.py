@@ -15,6 +15,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from relaymail.addresses import domainOf, normalDomain
+from relaymail.deliver.connections import KeptConnections
 from relaymail.deliver.work import Work
 from relaymail.envelopes import Outline
 from relaymail.errors import MalformedAddress
@@ -59,6 +60,7 @@ class SteeringMixin:
     retrySchedule: Sequence[float]
     chance: Callable[[], float]
     _work: Work
+    _kept: KeptConnections
     _busy: Counter[Hashable]
     _lookedForOld = -inf
 
@@ -122,6 +124,16 @@ class SteeringMixin:
         site = self._siteOf(normalDomain(destination))
         if self._work.scheduler.paces.resume(site):
             self._log.info("{site} is suspended no longer", site=_shownSite(site))
+        self._lookAgain()
+
+    def settingsChanged(self) -> None:
+        """
+        Take what was changed here into account for what waits already: where it
+        goes, and what limits it.  What is being sent goes on as it was begun.
+        """
+        for kept in self._kept:
+            self._kept.letGo(kept.relay)
+        self._work.placeAgain()
         self._lookAgain()
 
     def suspendedUntil(self, destination: str) -> float | None:

@@ -91,6 +91,16 @@ class Work:
         """
         self._place(list(self._queue.getWaiting()))
 
+    def placeAgain(self) -> None:
+        """
+        Place once more what was placed: what decides about lanes has changed.
+        """
+        lanes = self.scheduler.lanes
+        placed = [name for lane in lanes for name in lanes.names(lane)]
+        for name in placed:
+            lanes.forget(name)
+        self._place(placed)
+
     def take(self, lane: Hashable, limit: int) -> Claim:
         """
         Claim the next names of a lane.  Where the queue does not let itself be

@@ -37,7 +37,7 @@ FACES = frozenset({"submission", "machines"})
 #: The places that know the floor plan.
 WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
-    | {"worker", "cli", "logs", "admin", "notify", "dropping"}
+    | {"worker", "cli", "logs", "admin", "notify", "dropping", "ports", "assembly"}
 )
 
 #: What is beside the house.

@@ -14,7 +14,8 @@ from relaymail.outcome.verdicts import LaneState
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.schedule.paces import FIRST_PACE, MANY_FAILURES, State
 from relaymail.schedule.rates import Rate
-from relaymail.test.stories.harness import Logged, StoryTestCase
+from relaymail.test.stories.harness import FIRST, Logged, StoryTestCase
+from relaymail.testing.network import Fate
 
 
 class NoteLaneTests(StoryTestCase):
@@ -130,6 +131,31 @@ class ResumeTests(StoryTestCase):
             ],
         )
         self.assertEqual(len(looked), 2)
+
+
+class SettingsChangedTests(StoryTestCase):
+    """
+    Tests for C{settingsChanged}.
+    """
+
+    def test_newSmartHost(self) -> None:
+        """
+        Mail that waits for hosts that are not there goes to those that were named
+        meanwhile.
+        """
+        self.set(maxConnections=1)
+        self.world.network.fates[FIRST] = Fate.SILENT
+        self.world.send("a@example.com", "b@example.org")
+        (name,) = self.world.send("a@example.com", "c@example.net")
+        self.world.run(0)
+        self.assertEqual(self.world.queue.getWaiting(), [name])
+        smartHost = self.world.host("192.0.2.99")
+        self.set(smartHosts=(Host("192.0.2.99", tls=TLSNeed.NEVER),), maxConnections=2)
+        self.world.manager.settingsChanged()
+        self.world.run(1)
+        self.assertEqual(
+            [message.recipients for message in smartHost.received], [("c@example.net",)]
+        )
 
 
 class StandingTests(StoryTestCase):

@@ -67,6 +67,20 @@ class WorkTests(SynchronousTestCase):
         self.assertEqual(self.work.take("two.example", 10).names, [c])
         self.assertEqual(self.queue.getRelayed(), [b, d, c])
 
+    def test_placedAgain(self) -> None:
+        """
+        When what decides about lanes has changed, what waits is placed as it is
+        now, in its order, and nothing of it is lost.
+        """
+        b, c, d = self.put("b@one.example", "c@two.example", "d@one.example")
+        self.work.placeNew()
+        self.work._laneOf = lambda outline: "all"
+        self.work.placeAgain()
+        self.assertEqual(self.work.scheduler.lanes.waiting("one.example"), 0)
+        names = self.work.take("all", 10).names
+        self.assertEqual(sorted(names), sorted([b, c, d]))
+        self.assertLess(names.index(b), names.index(d))
+
     def test_onlyNewNamesAreLookedAt(self) -> None:
         """
         What was placed is not read again, and nothing is while nobody
