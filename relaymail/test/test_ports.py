@@ -9,10 +9,11 @@ from typing import Any
 
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import ConfigurationError
 from relaymail.ports import Door, Ports, checkEndpoint
+from relaymail.testing.network import Network
 
 
 class DoorTests(SynchronousTestCase):
@@ -35,70 +36,64 @@ class DoorTests(SynchronousTestCase):
         self.assertIs(door.buildProtocol(None), protocol)
 
 
-class PortsTests(TestCase):
+class PortsTests(SynchronousTestCase):
     """
-    Tests for L{Ports}, with real ports.
+    Tests for L{Ports}.
     """
 
-    ANY = "tcp:0:interface=127.0.0.1"
+    FIRST, SECOND, TAKEN = (
+        f"tcp:{port}:interface=192.0.2.1" for port in (25, 2525, 587)
+    )
 
     def setUp(self) -> None:
-        from twisted.internet import reactor
+        machine = Network().machine("192.0.2.1")
+        self.ports, self.others = Ports(machine), Ports(machine)
+        self.others.listen([self.TAKEN])
 
-        self.ports = Ports(reactor)
-        self.addCleanup(self.ports.close)
-
-    def taken(self) -> str:
+    def numbers(self) -> list[int]:
         """
-        Give an endpoint that cannot be had.
+        Give the numbers of the ports.
         """
-        other = Ports(self.ports._reactor)
-        self.addCleanup(other.close)
-        other.listen([self.ANY])
-        return f"tcp:{other.addresses[0].port}:interface=127.0.0.1"
+        return [address.port for address in self.ports.addresses]
 
     def test_listen(self) -> None:
         """
         What is listened on is told, and not listened on twice.
         """
-        self.assertEqual(self.ports.listen([self.ANY]), [self.ANY])
-        first = self.ports.addresses
-        self.assertEqual(self.ports.listen([self.ANY]), [])
-        self.assertEqual(self.ports.addresses, first)
+        self.assertEqual(self.ports.listen([self.FIRST]), [self.FIRST])
+        self.assertEqual(self.ports.listen([self.FIRST]), [])
+        self.assertEqual(self.numbers(), [25])
 
     def test_allOrNone(self) -> None:
         """
         Where one of several cannot be had none of them is kept, and those that
         were there are left.
         """
-        self.ports.listen([self.ANY])
-        before = self.ports.addresses
-        wanted = ["tcp:0:interface=127.0.0.1:backlog=5", self.taken()]
+        self.ports.listen([self.FIRST])
+        wanted = [self.SECOND, self.TAKEN]
         error = self.assertRaises(ConfigurationError, self.ports.listen, wanted)
-        self.assertIn("cannot listen on", str(error))
-        self.assertEqual(self.ports.addresses, before)
+        self.assertIn(f"cannot listen on {self.TAKEN!r}", str(error))
+        self.assertEqual(self.numbers(), [25])
+        self.others.listen([self.SECOND])
 
-    async def test_close(self) -> None:
+    def test_close(self) -> None:
         """
-        One of several can be closed.
+        One of several can be closed, and all of them.
         """
-        second = "tcp:0:interface=127.0.0.1:backlog=5"
-        self.ports.listen([self.ANY, second])
-        kept = self.ports.addresses[1]
-        await self.ports.close([self.ANY])
-        self.assertEqual(self.ports.addresses, [kept])
-        await self.ports.close()
+        self.ports.listen([self.FIRST, self.SECOND])
+        self.successResultOf(self.ports.close([self.FIRST]))
+        self.assertEqual(self.numbers(), [2525])
+        self.successResultOf(self.ports.close())
         self.assertEqual(self.ports.listening, [])
+        self.others.listen([self.FIRST, self.SECOND])
 
     def test_order(self) -> None:
         """
         The addresses can be put into an order.
         """
-        second = "tcp:0:interface=127.0.0.1:backlog=5"
-        self.ports.listen([self.ANY, second])
-        one, other = self.ports.addresses
-        self.ports.order([second, self.ANY])
-        self.assertEqual(self.ports.addresses, [other, one])
+        self.ports.listen([self.FIRST, self.SECOND])
+        self.ports.order([self.SECOND, self.FIRST])
+        self.assertEqual(self.numbers(), [2525, 25])
 
 
 class CheckEndpointTests(SynchronousTestCase):
