@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from relaymail import __version__, relaymanager
 from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
-from relaymail.configuration import Configuration, configure
+from relaymail.configuration import Configuration, configure, readHosts
 from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.limits import DEFAULT_LIMITS
@@ -143,6 +143,8 @@ class Relay(MultiService):
         elif settings:
             raise TypeError("give a configuration or settings, not both")
         self.configuration = configuration
+        # While this may be read: the service may give up its rights later.
+        self._smartHosts = readHosts(configuration)
         self.ports: list[IListeningPort] = []
         self._reactor = reactor
         self._door: Door | None = None
@@ -226,7 +228,7 @@ class Relay(MultiService):
             hostname=self.configuration.hostname,
             ports=", ".join(map(_shown, self.addresses)) or "no port",
             queue=self.configuration.queue,
-            hosts=", ".join(h.name for h in self.configuration.smartHosts)
+            hosts=", ".join(h.name for h in self.configuration.delivery.smartHosts)
             or "the mail exchange hosts",
         )
 
@@ -272,23 +274,25 @@ class Relay(MultiService):
 
     def _makeManager(self, queue: Any) -> Any:
         told, reactor = self.configuration, self._reactor
+        delivery = told.delivery
         manager: Any = relaymanager.SmartHostESMTPRelayingManager(
-            queue, told.maxConnections, told.maxMessagesPerConnection
+            queue, delivery.maxConnections, delivery.maxMessagesPerConnection
         )
         manager.fArgs = (None, None, told.hostname.encode("ascii"))
         manager.reactor = reactor
-        manager.mxcalc = MXCalculator(self.resolverFactory(told.dns, reactor), reactor)
-        manager.PORT = told.mxPort
+        resolver = self.resolverFactory(delivery.dns, reactor)
+        manager.mxcalc = MXCalculator(resolver, reactor)
+        manager.PORT = delivery.mxPort
         manager.hostname = told.hostname
         manager.ownNames = (told.hostname,)
         manager.tls = TLSNeed.OFFERED
-        manager.smartHosts = told.smartHosts
+        manager.smartHosts = self._smartHosts
         manager.destinations = self._policy()
-        manager.retrySchedule = told.retry
-        manager.expireAfter = told.expire
-        manager.maxConnectionsPerSite = told.maxConnectionsPerSite
-        manager.destinationRates = dict(told.destinationRates)
-        manager.senderRates = dict(told.senderRates)
+        manager.retrySchedule = delivery.retry
+        manager.expireAfter = delivery.expire
+        manager.maxConnectionsPerSite = delivery.maxConnectionsPerDestination
+        manager.destinationRates = dict(delivery.destinationRates)
+        manager.senderRates = dict(delivery.senderRates)
         manager.idleTimeout = IDLE_TIMEOUT
         manager.recipientsPerTransaction = RECIPIENTS_PER_TRANSACTION
         return manager
@@ -299,7 +303,7 @@ class Relay(MultiService):
         if hosts & {"0.0.0.0", "::"}:
             hosts |= machineAddresses()
         return DestinationPolicy(
-            allowed=self.configuration.allowDestinations,
+            allowed=self.configuration.delivery.allowDestinations,
             ownAddresses=hosts,
             ownPorts=frozenset(a.port for a in found),
         )
@@ -308,9 +312,9 @@ class Relay(MultiService):
         told = self.configuration
         return IntakeFactory(
             queue,
-            NetworkAcceptance(told.networks),
+            NetworkAcceptance(told.intake.networks),
             told.hostname,
-            replace(DEFAULT_LIMITS, messageSize=told.maxMessageSize),
+            replace(DEFAULT_LIMITS, messageSize=told.intake.maxMessageSize),
             contextFactory=self._tls,
             clock=self._reactor,
             openContent=self.openContent,
@@ -320,10 +324,11 @@ class Relay(MultiService):
 
     def _listen(self) -> None:
         reactor = self._reactor = _reactorOr(self._reactor)
-        self._tls = self.loadTLS(self.configuration.tlsKey, self.configuration.tlsCert)
+        intake = self.configuration.intake
+        self._tls = self.loadTLS(intake.tlsKey, intake.tlsCert)
         self._door = Door()
         failed: list[str] = []
-        for endpoint in self.configuration.smtp:
+        for endpoint in intake.smtp:
             d = checkEndpoint(endpoint, reactor).listen(self._door)
             d.addCallback(self.ports.append)
             d.addErrback(_noteFailure, endpoint, failed)

@@ -187,9 +187,10 @@ class Options(usage.Options):
         """
         try:
             self.configuration = self._configure()
-            for endpoint in self.configuration.smtp:
+            for endpoint in self.configuration.intake.smtp:
                 checkEndpoint(endpoint)
-            loadTLS(self.configuration.tlsKey, self.configuration.tlsCert)
+            intake = self.configuration.intake
+            loadTLS(intake.tlsKey, intake.tlsCert)
         except ConfigurationError as e:
             raise usage.UsageError(str(e)) from e
 
@@ -205,7 +206,9 @@ class Options(usage.Options):
             expire=self["expire"],
             maxConnections=self._number("max-connections"),
             maxMessagesPerConnection=self._number("max-messages-per-connection"),
-            maxConnectionsPerSite=self._number("max-connections-per-destination"),
+            maxConnectionsPerDestination=self._number(
+                "max-connections-per-destination"
+            ),
             destinationRates=self["destination-rate"],
             senderRates=self["sender-rate"],
             maxMessageSize=parseSize(str(self["max-message-size"])),

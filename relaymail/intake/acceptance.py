@@ -7,40 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 
 from zope.interface import implementer
 
 from relaymail.dialogue.answers import answer
 from relaymail.envelopes import Client
-from relaymail.errors import ConfigurationError, Refused
+from relaymail.errors import Refused
+from relaymail.intake.networks import DEFAULT_NETWORKS as DEFAULT_NETWORKS
+from relaymail.intake.networks import Network as Network
+from relaymail.intake.networks import parseNetworks as parseNetworks
 from relaymail.interfaces import IAcceptance
-
-Network = IPv4Network | IPv6Network
-
-#: This host itself.
-DEFAULT_NETWORKS = "127.0.0.0/8,::1"
 
 DENIED = answer(550, "5.7.1", "Relaying denied")
 
 #: For how many clients it is remembered whether they are in the networks: the
 #: same few come again and again, and each is asked for twice.
 _REMEMBERED = 1024
-
-# ::ffff:0:0/96, IPv4 as IPv6 sockets tell it (RFC 4291 2.5.5.2).
-_MAPPED_BITS = 96
-
-
-def parseNetworks(text: str) -> tuple[Network, ...]:
-    """
-    Read a list of networks.
-
-    @param text: Addresses and networks such as C{"127.0.0.0/8,::1"}, between
-        commas or spaces; empty for none.
-
-    @raise ConfigurationError: When one of them is not a network.
-    """
-    return tuple(_network(word) for word in text.replace(",", " ").split())
 
 
 @implementer(IAcceptance)
@@ -89,17 +72,3 @@ class NetworkAcceptance:
         if address.version == 6 and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in network for network in self._networks)
-
-
-def _network(word: str) -> Network:
-    try:
-        network = ip_network(word)
-    except ValueError as e:
-        raise ConfigurationError(
-            f"{word[:80]!r} is not a network ({e}); write such as 192.0.2.0/24"
-        ) from e
-    if network.version == 6 and network.prefixlen >= _MAPPED_BITS:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
-    return network

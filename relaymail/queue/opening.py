@@ -1,14 +1,10 @@
 # -*- test-case-name: relaymail.test.queue.test_opening -*-
 """
-Which queue is where, and opening it for a service.
+Opening a queue for a service.
 """
 
 from __future__ import annotations
 
-import os
-import stat
-from dataclasses import dataclass
-from enum import Enum
 from os import fsdecode
 from os.path import dirname
 
@@ -16,80 +12,15 @@ from twisted.internet.interfaces import IReactorTime
 
 from relaymail.queue.directory import Queue
 from relaymail.queue.disk import Disk
-from relaymail.queue.records import isName
+from relaymail.queue.place import SPOOL_FILE as SPOOL_FILE
+from relaymail.queue.place import QueueKind as QueueKind
+from relaymail.queue.place import QueuePlace as QueuePlace
+from relaymail.queue.place import recognise as recognise
 from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.queue.spool.schema import Connect, connect
 from relaymail.queue.spool.spool import Spool
 from relaymail.queue.window import AnyPath
 from relaymail.queue.writer import Run
-
-#: The file of a spool, in a directory of which only the path was said.
-SPOOL_FILE = "queue.db"
-#: What a database begins with.
-_SQLITE = b"SQLite format 3\0"
-#: What the files of a directory queue end in.
-_SUFFIXES = ("-H", "-D", "-S", "-C")
-
-
-class QueueKind(Enum):
-    """
-    The kinds of queue that outlive the process.
-    """
-
-    SPOOL = "spool"
-    DIRECTORY = "directory"
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePlace:
-    """
-    Where a queue is.
-
-    @ivar kind: Of which kind it is.
-    @ivar path: The file of a spool, or the directory.
-    """
-
-    kind: QueueKind
-    path: str
-
-    def __str__(self) -> str:
-        """
-        Give it as a person writes it.
-        """
-        return f"{self.kind.value}:{self.path}"
-
-
-def recognise(path: str) -> QueuePlace:
-    """
-    Say of which kind the queue at a path is, by what is there: a file is a
-    spool, and so is a directory unless mail of the other kind is in it.
-
-    @param path: A file, a directory, or nothing yet.
-
-    @raise OSError: When the directory cannot be read.
-    @raise ValueError: When something else is there.
-    """
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return QueuePlace(QueueKind.SPOOL, os.path.join(path, SPOOL_FILE))
-    if stat.S_ISREG(mode):
-        with open(path, "rb") as file:
-            start = file.read(len(_SQLITE))
-        if start not in (_SQLITE, b""):
-            raise ValueError("it is a file, and no database")
-        return QueuePlace(QueueKind.SPOOL, path)
-    if not os.path.isdir(path):
-        raise ValueError("it is neither a file nor a directory")
-    with os.scandir(path) as found:
-        names = {entry.name for entry in found}
-    if SPOOL_FILE not in names and any(map(_isOfDirectory, names)):
-        return QueuePlace(QueueKind.DIRECTORY, path)
-    return QueuePlace(QueueKind.SPOOL, os.path.join(path, SPOOL_FILE))
-
-
-def _isOfDirectory(name: str) -> bool:
-    return name[-2:] in _SUFFIXES and isName(name[:-2])
 
 
 def openQueue(

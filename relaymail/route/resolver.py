@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet import defer
@@ -18,9 +17,10 @@ from twisted.names.error import DNSNameError, DomainError
 from twisted.names.resolve import ResolverChain
 from twisted.python.failure import Failure
 
-from relaymail.errors import ConfigurationError, RouteError
+from relaymail.errors import RouteError
 from relaymail.replies import TroubleKind
 from relaymail.route.lookup import lookupAddresses
+from relaymail.route.nameserver import parseServer as parseServer
 from relaymail.route.troubles import isNoSuchName
 from relaymail.route.wire import WireResolver
 
@@ -169,43 +169,6 @@ def makeResolver(server: str | None = None, reactor: Any = None) -> CachingResol
         return CachingResolver(wire, reactor)
     system = WireResolver(resolv="/etc/resolv.conf", reactor=reactor)
     return CachingResolver(ResolverChain([hosts.Resolver(), system]), reactor)
-
-
-def parseServer(server: str) -> tuple[str, int]:
-    """
-    Read the address of a DNS server.
-
-    @param server: C{"IP:PORT"}, C{"[IPv6]:PORT"}, or the address alone.
-
-    @return: The address and the port.
-
-    @raise ConfigurationError: When it is not one.
-    """
-    host, port = _split(server)
-    try:
-        address = str(ip_address(host))
-        number = int(port) if port.isascii() and port.isdigit() else 0
-    except ValueError:
-        number = 0
-    if not 0 < number < 65536:
-        raise ConfigurationError(
-            f"{server!r} is not a DNS server: write its network address and port, "
-            f"as 192.0.2.53:53 or [2001:db8::53]:53"
-        )
-    return address, number
-
-
-def _split(server: str) -> tuple[str, str]:
-    standard = str(dns.PORT)
-    if server.startswith("["):
-        host, bracket, rest = server[1:].partition("]")
-        if not rest and bracket:
-            return host, standard
-        return host, rest[1:] if rest.startswith(":") else ""
-    if server.count(":") == 1:
-        host, _, port = server.partition(":")
-        return host, port
-    return server, standard
 
 
 def _clamped(ttl: int | None) -> int:

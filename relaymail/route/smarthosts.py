@@ -12,18 +12,22 @@ Smart hosts, as an operator writes them.
     port 465.
 
 After the port may stand C{?} and, joined by C{&}: C{password-file=PATH} or
-C{password-env=NAME} (where the password is), C{tls=never}, C{offered},
+C{password-env=NAME} or C{password-command=COMMAND} (where the password is),
+C{tls=never}, C{offered},
 C{encrypted} or C{verified}, C{ca-file=PATH} (whom to trust) and C{auth=clear}
 (give the password without TLS, too).
+
+As a table it has C{url}, the first part, and the settings and C{user} beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 from ipaddress import ip_address
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from relaymail.addresses import normalDomain
@@ -39,7 +43,7 @@ SUBMISSION_PORT = 587
 SUBMISSIONS_PORT = 465
 
 #: How many settings may follow a smart host: there are no more.
-MAX_SETTINGS = 5
+MAX_SETTINGS = 6
 #: The longest password that is read, in bytes: what fits into an AUTH line.
 MAX_PASSWORD = 4096
 
@@ -51,6 +55,7 @@ class PasswordKind(Enum):
 
     FILE = "file"
     ENVIRONMENT = "environment variable"
+    COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class PasswordSource:
     Where a password is kept.
 
     @ivar kind: The kind of place.
-    @ivar where: The path, or the name of the variable.
+    @ivar where: The path, the name of the variable, or the command.
     """
 
     kind: PasswordKind
@@ -96,12 +101,17 @@ class SmartHost:
 ReadPassword = Callable[[PasswordKind, str], bytes]
 
 _SCHEMES = ("smtp", "smtp+starttls", "smtps")
-_SETTINGS = ("password-file", "password-env", "tls", "auth", "ca-file")
-_NEEDS = {need.name.lower(): need for need in TLSNeed}
 _SOURCES = {
     "password-file": PasswordKind.FILE,
     "password-env": PasswordKind.ENVIRONMENT,
+    "password-command": PasswordKind.COMMAND,
 }
+_SETTINGS = (*_SOURCES, "tls", "auth", "ca-file")
+#: What is in a table besides.
+_KEYS = ("url", "user", *_SETTINGS)
+#: What somebody may call a secret.
+_SECRETS = ("password", "pass", "passwd", "secret", "token")
+_NEEDS = {need.name.lower(): need for need in TLSNeed}
 
 
 def parseSmartHost(value: str) -> SmartHost:
@@ -116,13 +126,99 @@ def parseSmartHost(value: str) -> SmartHost:
         written into it is not in the message.
     """
     url = _split(value)
-    settings = _settings(url, value)
     user = unquote(url.username) if url.username is not None else None
+    return _smartHost(url, user, _settings(url, value), value)
+
+
+def parseSmartHostTable(table: Mapping[str, Any]) -> SmartHost:
+    """
+    Read the description of a smart host that is a table.
+
+    @param table: C{url}, and C{user} and settings beside it.
+
+    @raise ConfigurationError: When it cannot be used.  A password that was
+        written into it is not in the message.
+    """
+    value = table.get("url")
+    if not isinstance(value, str):
+        raise ConfigurationError(
+            "a smart host needs its url, such as smtps://mail.example.com"
+        )
+    for key, said in table.items():
+        if key not in _KEYS:
+            _refuseKey(value, key)
+        if not isinstance(said, str) or not said:
+            _refuse(value, f"its {key} is empty, or no text")
+    url = _split(value)
+    if url.query:
+        _refuse(value, "in a table its settings stand beside the url, not in it")
+    user = table.get("user")
+    if url.username is not None:
+        if user is not None:
+            _refuse(value, "its user stands in the url and beside it")
+        user = unquote(url.username)
+    settings = {name: said for name, said in table.items() if name in _SETTINGS}
+    return _smartHost(url, user, _checked(settings, value), value)
+
+
+def showSmartHost(smart: SmartHost | Host) -> str | dict[str, str]:
+    """
+    Give a smart host as it may be written: no secret is in it.
+
+    @return: A URL, or a table as L{parseSmartHostTable} reads it.
+    """
+    name = f"[{smart.name}]" if ":" in smart.name else smart.name
+    scheme = "smtps" if smart.implicitTLS else "smtp"
+    port = "" if smart.port is None else f":{smart.port}"
+    table = {"url": f"{scheme}://{name}{port}"}
+    if isinstance(smart, SmartHost):
+        table |= _shownLogin(smart)
+    elif smart.credentials is not None:
+        table["user"] = smart.credentials.user
+    if smart.authInClear:
+        table["auth"] = "clear"
+    if smart.tls is not _usualNeed(scheme, "user" in table, smart.authInClear):
+        table["tls"] = smart.tls.name.lower()
+    if smart.caFile is not None:
+        table["ca-file"] = smart.caFile
+    return table if len(table) > 1 else table["url"]
+
+
+def _shownLogin(smart: SmartHost) -> dict[str, str]:
+    login = {} if smart.user is None else {"user": smart.user}
+    if smart.password is not None:
+        names = {kind: name for name, kind in _SOURCES.items()}
+        login[names[smart.password.kind]] = smart.password.where
+    return login
+
+
+def _refuseKey(value: str, key: str) -> NoReturn:
+    if key in _SECRETS:
+        _refuse(
+            value,
+            f"a {key} never stands there: write password-file, password-env or "
+            "password-command",
+        )
+    near = get_close_matches(key, _KEYS, 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    _refuse(
+        value,
+        f"{printable(key, 40)!r} is none of its keys, which are "
+        f"{', '.join(_KEYS)}{meant}",
+    )
+
+
+def _smartHost(
+    url: SplitResult, user: str | None, settings: dict[str, str], value: str
+) -> SmartHost:
+    if user is not None and not user.isprintable():
+        _refuse(value, "its user holds a control character")
     password = _passwordSource(settings, user, value)
+    hasUser = user is not None
     return SmartHost(
         name=_hostName(url, value),
-        port=_port(url, value),
-        tls=_need(url, settings, value),
+        port=_port(url, hasUser, value),
+        tls=_need(url.scheme, hasUser, settings, value),
         implicitTLS=url.scheme == "smtps",
         user=user,
         password=password,
@@ -184,7 +280,7 @@ def _split(value: str) -> SplitResult:
         _refuse(
             value,
             "a password there shows in the list of processes; "
-            "write ?password-file=PATH or ?password-env=NAME instead",
+            "write password-file=PATH or password-env=NAME instead",
         )
     if url.path not in ("", "/") or url.fragment:
         _refuse(value, "nothing but settings may follow the host and port")
@@ -199,10 +295,16 @@ def _settings(url: SplitResult, value: str) -> dict[str, str]:
     if len(settings) != len(pairs):
         _refuse(value, "a setting stands there twice")
     for name, said in pairs:
+        if name in _SECRETS:
+            _refuseKey(value, name)
         if name not in _SETTINGS:
             _refuse(value, f"its settings are {', '.join(_SETTINGS)}, not {name!r}")
         if not said:
             _refuse(value, f"its {name} is empty")
+    return _checked(settings, value)
+
+
+def _checked(settings: dict[str, str], value: str) -> dict[str, str]:
     if settings.get("auth", "clear") != "clear":
         _refuse(value, "the only value of auth is clear")
     return settings
@@ -232,35 +334,38 @@ def _hostName(url: SplitResult, value: str) -> str:
         _refuse(value, f"{name!r} is neither a host name nor a network address")
 
 
-def _port(url: SplitResult, value: str) -> int:
+def _port(url: SplitResult, hasUser: bool, value: str) -> int:
     if url.port == 0:
         _refuse(value, "a port is a number from 1 to 65535")
     if url.port is not None:
         return url.port
     if url.scheme == "smtps":
         return SUBMISSIONS_PORT
-    return RELAY_PORT if url.username is None else SUBMISSION_PORT
+    return SUBMISSION_PORT if hasUser else RELAY_PORT
 
 
-def _need(url: SplitResult, settings: dict[str, str], value: str) -> TLSNeed:
+def _usualNeed(scheme: str, hasUser: bool, inClear: bool) -> TLSNeed:
     """
-    Find out what the session needs.
+    Say what the session needs when nothing is said.
 
     A password is never given over TLS whose certificate was not looked at
     unless the operator says so, and a host that wants one takes no mail
     without it: so a user makes a valid certificate the need.
     """
+    weak = scheme == "smtp" and (not hasUser or inClear)
+    return TLSNeed.OFFERED if weak else TLSNeed.VERIFIED
+
+
+def _need(scheme: str, hasUser: bool, settings: dict[str, str], value: str) -> TLSNeed:
     said = settings.get("tls")
     if said is None:
-        open_ = url.username is None or "auth" in settings
-        weak = url.scheme == "smtp" and open_
-        return TLSNeed.OFFERED if weak else TLSNeed.VERIFIED
+        return _usualNeed(scheme, hasUser, "auth" in settings)
     need = _NEEDS.get(said)
     if need is None:
         _refuse(value, f"the values of tls are {', '.join(_NEEDS)}")
-    if url.scheme != "smtp" and need in (TLSNeed.NEVER, TLSNeed.OFFERED):
-        _refuse(value, f"tls={said} contradicts {url.scheme}")
-    if need is TLSNeed.NEVER and url.username is not None and "auth" not in settings:
+    if scheme != "smtp" and need in (TLSNeed.NEVER, TLSNeed.OFFERED):
+        _refuse(value, f"tls={said} contradicts {scheme}")
+    if need is TLSNeed.NEVER and hasUser and "auth" not in settings:
         _refuse(value, "without TLS the password is sent only with auth=clear")
     return need
 
@@ -274,13 +379,17 @@ def _passwordSource(
         if name in settings
     ]
     if len(found) > 1:
-        _refuse(value, "its password is either in a file or in a variable")
+        _refuse(value, "its password is in one place: a file, a variable or a command")
     if user == "":
-        _refuse(value, "the user before the @ is empty")
+        _refuse(value, "its user is empty")
     if user is not None and not found:
-        _refuse(value, "a user needs ?password-file=PATH or ?password-env=NAME")
+        _refuse(
+            value,
+            "a user needs password-file=PATH, password-env=NAME or "
+            "password-command=COMMAND",
+        )
     if user is None and (found or "auth" in settings):
-        _refuse(value, "a password needs its user: write USER@HOST")
+        _refuse(value, "a password needs its user: write USER@HOST, or user")
     return found[0] if found else None
 
 

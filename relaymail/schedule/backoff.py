@@ -94,6 +94,17 @@ def parseDuration(text: str) -> float:
     return seconds
 
 
+def showDuration(seconds: float) -> str | float:
+    """
+    Give a duration as people write it; one that is no whole number of seconds is
+    a number.
+    """
+    for unit, size in reversed(_UNITS.items()):
+        if unit and seconds % size == 0:
+            return f"{seconds // size:.0f}{unit}"
+    return seconds
+
+
 def parseDurations(text: str) -> tuple[float, ...]:
     """
     Read a list of delays, separated by commas.

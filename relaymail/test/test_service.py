@@ -181,7 +181,7 @@ class StartTests(RelayTestCase):
             expire="1d",
             maxConnections=7,
             maxMessagesPerConnection=8,
-            maxConnectionsPerSite=9,
+            maxConnectionsPerDestination=9,
             destinationRates=("a.example=5/s",),
             senderRates=("*=7/m",),
             maxMessageSize="1M",

@@ -78,7 +78,7 @@ class OptionsTests(SynchronousTestCase):
                 hostname="relay.example.com",
             ),
         )
-        self.assertEqual(told.smtp, ("tcp:2525:interface=127.0.0.1",))
+        self.assertEqual(told.intake.smtp, ("tcp:2525:interface=127.0.0.1",))
 
     def test_everything(self) -> None:
         """
@@ -108,32 +108,35 @@ class OptionsTests(SynchronousTestCase):
             *("--networks", "192.0.2.0/24"),
             *("--allow-destination", "10.0.0.0/8", "--allow-destination", "::1"),
         )
-        self.assertEqual(told.smtp, ("tcp:25", "unix:relay.sock"))
+        self.assertEqual(told.intake.smtp, ("tcp:25", "unix:relay.sock"))
         self.assertEqual(
             told.queue, QueuePlace(QueueKind.DIRECTORY, os.path.abspath("mail"))
         )
         self.assertEqual(
-            [(h.name, h.port) for h in told.smartHosts],
+            [(h.name, h.port) for h in told.delivery.smartHosts],
             [("two.example.com", 26), ("one.example", 465)],
         )
-        self.assertEqual(told.dns, "192.0.2.53:53")
-        self.assertEqual(told.mxPort, 2626)
-        self.assertEqual(told.retry, (1, 60))
-        self.assertEqual(told.expire, 86400)
-        self.assertEqual(told.maxConnections, 7)
-        self.assertEqual(told.maxMessagesPerConnection, 8)
-        self.assertEqual(told.maxConnectionsPerSite, 9)
-        self.assertEqual(told.maxMessageSize, 20 * 1024 * 1024)
+        self.assertEqual(told.delivery.dns, "192.0.2.53:53")
+        self.assertEqual(told.delivery.mxPort, 2626)
+        self.assertEqual(told.delivery.retry, (1, 60))
+        self.assertEqual(told.delivery.expire, 86400)
+        self.assertEqual(told.delivery.maxConnections, 7)
+        self.assertEqual(told.delivery.maxMessagesPerConnection, 8)
+        self.assertEqual(told.delivery.maxConnectionsPerDestination, 9)
+        self.assertEqual(told.intake.maxMessageSize, 20 * 1024 * 1024)
         self.assertEqual(
-            told.destinationRates, (("*", Rate(5, 1)), ("a.example", Rate(1, 60)))
+            told.delivery.destinationRates,
+            (("*", Rate(5, 1)), ("a.example", Rate(1, 60))),
         )
-        self.assertEqual(told.senderRates, (("b@c.example", Rate(2, 3600)),))
+        self.assertEqual(told.delivery.senderRates, (("b@c.example", Rate(2, 3600)),))
         self.assertEqual(
-            (told.tlsKey, told.tlsCert), tuple(map(os.path.abspath, (key, cert)))
+            (told.intake.tlsKey, told.intake.tlsCert),
+            tuple(map(os.path.abspath, (key, cert))),
         )
-        self.assertEqual(told.networks, (ip_network("192.0.2.0/24"),))
+        self.assertEqual(told.intake.networks, (ip_network("192.0.2.0/24"),))
         self.assertEqual(
-            told.allowDestinations, (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+            told.delivery.allowDestinations,
+            (ip_network("10.0.0.0/8"), ip_network("::1/128")),
         )
 
     def test_wrong(self) -> None:
@@ -156,11 +159,12 @@ class OptionsTests(SynchronousTestCase):
             (("--mx-port", "99999"), "from 1 to 65535"),
             (("--retry", "1m,later"), "'later' is not a duration"),
             (("--expire", "never"), "'never' is not a duration"),
-            (("--max-connections", "0"), "must be from 1"),
+            (("--max-connections", "0"), "0 is not a whole number from 1"),
             (("--max-messages-per-connection", "-1"), "whole number"),
-            (("--max-connections-per-destination", "0"), "must be from 1"),
+            (("--max-connections-per-destination", "0"), "a whole number from 1"),
             (("--max-message-size", "much"), "'much' is not a size"),
-            (("--destination-rate", "a.example"), "is not a rate"),
+            (("--destination-rate", "a.example"), "is not a table of rates"),
+            (("--destination-rate", "a.example="), "is not a rate"),
             (("--sender-rate", "=5/s"), "does not say what the rate is of"),
             (("--tls-key", "nowhere.pem"), "'nowhere.pem' is not a file"),
             (("--networks", "everybody"), "'everybody' is not a network"),

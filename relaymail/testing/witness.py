@@ -86,7 +86,7 @@ class Witness:
         """
         See that a message was given to a host of its domain.
         """
-        if self._node.configuration.smartHosts:
+        if self._node.configuration.delivery.smartHosts:
             return
         for recipient in message.recipients:
             serving = self.serving.get(recipient.rpartition("@")[2])

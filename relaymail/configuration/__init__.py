@@ -1,0 +1,53 @@
+# -*- test-case-name: relaymail.test.configuration.test_structuring -*-
+"""
+What a relay is told to do.
+
+The options are the attributes of the classes in L{relaymail.configuration.tables}:
+their defaults, bounds and explanations stand there, and only there.  The kinds of
+values are in L{relaymail.configuration.kinds}.  A L{Configuration} comes from a
+file (L{readConfiguration}), from the options of C{twistd} over it, or from a program
+(L{configure}).
+"""
+
+from relaymail.configuration.secrets import readHosts, readToken
+from relaymail.configuration.structuring import configure
+from relaymail.configuration.tables import (
+    DEFAULT_CONNECTIONS,
+    DEFAULT_MESSAGES,
+    DEFAULT_QUEUE,
+    DEFAULT_SMTP,
+    SMTP_PORT,
+    Configuration,
+    Control,
+    Delivery,
+    Intake,
+    Machines,
+)
+from relaymail.configuration.words import (
+    chooseHostname,
+    parseNamedRate,
+    parseNumber,
+    parseQueue,
+    parseSize,
+)
+
+__all__ = [
+    "DEFAULT_CONNECTIONS",
+    "DEFAULT_MESSAGES",
+    "DEFAULT_QUEUE",
+    "DEFAULT_SMTP",
+    "SMTP_PORT",
+    "Configuration",
+    "Control",
+    "Delivery",
+    "Intake",
+    "Machines",
+    "chooseHostname",
+    "configure",
+    "parseNamedRate",
+    "parseNumber",
+    "parseQueue",
+    "parseSize",
+    "readHosts",
+    "readToken",
+]

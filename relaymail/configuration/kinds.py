@@ -1,0 +1,420 @@
+# -*- test-case-name: relaymail.test.configuration.test_structuring -*-
+"""
+The kinds of values that options have: for each how it is read, what was expected
+in words, and how it is shown.
+
+Values come as TOML has them, in the words of a command line, or as a program has
+them: each kind takes all three, and gives what the attributes hold.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from relaymail.addresses import normalDomain
+from relaymail.configuration.names import (
+    parseLocal,
+    parseMailbox,
+    parseOrigin,
+    parsePattern,
+    parseTarget,
+)
+from relaymail.configuration.values import (
+    Read,
+    Unfit,
+    eachOf,
+    orNone,
+    pathBy,
+    shownValue,
+    tableOf,
+    textOr,
+    valueAt,
+)
+from relaymail.configuration.words import (
+    checkHostname,
+    parseFile,
+    parsePath,
+    parseQueue,
+    parseRateName,
+    parseSize,
+    showSize,
+)
+from relaymail.errors import ConfigurationError, MalformedAddress
+from relaymail.intake.networks import Network, parseNetworks
+from relaymail.queue.place import QueuePlace
+from relaymail.route.hosts import Host
+from relaymail.route.nameserver import parseServer
+from relaymail.route.smarthosts import (
+    PasswordKind,
+    SmartHost,
+    parseSmartHost,
+    parseSmartHostTable,
+    showSmartHost,
+)
+from relaymail.schedule.backoff import MAX_DELAYS, parseDuration, showDuration
+from relaymail.schedule.rates import Rate, parseRate
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """
+    What the values of an option are.
+
+    @ivar name: What they are called, with an article.
+    @ivar expected: What is to be written.
+    @ivar read: Gives the value of what was written.
+    @ivar show: Gives, for a value, what may be written in a file: text, a number, a
+        list or a table.
+    @ivar isRight: Whether a value that a program gave can be used.
+    @ivar isRepeated: Whether its flag may be given several times.
+    @ivar isHidden: Whether what was written may be a secret.
+    """
+
+    name: str
+    expected: str
+    read: Read
+    show: Callable[[Any], Any] = lambda value: value
+    isRight: Callable[[Any], bool] = lambda value: True
+    isRepeated: bool = False
+    isHidden: bool = False
+
+    def take(self, value: Any, base: str = "") -> Any:
+        """
+        Read what was written.
+
+        @param base: The directory that paths begin at; empty: the working
+            directory.
+
+        @raise Unfit: When it is not of this kind; each problem has its sentence.
+        """
+        try:
+            found = self.read(value, base)
+        except Unfit as e:
+            raise Unfit(
+                *(
+                    (at, text or self._sentence(valueAt(value, at)))
+                    for at, text in e.problems
+                )
+            ) from None
+        except ConfigurationError as e:
+            raise Unfit(((), str(e))) from None
+        problem = self.problem(found)
+        if problem is not None:
+            raise Unfit(((), problem))
+        return found
+
+    def problem(self, value: Any) -> str | None:
+        """
+        Say what is wrong with a value as attributes hold it.
+        """
+        return None if self.isRight(value) else self._sentence(value)
+
+    def _sentence(self, value: Any) -> str:
+        shown = "what stands there" if self.isHidden else shownValue(value)
+        return f"{shown} is not {self.name}: write {self.expected}"
+
+
+def _number(value: Any, base: str) -> int:
+    if isinstance(value, str):
+        text = value.strip()
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise Unfit
+        return int(text)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Unfit
+    return value
+
+
+def _isTime(seconds: Any) -> bool:
+    """
+    Tell whether one can wait for so long: 0, infinity and NaN are no times.
+    """
+    return isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0
+
+
+def _duration(value: Any, base: str) -> float:
+    if isinstance(value, str):
+        return parseDuration(value)
+    if not _isTime(value) or isinstance(value, bool):
+        raise Unfit
+    return float(value)
+
+
+def _durations(value: Any, base: str) -> tuple[float, ...]:
+    found: tuple[float, ...] = eachOf(_duration, ",")(value, base)
+    if len(found) > MAX_DELAYS:
+        raise ConfigurationError(
+            f"{len(found)} delays were given, and at most {MAX_DELAYS} are taken"
+        )
+    if not all(found):
+        raise ConfigurationError(
+            f"a delay of 0 is in {shownValue(value)}: mail would be tried without end"
+        )
+    return found
+
+
+def _queue(value: Any, base: str) -> QueuePlace:
+    if isinstance(value, QueuePlace):
+        return value
+    if not isinstance(value, str | bytes | os.PathLike):
+        raise Unfit
+    return parseQueue(os.fsdecode(value), base)
+
+
+def _hostname(text: str) -> str:
+    checkHostname(text)
+    return text
+
+
+def _isHostname(value: Any) -> bool:
+    try:
+        checkHostname(value)
+    except (ConfigurationError, MalformedAddress):
+        return False
+    return True
+
+
+def _endpoint(text: str) -> str:
+    # What it is made of is known to Twisted only, which need not be here.
+    if not text.strip() or not text.isprintable():
+        raise Unfit
+    return text
+
+
+def _server(text: str) -> str:
+    parseServer(text)
+    return text
+
+
+def _isServer(value: Any) -> bool:
+    try:
+        parseServer(value)
+    except (ConfigurationError, AttributeError):
+        return False
+    return True
+
+
+def _network(value: Any, base: str) -> tuple[Network, ...]:
+    if isinstance(value, bool | Mapping):
+        raise Unfit
+    return parseNetworks(str(value))
+
+
+def _networks(value: Any, base: str) -> tuple[Network, ...]:
+    found = eachOf(_network)(value, base)
+    return tuple(network for networks in found for network in networks)
+
+
+def _smartHost(value: Any, base: str) -> SmartHost | Host:
+    if isinstance(value, Host):
+        return value
+    if isinstance(value, str):
+        value = parseSmartHost(value)
+    elif isinstance(value, Mapping):
+        value = parseSmartHostTable(value)
+    if not isinstance(value, SmartHost):
+        raise Unfit
+    return _placed(value, base)
+
+
+def _placed(smart: SmartHost, base: str) -> SmartHost:
+    """
+    Make the paths of a smart host begin where its file is.
+    """
+    password = smart.password
+    if password is not None and password.kind is PasswordKind.FILE:
+        password = replace(password, where=parsePath(password.where, base))
+    caFile = smart.caFile and parsePath(smart.caFile, base)
+    return replace(smart, password=password, caFile=caFile)
+
+
+def _origin(text: str) -> str:
+    """
+    Read what is put behind addresses that have no domain.
+    """
+    if not text:
+        return text
+    try:
+        domain = normalDomain(text)
+    except MalformedAddress as e:
+        raise ConfigurationError(str(e)) from e
+    if domain.startswith("["):
+        raise Unfit
+    return domain
+
+
+def _name(text: str) -> str:
+    name = _origin(text)
+    if not name:
+        raise Unfit
+    return name
+
+
+def _variable(text: str) -> str:
+    if not text or "=" in text or not text.isprintable():
+        raise Unfit
+    return text
+
+
+def _shownPairs(value: Any) -> dict[str, Any]:
+    return {name: one if isinstance(one, str) else str(one) for name, one in value}
+
+
+def _shownAliases(value: Any) -> dict[str, Any]:
+    return {name: to[0] if len(to) == 1 else list(to) for name, to in value}
+
+
+def _isText(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _isTuple(value: Any) -> bool:
+    return isinstance(value, tuple)
+
+
+#: The kinds, by the names that options say.
+KINDS: dict[str, Kind] = {
+    "queue": Kind(
+        "a queue",
+        "spool:FILE, directory:DIR or a path",
+        _queue,
+        str,
+        lambda value: isinstance(value, QueuePlace),
+    ),
+    "hostname": Kind(
+        "a host name",
+        "a full name such as relay.example.com",
+        textOr(_hostname),
+        isRight=_isHostname,
+    ),
+    "endpoint": Kind(
+        "an endpoint",
+        "such as tcp:8025:interface=127.0.0.1",
+        textOr(lambda text: _endpoint(text) if text else ""),
+        isRight=_isText,
+    ),
+    "endpoints": Kind(
+        "a list of endpoints",
+        "such as tcp:25 or tcp:2525:interface=127.0.0.1",
+        eachOf(textOr(_endpoint)),
+        list,
+        _isTuple,
+        isRepeated=True,
+    ),
+    "networks": Kind(
+        "a list of networks",
+        "addresses and networks such as 192.0.2.0/24 or ::1",
+        _networks,
+        lambda value: [str(network) for network in value],
+        _isTuple,
+    ),
+    "size": Kind(
+        "a size",
+        "a whole number of octets, or one with K, M or G, such as 50M",
+        lambda value, base: (
+            parseSize(value) if isinstance(value, str) else _number(value, base)
+        ),
+        showSize,
+        lambda value: isinstance(value, int),
+    ),
+    "file": Kind("a file", "the path of a file that is there", pathBy(parseFile)),
+    "place": Kind("a path", "a path", orNone(pathBy(parsePath))),
+    "smart hosts": Kind(
+        "a list of smart hosts",
+        "HOST, HOST:PORT, a URL, or a table with url, user and password-file",
+        eachOf(_smartHost),
+        lambda value: [showSmartHost(smart) for smart in value],
+        _isTuple,
+        isRepeated=True,
+        isHidden=True,
+    ),
+    "name server": Kind(
+        "a DNS server",
+        "its network address and port, such as 192.0.2.53:53",
+        textOr(_server),
+        isRight=_isServer,
+    ),
+    "number": Kind(
+        "a whole number",
+        "such as 20",
+        _number,
+        isRight=lambda value: isinstance(value, int),
+    ),
+    "port": Kind(
+        "a port",
+        "a whole number from 1 to 65535",
+        _number,
+        isRight=lambda value: isinstance(value, int),
+    ),
+    "duration": Kind(
+        "a duration above 0",
+        "a whole number and s, m, h, d or w, such as 30s, 5m or 2d",
+        _duration,
+        showDuration,
+        _isTime,
+    ),
+    "durations": Kind(
+        "a list of durations above 0",
+        'such as "1m,5m,1h" or ["1m", "5m", "1h"]',
+        _durations,
+        lambda value: [showDuration(each) for each in value],
+        lambda value: _isTuple(value) and bool(value) and all(map(_isTime, value)),
+    ),
+    "rates": Kind(
+        "a table of rates",
+        "names with their rates, such as example.org=100/m",
+        tableOf(parseRateName, textOr(parseRate, Rate)),
+        _shownPairs,
+        _isTuple,
+        isRepeated=True,
+    ),
+    "origin": Kind("a domain", "such as example.com", textOr(_origin), isRight=_isText),
+    "aliases": Kind(
+        "a table of aliases",
+        "local names with addresses, such as root=admin@example.com",
+        tableOf(parseLocal, eachOf(textOr(parseTarget), ",")),
+        _shownAliases,
+        _isTuple,
+        isRepeated=True,
+    ),
+    "rewriting": Kind(
+        "a table of senders",
+        "an address, @domain or *@domain, with the address it is made into",
+        tableOf(parsePattern, textOr(parseMailbox)),
+        _shownPairs,
+        _isTuple,
+        isRepeated=True,
+    ),
+    "variable": Kind(
+        "the name of a variable",
+        "the name of an environment variable, not what is in it",
+        orNone(textOr(_variable)),
+        isHidden=True,
+    ),
+    "command": Kind(
+        "a command",
+        "a program with its arguments, as for a shell",
+        orNone(textOr(_variable)),
+        isHidden=True,
+    ),
+    "names": Kind(
+        "a list of host names",
+        "such as relay.example.com",
+        eachOf(textOr(_name)),
+        list,
+        _isTuple,
+        isRepeated=True,
+    ),
+    "origins": Kind(
+        "a list of web origins",
+        "such as https://dashboard.example.com",
+        eachOf(textOr(parseOrigin)),
+        list,
+        _isTuple,
+        isRepeated=True,
+    ),
+}
