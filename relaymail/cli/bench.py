@@ -25,6 +25,8 @@ from relaymail.bench.mail import (
     MIN_SIZE,
     Work,
 )
+from relaymail.cli.settings import current
+from relaymail.cli.values import SIZE
 from relaymail.errors import RelayMailError
 
 if TYPE_CHECKING:
@@ -45,19 +47,16 @@ MAX_DELIVERIES = 10_000_000
 #: The longest time without any sign of mail, in seconds.
 MAX_PATIENCE = 3600
 
-_SIZE = re.compile(r"(\d+)([kKmM]?)")
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
 _RELAY = re.compile(r"(?:([^=\s]+)=)?(?:\[([0-9a-fA-F:]+)\]|([^:\s=]+)):(\d{1,5})")
 
 
 def parseSize(value: str) -> int:
     """
-    Read a size in octets; C{K} and C{M} mean 1024 and 1024 times that.
+    Read a size in octets, as the configuration does.
 
-    @raise click.BadParameter: When it is none.
+    @raise click.BadParameter: When it is none, or none of a message.
     """
-    found = _SIZE.fullmatch(str(value))
-    size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
+    size = SIZE.convert(value, None, None)
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise click.BadParameter(
             f"{value!r} is no size from {MIN_SIZE} to 1024M, such as 10K."
@@ -186,7 +185,12 @@ def parseRelay(value: str) -> Address:
     help="Seconds without any sign of mail until what is missing is given up.",
 )
 @click.option(
-    "--json", "asJSON", is_flag=True, show_default=False, help="Print JSON, no table."
+    "--json",
+    "asJSON",
+    is_flag=True,
+    default=lambda: current().asJSON,
+    show_default=False,
+    help="Print JSON, no table.",
 )
 def bench(**options: Any) -> None:
     """

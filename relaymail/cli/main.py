@@ -2,31 +2,72 @@
 """
 The command C{relaymail} and its parts.
 
-It answers at once: what a part needs is imported when that part runs, and
-Twisted's reactor never.
+It answers at once: a part is imported when it runs, and Twisted's reactor never.
 """
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import click
 
 from relaymail import __version__
-from relaymail.cli.bench import bench
-from relaymail.cli.importing import importMail
+from relaymail.cli.lazy import LazyGroup, Part
+from relaymail.cli.settings import ALONE, NONE
+from relaymail.cli.troubles import end
+
+#: The parts, as the help lists them.
+PARTS = (
+    Part("serve", "serve:serve", "Run the relay.", NONE),
+    Part("status", "status:status", "Show how the relay is."),
+    Part("queue", "queue:queue", "Show and change what is queued."),
+    Part("destinations", "destinations:destinations", "Show and steer destinations."),
+    Part("top", "top:top", "Watch what is queued, by destination and age."),
+    Part("explain", "explain:explain", "Tell where mail to an address goes."),
+    Part("send", "send:send", "Send a message."),
+    Part("sendmail", "sendmail:sendmail", "Send a message as programs do.", NONE),
+    Part("config", "config:config", "Check and show the configuration."),
+    Part("reload", "status:reload", "Let the relay read its configuration again."),
+    Part("doctor", "doctor:doctor", "Look for what keeps mail from going."),
+    Part("fsck", "fsck:fsck", "Check a queue."),
+    Part("bench", "bench:bench", "Measure how fast a relay is.", ALONE),
+    Part("demo", "demo:demo", "Watch a relay work, without a network.", ALONE),
+    Part("completion", "completion:completion", "Let a shell complete.", NONE),
+    # What it was before there was `relaymail queue`.
+    Part("import", "importing:importMail", "", ALONE, isHidden=True),
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Main(LazyGroup):
+    """
+    The command as a whole: where every error ends.
+    """
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """
+        Run the command, and end the process.
+
+        @param standalone_mode: Whether to do that; else errors are raised, and
+            what the part gives is given, as L{click.Command.main} has it.
+        """
+        run = partial(super().main, *args, standalone_mode=False, **extra)
+        return end(run) if standalone_mode else run()
+
+
+@click.group(
+    cls=Main,
+    parts=PARTS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(
     __version__, prog_name="relaymail", message="%(prog)s %(version)s"
 )
 def main() -> None:
     """
-    Tools for the relay that runs as `twistd relaymail`.
+    Run a mail relay, see what it does, and tell it what to do.
     """
 
 
-main.add_command(bench)
-main.add_command(importMail)
-
 if __name__ == "__main__":
-    main()
+    main(prog_name="relaymail")

@@ -1,0 +1,82 @@
+# -*- test-case-name: relaymail.test.cli.test_finding -*-
+"""
+Where the relay is that a command is about.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from relaymail.cli.settings import TOKEN_VARIABLE, Settings
+from relaymail.cli.troubles import CommandError
+
+if TYPE_CHECKING:
+    from relaymail.queue.opening import QueuePlace
+
+#: The longest token that is read, in octets: hundreds of random characters.
+MAX_TOKEN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where a relay is.
+
+    @ivar queue: Its queue: the path.
+    @ivar isSpool: Whether that is one file, or will be.
+    @ivar socket: The path of the socket where it is asked.
+    @ivar url: Where it is asked instead; L{None}: not elsewhere.
+    @ivar token: The token for that.
+    """
+
+    queue: str
+    isSpool: bool
+    socket: str
+    url: str | None = None
+    token: str | None = None
+
+
+def find(settings: Settings) -> Place:
+    """
+    Find the relay.
+
+    @raise RelayMailError: When the configuration cannot be read.
+    """
+    from relaymail.queue.opening import QueueKind
+
+    queue, socket = _configured(settings.config)
+    isSpool = queue.kind is QueueKind.SPOOL
+    if not socket:
+        socket = (
+            f"{queue.path}-control" if isSpool else os.path.join(queue.path, "control")
+        )
+    return Place(queue.path, isSpool, socket, settings.url, _token(settings))
+
+
+def _configured(explicit: str | None) -> tuple[QueuePlace, str]:
+    """
+    Ask the configuration where the queue is, and the socket.
+    """
+    from relaymail.configuration import readConfiguration
+
+    configuration = readConfiguration(explicit)
+    return configuration.queue, configuration.control.socket
+
+
+def _token(settings: Settings) -> str | None:
+    if settings.url is None:
+        return None
+    if settings.tokenFile is None:
+        return os.environ.get(TOKEN_VARIABLE)
+    try:
+        with open(settings.tokenFile, encoding="ascii") as file:
+            token = file.read(MAX_TOKEN + 1).strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise CommandError(
+            f"The token file {settings.tokenFile} could not be read: {e}."
+        ) from e
+    if not token or len(token) > MAX_TOKEN or not token.isprintable():
+        raise CommandError(f"There is no token in {settings.tokenFile}.")
+    return token

@@ -1,0 +1,136 @@
+# -*- test-case-name: relaymail.test.cli.test_troubles -*-
+"""
+How the command ends when something went wrong: with one sentence, and a code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, Any, NoReturn
+
+import click
+
+from relaymail.cli.words import clean
+from relaymail.errors import RelayMailError
+
+#: What was asked for was not done.
+FAILED = 1
+#: The relay is needed, and does not run (EX_UNAVAILABLE of sysexits).
+DOWN = 69
+#: It may work later (EX_TEMPFAIL of sysexits).
+LATER = 75
+#: The user ended it (128 and the number of SIGINT), as shells have it.
+INTERRUPTED = 130
+#: Who reads what is printed has gone (128 and the number of SIGPIPE).
+UNREAD = 141
+
+#: The variable of the environment that asks for tracebacks, for who mends
+#: relaymail.
+DEBUG = "RELAYMAIL_DEBUG"
+
+
+class CommandError(click.ClickException):
+    """
+    What was asked for was not done.
+
+    @ivar exit_code: The code that the command ends with.
+    """
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        """
+        @param message: The sentence: what was tried, what came back, what to do.
+        """
+        super().__init__(message)
+        self.exit_code = code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """
+        Say it.
+        """
+        say(self.format_message(), file)
+
+
+class ServiceDown(CommandError):
+    """
+    The relay does not answer: it is not running, or is elsewhere.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, DOWN)
+
+
+def say(sentence: str, file: IO[Any] | None = None) -> None:
+    """
+    Print an error.
+    """
+    click.echo(f"relaymail: {clean(sentence)}", file=file or sys.stderr)
+
+
+def end(run: Callable[[], Any]) -> NoReturn:
+    """
+    Run a command, and end the process.  What went wrong is said in one sentence.
+
+    @param run: What runs it; an C{int} that it gives is the exit code.
+
+    @raise SystemExit: Always.
+    """
+    try:
+        given = run()
+        code = given if isinstance(given, int) else 0
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as e:
+        code = codeOf(e)
+    _flush()
+    sys.exit(code)
+
+
+def codeOf(error: BaseException) -> int:
+    """
+    Say an error, and give the code to end with.
+    """
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, click.Abort):
+        return _aborted(error)
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        return UNREAD
+    if isinstance(error, RelayMailError):
+        say(str(error))
+        return FAILED
+    if os.environ.get(DEBUG):
+        raise error
+    if isinstance(error, OSError):
+        what = error.strerror or str(error) or type(error).__name__
+        say(f"{error.filename}: {what}" if error.filename else what)
+        return FAILED
+    say(
+        f"a mistake in relaymail itself: {type(error).__name__}: {error}. Please tell "
+        f"its makers; with {DEBUG}=1 in the environment it says where that was."
+    )
+    return FAILED
+
+
+def _aborted(error: click.Abort) -> int:
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        return INTERRUPTED
+    say("nothing was done.")
+    return FAILED
+
+
+def _flush() -> None:
+    """
+    Write what is left; where nobody reads it, let Python not complain at exit.
+    """
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
