@@ -11,35 +11,29 @@ and the threads after it gave them up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
 
 from twisted.application.service import MultiService
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail import __version__, relaymanager
+from relaymail.assembly import intakeRules, tellManager
 from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
 from relaymail.configuration import Configuration, configure, readHosts
+from relaymail.configuration.comparing import changes, needRestart
 from relaymail.errors import ConfigurationError, QueueUnusable
-from relaymail.intake.acceptance import NetworkAcceptance
-from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.intake.server import IntakeFactory
-from relaymail.machine import machineAddresses
+from relaymail.ports import Ports
 from relaymail.queue.disk import Disk
 from relaymail.queue.opening import openQueue
 from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.queue.spool.schema import connect
-from relaymail.route.destinations import DestinationPolicy
-from relaymail.route.hosts import TLSNeed
 from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
 from relaymail.submission import Content, compose
@@ -48,34 +42,10 @@ from relaymail.worker import Worker
 #: How often the relaying manager is asked to look, in seconds.  New mail and
 #: mail that comes due wake it; this is only the backstop.
 TICK = 5.0
-#: How long a connection is kept for the next message of its lane, in seconds:
-#: less than any server waits (RFC 5321 4.5.3.2.7), enough for a burst.
-IDLE_TIMEOUT = 5.0
-#: How many recipients share a transaction: what every server must take
-#: (RFC 5321 4.5.3.1.8).
-RECIPIENTS_PER_TRANSACTION = 100
 #: How long each of the two steps of stopping that wait may take, in seconds:
 #: more than the intake gives its clients, and service managers kill after 60
 #: to 90.
 STOP_PATIENCE = 15.0
-
-
-class Door(ServerFactory):
-    """
-    Listens before there is anything to talk to: ports are opened with
-    privileges, the queue without.
-
-    @ivar intake: Makes the protocols, or L{None} while the relay is closed.
-    """
-
-    noisy = False
-    intake: IntakeFactory | None = None
-
-    def buildProtocol(self, addr: Any) -> Protocol | None:
-        """
-        Let a client in.
-        """
-        return None if self.intake is None else self.intake.buildProtocol(addr)
 
 
 class Relay(MultiService):
@@ -103,7 +73,8 @@ class Relay(MultiService):
         <relaymail.interfaces.IQueue>}.
     @ivar manager: The relaying manager, once it is started.
     @ivar intake: What takes mail by SMTP, once it is started.
-    @ivar ports: The ports it listens on, in the order of the endpoints.
+    @ivar reread: Reads the configuration again, for L{reload}; L{None} where it
+        came from nowhere that could be read again.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -121,6 +92,7 @@ class Relay(MultiService):
     queue: Any
     manager: Any
     intake: IntakeFactory
+    reread: Callable[[], Configuration] | None = None
 
     def __init__(
         self,
@@ -145,19 +117,25 @@ class Relay(MultiService):
         self.configuration = configuration
         # While this may be read: the service may give up its rights later.
         self._smartHosts = readHosts(configuration)
-        self.ports: list[IListeningPort] = []
         self._reactor = reactor
-        self._door: Door | None = None
+        self._ports: Ports | None = None
         self._worker: Any = None
         self._open = False
         self._hasQueue = False
+
+    @property
+    def ports(self) -> list[IListeningPort]:
+        """
+        The ports it listens on, in the order of the endpoints.
+        """
+        return [] if self._ports is None else self._ports.listening
 
     @property
     def addresses(self) -> list[Any]:
         """
         The addresses it listens on, in the order of the endpoints.
         """
-        return [port.getHost() for port in self.ports]
+        return [] if self._ports is None else self._ports.addresses
 
     def send(
         self, sender: str | bytes | None, recipients: Any, content: Content
@@ -210,7 +188,7 @@ class Relay(MultiService):
         @raise QueueUnusable: When the queue's directory cannot be used.
         @raise ConfigurationError: When one of the ports cannot be had.
         """
-        if self._door is None:
+        if self._ports is None:
             self._listen()
         try:
             self._start()
@@ -252,8 +230,8 @@ class Relay(MultiService):
         self.queue.onWaiting = self.manager.wake
         self.queue.suspendedUntil = self.manager.suspendedUntil
         self.manager.wake()
-        if self._door is not None:
-            self._door.intake = self.intake
+        if self._ports is not None:
+            self._ports.letIn(self.intake.buildProtocol)
         # It takes seconds for each gigabyte, in a thread of its own.
         examiner = self.workerFactory(reactor)
         self.queue.examine(examiner.run).addBoth(lambda _: examiner.stop())
@@ -274,48 +252,20 @@ class Relay(MultiService):
 
     def _makeManager(self, queue: Any) -> Any:
         told, reactor = self.configuration, self._reactor
-        delivery = told.delivery
-        manager: Any = relaymanager.SmartHostESMTPRelayingManager(
-            queue, delivery.maxConnections, delivery.maxMessagesPerConnection
-        )
-        manager.fArgs = (None, None, told.hostname.encode("ascii"))
+        manager: Any = relaymanager.SmartHostESMTPRelayingManager(queue)
         manager.reactor = reactor
-        resolver = self.resolverFactory(delivery.dns, reactor)
-        manager.mxcalc = MXCalculator(resolver, reactor)
-        manager.PORT = delivery.mxPort
-        manager.hostname = told.hostname
-        manager.ownNames = (told.hostname,)
-        manager.tls = TLSNeed.OFFERED
-        manager.smartHosts = self._smartHosts
-        manager.destinations = self._policy()
-        manager.retrySchedule = delivery.retry
-        manager.expireAfter = delivery.expire
-        manager.maxConnectionsPerSite = delivery.maxConnectionsPerDestination
-        manager.destinationRates = dict(delivery.destinationRates)
-        manager.senderRates = dict(delivery.senderRates)
-        manager.idleTimeout = IDLE_TIMEOUT
-        manager.recipientsPerTransaction = RECIPIENTS_PER_TRANSACTION
+        manager.mxcalc = self._makeCalculator(told)
+        tellManager(manager, told, self._smartHosts, self.addresses)
         return manager
 
-    def _policy(self) -> DestinationPolicy:
-        found = [a for a in self.addresses if hasattr(a, "port")]
-        hosts = frozenset(a.host for a in found)
-        if hosts & {"0.0.0.0", "::"}:
-            hosts |= machineAddresses()
-        return DestinationPolicy(
-            allowed=self.configuration.delivery.allowDestinations,
-            ownAddresses=hosts,
-            ownPorts=frozenset(a.port for a in found),
-        )
+    def _makeCalculator(self, told: Configuration) -> MXCalculator:
+        resolver = self.resolverFactory(told.delivery.dns, self._reactor)
+        return MXCalculator(resolver, self._reactor)
 
     def _makeIntake(self, queue: Any) -> IntakeFactory:
-        told = self.configuration
         return IntakeFactory(
             queue,
-            NetworkAcceptance(told.intake.networks),
-            told.hostname,
-            replace(DEFAULT_LIMITS, messageSize=told.intake.maxMessageSize),
-            contextFactory=self._tls,
+            **intakeRules(self.configuration, self._tls),
             clock=self._reactor,
             openContent=self.openContent,
         )
@@ -326,20 +276,76 @@ class Relay(MultiService):
         reactor = self._reactor = _reactorOr(self._reactor)
         intake = self.configuration.intake
         self._tls = self.loadTLS(intake.tlsKey, intake.tlsCert)
-        self._door = Door()
-        failed: list[str] = []
-        for endpoint in intake.smtp:
-            d = checkEndpoint(endpoint, reactor).listen(self._door)
-            d.addCallback(self.ports.append)
-            d.addErrback(_noteFailure, endpoint, failed)
-        if failed:
-            self._stopListening()
-            self.log.critical("The relay does not start: {why}", why=failed[0])
-            raise ConfigurationError(f"{failed[0]}; the relay does not start")
+        self._ports = Ports(reactor)
+        try:
+            self._ports.listen(intake.smtp)
+        except ConfigurationError as e:
+            self._ports = None
+            self.log.critical("The relay does not start: {why}", why=str(e))
+            raise ConfigurationError(f"{e}; the relay does not start") from e
 
     def _stopListening(self) -> Deferred[None]:
-        ports, self.ports, self._door = self.ports, [], None
-        return Deferred.fromCoroutine(_stopAll(ports))
+        ports, self._ports = self._ports, None
+        return succeed(None) if ports is None else ports.close()
+
+    # What it is told while it runs.
+
+    def reload(self, configuration: Configuration | None = None) -> list[str]:
+        """
+        Do what it is told now, all of it or nothing: mail that waits goes where it
+        goes by the new configuration, what is being sent goes on as it was begun.
+
+        @param configuration: What it is told; L{None} to read again what it was
+            started with.
+
+        @return: The options that have changed.
+
+        @raise ConfigurationError: When that cannot be read or used, or changes
+            what only a restart can.  Then nothing has changed.
+        """
+        if not self._open:
+            raise ConfigurationError("The relay is not running; nothing was changed")
+        if configuration is None:
+            if self.reread is None:
+                raise ConfigurationError(
+                    "The relay was not started with a file that could be read again; "
+                    "nothing was changed"
+                )
+            configuration = self.reread()
+        changed = changes(self.configuration, configuration)
+        fixed = needRestart(changed)
+        if fixed:
+            raise ConfigurationError(
+                f"{', '.join(fixed)} cannot be changed while the relay runs: restart "
+                "it for that; nothing was changed"
+            )
+        if changed:
+            self._change(configuration, changed)
+        self.log.info(
+            "The configuration was read again; {changed}",
+            changed=f"changed: {', '.join(changed)}" if changed else "it is as it was",
+        )
+        return changed
+
+    def _change(self, told: Configuration, changed: list[str]) -> None:
+        tls = self.loadTLS(told.intake.tlsKey, told.intake.tlsCert)
+        smartHosts = readHosts(told)
+        calculator = None
+        if "delivery.dns" in changed:
+            calculator = self._makeCalculator(told)
+        rules = intakeRules(told, tls)
+        assert self._ports is not None
+        self._ports.listen(told.intake.smtp)
+        # From here on nothing can fail.
+        left = set(self.configuration.intake.smtp) - set(told.intake.smtp)
+        self._ports.close(left)
+        self._ports.order(told.intake.smtp)
+        self.configuration, self._tls, self._smartHosts = told, tls, smartHosts
+        self.intake.settingsChanged(**rules)
+        if calculator is not None:
+            self.manager.mxcalc = calculator
+        tellManager(self.manager, told, smartHosts, self.addresses)
+        self.manager.settingsChanged()
 
     # Stopping.
 
@@ -394,40 +400,10 @@ class Relay(MultiService):
             worker.stop()
 
 
-def checkEndpoint(description: str, reactor: Any = None) -> Any:
-    """
-    Read the description of an endpoint; nothing is opened.
-
-    @param reactor: The reactor it will listen with.
-
-    @return: An L{IStreamServerEndpoint
-        <twisted.internet.interfaces.IStreamServerEndpoint>}.
-
-    @raise ConfigurationError: When it is not one.
-    """
-    try:
-        return serverFromString(reactor, description)
-    except Exception as e:
-        # Each kind of endpoint has its own parser, which raises what it likes.
-        raise ConfigurationError(
-            f"{description!r} is not an endpoint to listen on ({e}): "
-            "write such as tcp:25 or tcp:2525:interface=127.0.0.1"
-        ) from e
-
-
 def _reactorOr(reactor: Any) -> Any:
     if reactor is None:
         from twisted.internet import reactor
     return reactor
-
-
-def _noteFailure(failure: Failure, endpoint: str, failed: list[str]) -> None:
-    why = failure.value
-    if isinstance(why, CannotListenError):
-        why = why.socketError
-    failed.append(
-        f"cannot listen on {endpoint!r}: {getattr(why, 'strerror', None) or why}"
-    )
 
 
 def _shown(address: Any) -> str:
@@ -439,11 +415,6 @@ def _shown(address: Any) -> str:
     if isinstance(address, IPv4Address):
         return f"{address.host}:{address.port}"
     return str(address)
-
-
-async def _stopAll(ports: list[IListeningPort]) -> None:
-    for port in ports:
-        await maybeDeferred(port.stopListening)
 
 
 def _lastWords() -> str:

@@ -27,8 +27,9 @@ from relaymail.errors import ConfigurationError, RelayMailError
 from relaymail.intake.acceptance import DEFAULT_NETWORKS
 from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.logs import addObserver
+from relaymail.ports import checkEndpoint
 from relaymail.schedule.paces import LARGEST_PACE
-from relaymail.service import Relay, checkEndpoint
+from relaymail.service import Relay
 
 #: Where the queue is when nothing is said.
 DEFAULT_QUEUE = "spool"

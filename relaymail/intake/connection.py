@@ -84,6 +84,8 @@ class IntakeProtocol(LineReceiver):
         self.source = source
         self.MAX_LENGTH = factory.limits.commandLine - len(self.delimiter)
         self._limits = factory.limits
+        # As it is offered, also where that changes meanwhile.
+        self._contextFactory = factory.contextFactory
         self._dialogue = ServerDialogue(factory.offer)
         self._holds: set[Hold] = set()
         self._stopsReading = False
@@ -258,7 +260,7 @@ class IntakeProtocol(LineReceiver):
         # (RFC 3207 4.2); the dialogue ended the session if there was something.
         self.clearLineBuffer()
         self._client = self._peer = None
-        self.transport.startTLS(self.factory.contextFactory)
+        self.transport.startTLS(self._contextFactory)
 
     def _close(self, action: Close) -> None:
         self._hold(Hold.CLOSED)

@@ -82,12 +82,7 @@ class IntakeFactory(ServerFactory):
         @raise MalformedAddress: When the host name is none.
         """
         self.queue = queue
-        self.acceptance = acceptance
-        self.limits = limits
-        self.contextFactory = contextFactory
-        self.offer = limits.offer(
-            normalDomain(hostname), tls=contextFactory is not None
-        )
+        self.settingsChanged(acceptance, hostname, limits, contextFactory)
         self.openContent = openContent
         self.memory = Memory()
         self._storing = 0
@@ -98,6 +93,31 @@ class IntakeFactory(ServerFactory):
         self._waiting: list[Deferred[None]] = []
         self._stopping = False
         self._cut: IDelayedCall | None = None
+
+    def settingsChanged(
+        self,
+        acceptance: IAcceptance,
+        hostname: str,
+        limits: Limits,
+        contextFactory: IOpenSSLContextFactory | None,
+    ) -> None:
+        """
+        Take connections from now on as these say; those that are there end as
+        they were begun, but for who may give mail for whom.
+
+        @param acceptance: Who may give mail, and for whom.
+        @param hostname: The name of this host.
+        @param limits: The bounds.
+        @param contextFactory: What STARTTLS begins with.
+
+        @raise MalformedAddress: When the host name is none.
+        """
+        self.acceptance = acceptance
+        self.limits = limits
+        self.contextFactory = contextFactory
+        self.offer = limits.offer(
+            normalDomain(hostname), tls=contextFactory is not None
+        )
 
     @property
     def clock(self) -> IReactorTime:

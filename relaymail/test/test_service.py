@@ -20,7 +20,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail import relaymanager, service
+from relaymail import assembly, relaymanager, service
 from relaymail.configuration import configure
 from relaymail.errors import (
     ConfigurationError,
@@ -32,7 +32,7 @@ from relaymail.intake.server import IntakeFactory
 from relaymail.queue.spool import spool
 from relaymail.queue.spool.schema import QueueDamaged
 from relaymail.schedule.rates import Rate
-from relaymail.service import STOP_PATIENCE, Relay, checkEndpoint
+from relaymail.service import STOP_PATIENCE, Relay
 from relaymail.test.certificates import writeCertificate
 
 CLIENT = IPv4Address("TCP", "127.0.0.1", 4321)
@@ -212,7 +212,7 @@ class StartTests(RelayTestCase):
         """
         A relay that listens on every address of the machine knows them.
         """
-        self.patch(service, "machineAddresses", lambda: frozenset({"192.0.2.7"}))
+        self.patch(assembly, "machineAddresses", lambda: frozenset({"192.0.2.7"}))
         relay = self.start(smtp="tcp:2525")
         self.assertIn("192.0.2.7", relay.manager.destinations.ownAddresses)
 
@@ -554,17 +554,3 @@ class StopTests(RelayTestCase):
         A relay that never started can be stopped.
         """
         self.stop(self.make())
-
-
-class EndpointTests(SynchronousTestCase):
-    """
-    Tests for L{checkEndpoint}.
-    """
-
-    def test_wrong(self) -> None:
-        """
-        What is no endpoint is told of, whatever its parser raises.
-        """
-        for text in ("", "tcp", "tcp:x", "tcp:25:nonsense=1", "pigeon:1", "ssl:1"):
-            error = self.assertRaises(ConfigurationError, checkEndpoint, text)
-            self.assertIn("is not an endpoint", str(error))

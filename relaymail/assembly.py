@@ -1,0 +1,95 @@
+# -*- test-case-name: relaymail.test.test_service -*-
+"""
+What the parts of a relay are told, of what the relay is told: when it starts, and
+when its configuration was read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from relaymail.configuration import Configuration
+from relaymail.intake.acceptance import NetworkAcceptance
+from relaymail.intake.limits import DEFAULT_LIMITS
+from relaymail.machine import machineAddresses
+from relaymail.route.destinations import DestinationPolicy
+from relaymail.route.hosts import Host, TLSNeed
+
+#: How long a connection is kept for the next message of its lane, in seconds:
+#: less than any server waits (RFC 5321 4.5.3.2.7), enough for a burst.
+IDLE_TIMEOUT = 5.0
+#: How many recipients share a transaction: what every server must take
+#: (RFC 5321 4.5.3.1.8).
+RECIPIENTS_PER_TRANSACTION = 100
+
+
+def tellManager(
+    manager: Any,
+    told: Configuration,
+    smartHosts: Sequence[Host],
+    addresses: Iterable[Any],
+) -> None:
+    """
+    Tell a relaying manager where mail goes, and how fast.
+
+    @param manager: The manager.
+    @param told: What the relay is told.
+    @param smartHosts: The hosts that get all mail, with their passwords.
+    @param addresses: The addresses the relay listens on.
+    """
+    delivery = told.delivery
+    manager.maxConnections = delivery.maxConnections
+    manager.maxMessagesPerConnection = delivery.maxMessagesPerConnection
+    manager.maxConnectionsPerSite = delivery.maxConnectionsPerDestination
+    manager.destinationRates = dict(delivery.destinationRates)
+    manager.senderRates = dict(delivery.senderRates)
+    manager.retrySchedule = delivery.retry
+    manager.expireAfter = delivery.expire
+    manager.PORT = delivery.mxPort
+    manager.smartHosts = smartHosts
+    manager.destinations = policyFor(told, addresses)
+    manager.tls = TLSNeed.OFFERED
+    manager.fArgs = (None, None, told.hostname.encode("ascii"))
+    manager.hostname = told.hostname
+    manager.ownNames = (told.hostname,)
+    manager.idleTimeout = IDLE_TIMEOUT
+    manager.recipientsPerTransaction = RECIPIENTS_PER_TRANSACTION
+
+
+def intakeRules(told: Configuration, tls: Any) -> dict[str, Any]:
+    """
+    Say who may give mail, and how much of it.
+
+    @param told: What the relay is told.
+    @param tls: What STARTTLS begins with, or L{None}.
+
+    @return: Arguments of L{IntakeFactory
+        <relaymail.intake.server.IntakeFactory>}.
+    """
+    intake = told.intake
+    return {
+        "acceptance": NetworkAcceptance(intake.networks),
+        "hostname": told.hostname,
+        "limits": replace(DEFAULT_LIMITS, messageSize=intake.maxMessageSize),
+        "contextFactory": tls,
+    }
+
+
+def policyFor(told: Configuration, addresses: Iterable[Any]) -> DestinationPolicy:
+    """
+    Say which addresses may be delivered to.
+
+    @param told: What the relay is told.
+    @param addresses: The addresses the relay listens on.
+    """
+    found = [a for a in addresses if hasattr(a, "port")]
+    hosts = frozenset(a.host for a in found)
+    if hosts & {"0.0.0.0", "::"}:
+        hosts |= machineAddresses()
+    return DestinationPolicy(
+        allowed=told.delivery.allowDestinations,
+        ownAddresses=hosts,
+        ownPorts=frozenset(a.port for a in found),
+    )

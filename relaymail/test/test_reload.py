@@ -1,0 +1,193 @@
+# -*- test-case-name: relaymail.test.test_reload -*-
+"""
+Tests for L{Relay.reload<relaymail.service.Relay.reload>}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import CannotListenError
+
+from relaymail.configuration import Configuration, configure
+from relaymail.errors import ConfigurationError
+from relaymail.test.test_service import CLIENT, RelayTestCase, TestRelay
+
+PORT = "tcp:2525:interface=127.0.0.1"
+OTHER = "tcp:2526:interface=127.0.0.1"
+
+
+class ReloadTests(RelayTestCase):
+    """
+    What a relay is told while it runs.
+    """
+
+    def told(self, **settings: Any) -> Configuration:
+        """
+        Make a configuration that differs from that of the relay as it is said.
+        """
+        usual = {"hostname": "relay.example.com", "queue": self.directory, "smtp": PORT}
+        return configure(**{**usual, **settings})
+
+    def running(self, **settings: Any) -> TestRelay:
+        """
+        Start a relay.
+        """
+        return self.start(**{"smtp": PORT, **settings})
+
+    def refused(self, relay: TestRelay, **settings: Any) -> str:
+        """
+        Have a relay refuse a configuration, and see that it does what it did.
+
+        @return: Why.
+        """
+        before, ports = relay.configuration, relay.ports
+        error = self.assertRaises(
+            ConfigurationError, relay.reload, self.told(**settings)
+        )
+        self.assertIs(relay.configuration, before)
+        self.assertEqual(relay.ports, ports)
+        self.assertEqual(relay.manager.retrySchedule, before.delivery.retry)
+        return str(error)
+
+    def test_settings(self) -> None:
+        """
+        What has changed is told, and holds for what comes and what goes.
+        """
+        relay = self.running()
+        changed = relay.reload(
+            self.told(
+                hostname="new.example.com",
+                retry="7s",
+                expire="2d",
+                smartHosts=["smtp://mail.example.net"],
+                maxConnections=7,
+                networks="192.0.2.0/24",
+                maxMessageSize="1M",
+            )
+        )
+        self.assertEqual(
+            sorted(changed),
+            [
+                "delivery.expire",
+                "delivery.max-connections",
+                "delivery.retry",
+                "delivery.smart-hosts",
+                "hostname",
+                "intake.max-message-size",
+                "intake.networks",
+            ],
+        )
+        manager, intake = relay.manager, relay.intake
+        self.assertEqual(manager.retrySchedule, (7.0,))
+        self.assertEqual(manager.expireAfter, 2 * 86400)
+        self.assertEqual(manager.maxConnections, 7)
+        self.assertEqual([h.name for h in manager.smartHosts], ["mail.example.net"])
+        self.assertEqual(manager.hostname, "new.example.com")
+        self.assertEqual(intake.offer.hostname, "new.example.com")
+        self.assertEqual(intake.limits.messageSize, 1024**2)
+        self.assertTrue(intake.acceptance.isTrusted("192.0.2.5"))
+        self.assertFalse(intake.acceptance.isTrusted("127.0.0.1"))
+
+    def test_nothingNew(self) -> None:
+        """
+        The same again changes nothing.
+        """
+        relay = self.running()
+        self.assertEqual(relay.reload(self.told()), [])
+
+    def test_resolver(self) -> None:
+        """
+        Another name server is asked from then on; the same one is kept with all
+        it has learnt.
+        """
+        relay = self.running()
+        before = relay.manager.mxcalc
+        relay.reload(self.told(retry="7s"))
+        self.assertIs(relay.manager.mxcalc, before)
+        relay.reload(self.told(dns="192.0.2.53:53"))
+        self.assertIsNot(relay.manager.mxcalc, before)
+
+    def test_ports(self) -> None:
+        """
+        New ports are opened, and those that are not named any more are closed.
+        """
+        relay = self.running()
+        (old,) = relay.ports
+        relay.reload(self.told(smtp=[OTHER, PORT]))
+        self.assertEqual([a.port for a in relay.addresses], [2526, 2525])
+        self.assertIs(relay.ports[1], old)
+        relay.reload(self.told(smtp=OTHER))
+        self.assertEqual([a.port for a in relay.addresses], [2526])
+
+    def test_newPortLetsIn(self) -> None:
+        """
+        There is somebody behind a new port.
+        """
+        relay = self.running()
+        relay.reload(self.told(smtp=OTHER))
+        factory = self.reactor.tcpServers[-1][1]
+        self.assertIsNotNone(factory.buildProtocol(CLIENT))
+
+    def test_portIsTaken(self) -> None:
+        """
+        Where a new port cannot be had, all is as it was.
+        """
+        relay = self.running()
+
+        def listenTCP(*arguments: Any, **keywords: Any) -> Any:
+            raise CannotListenError("", 2526, OSError(98, "Address already in use"))
+
+        self.patch(self.reactor, "listenTCP", listenTCP)
+        why = self.refused(relay, smtp=OTHER, retry="7s")
+        self.assertIn("Address already in use", why)
+
+    def test_certificateIsGone(self) -> None:
+        """
+        Where TLS cannot be begun with what is named, all is as it was.
+        """
+        path = self.mktemp()
+        with open(path, "w") as file:
+            file.write("no key")
+        relay = self.running()
+        self.assertIn(path, self.refused(relay, tlsKey=path, tlsCert=path, retry="7s"))
+
+    def test_onlyARestartCan(self) -> None:
+        """
+        The queue cannot be changed while it is used, and then nothing is.
+        """
+        relay = self.running()
+        why = self.refused(relay, queue=self.mktemp(), retry="7s")
+        self.assertIn("queue cannot be changed while the relay runs", why)
+
+    def test_readAgain(self) -> None:
+        """
+        Without a configuration it is read where it was read before.
+        """
+        relay = self.running()
+        relay.reread = lambda: self.told(retry="7s")
+        self.assertEqual(relay.reload(), ["delivery.retry"])
+
+    def test_nothingToRead(self) -> None:
+        """
+        Where there is nothing to read, that is said.
+        """
+        error = self.assertRaises(ConfigurationError, self.running().reload)
+        self.assertIn("not started with a file", str(error))
+
+    def test_notRunning(self) -> None:
+        """
+        A relay that does not run is told nothing.
+        """
+        error = self.assertRaises(ConfigurationError, self.make().reload, self.told())
+        self.assertIn("not running", str(error))
+
+    def test_mailThatWaits(self) -> None:
+        """
+        The manager places anew what waits.
+        """
+        relay = self.running()
+        told: list[Any] = []
+        self.patch(relay.manager, "settingsChanged", lambda: told.append(1))
+        relay.reload(self.told(smartHosts=["192.0.2.77"]))
+        self.assertEqual(told, [1])
