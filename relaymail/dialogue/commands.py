@@ -9,6 +9,7 @@ reply.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from relaymail.addresses import parsePath
@@ -36,6 +37,11 @@ _MAIL = re.compile(rb"FROM:" + _PATH, re.IGNORECASE)
 _RCPT = re.compile(rb"TO:" + _PATH, re.IGNORECASE)
 _PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?\Z")
 _BODIES = frozenset({"7BIT", "8BITMIME"})
+
+#: Gives the address that is meant by one without a domain, or nothing where
+#: there is no such; raises L{MalformedAddress
+#: <relaymail.errors.MalformedAddress>} where it is none.
+Qualify = Callable[[str], str]
 
 LINE_TOO_LONG = answer(500, "5.5.2", "The line is too long")
 _CONTROLS = answer(500, "5.5.2", "A command holds no control characters")
@@ -110,14 +116,16 @@ def parseHelo(argument: bytes) -> str:
     return argument.decode("ascii")
 
 
-def parseMail(argument: bytes) -> MailArgument:
+def parseMail(argument: bytes, qualify: Qualify | None = None) -> MailArgument:
     """
     Read the argument of MAIL (RFC 5321 4.1.1.2).
+
+    @param qualify: What is asked for a sender that cannot be read.
 
     @raise Refused: When the path or a parameter cannot be read.
     """
     path, parameters = _split(_MAIL.match(argument), argument, _MAIL_SYNTAX)
-    sender = _address(path, _BAD_SENDER)
+    sender = _address(path, _BAD_SENDER, qualify)
     known = _parameters(parameters)
     size, body = known.pop("SIZE", None), known.pop("BODY", None)
     if known:
@@ -125,12 +133,13 @@ def parseMail(argument: bytes) -> MailArgument:
     return MailArgument(sender, _size(size), _body(body))
 
 
-def parseRcpt(argument: bytes, hostname: str) -> str:
+def parseRcpt(argument: bytes, hostname: str, qualify: Qualify | None = None) -> str:
     """
     Read the argument of RCPT (RFC 5321 4.1.1.3).
 
     @param hostname: The name of this host: C{<postmaster>} without a domain
-        is its postmaster (RFC 5321 4.5.1).
+        is its postmaster (RFC 5321 4.5.1), unless C{qualify} knows better.
+    @param qualify: What is asked for a recipient that cannot be read.
 
     @return: The forward-path.
 
@@ -139,8 +148,9 @@ def parseRcpt(argument: bytes, hostname: str) -> str:
     """
     path, parameters = _split(_RCPT.match(argument), argument, _RCPT_SYNTAX)
     if path.lower() == b"postmaster":
-        path = path + b"@" + hostname.encode("ascii")
-    recipient = _address(path, _BAD_RECIPIENT)
+        known = qualify(path.decode("ascii")) if qualify else ""
+        path = known.encode("ascii") or path + b"@" + hostname.encode("ascii")
+    recipient = _address(path, _BAD_RECIPIENT, qualify)
     if not recipient:
         raise Refused(_BAD_RECIPIENT)
     if _parameters(parameters):
@@ -158,11 +168,22 @@ def _split(
     return found[1], found[2] or b""
 
 
-def _address(path: bytes, malformed: Reply) -> str:
+def _address(path: bytes, malformed: Reply, qualify: Qualify | None) -> str:
     try:
         return parsePath(path)
     except MalformedAddress as e:
-        raise Refused(malformed) from e
+        # Nearly none is so: mail that has its addresses pays nothing for this.
+        known = _qualified(path, qualify)
+        if not known:
+            raise Refused(malformed) from e
+        return known
+
+
+def _qualified(path: bytes, qualify: Qualify | None) -> str:
+    try:
+        return qualify(path.decode("ascii")) if qualify else ""
+    except MalformedAddress:
+        return ""
 
 
 def _parameters(text: bytes) -> dict[str, str | None]:

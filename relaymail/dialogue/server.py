@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from relaymail.dialogue.actions import (
     Actions,
@@ -88,6 +89,29 @@ class Offer:
     tls: bool = False
 
 
+class Names(Protocol):
+    """
+    Knows what the addresses that a client gives stand for.
+    """
+
+    def qualify(self, address: str) -> str:
+        """
+        Give the address that is meant by one without a domain, or nothing.
+
+        @raise MalformedAddress: When it is none.
+        """
+
+    def expand(self, recipient: str) -> tuple[str, ...]:
+        """
+        Give the addresses that stand in the place of a recipient.
+        """
+
+    def rewriteSender(self, sender: str) -> str:
+        """
+        Give the sender that stands in the place of another.
+        """
+
+
 _OK = Answer(answer(250, "2.0.0", "Ok"))
 _SENDER_OK = Answer(answer(250, "2.1.0", "Sender ok"))
 _RECIPIENT_OK = Answer(answer(250, "2.1.5", "Recipient ok"))
@@ -134,16 +158,22 @@ class ServerDialogue:
     @ivar esmtp: Whether it said EHLO.
     """
 
-    def __init__(self, offer: Offer, *, tls: bool = False) -> None:
+    def __init__(
+        self, offer: Offer, *, tls: bool = False, names: Names | None = None
+    ) -> None:
         """
         @param offer: What is offered.
         @param tls: Whether the connection is under TLS from its begin.
+        @param names: What knows the names that machines use; L{None}: every
+            address is what it says.
         """
         self.state = State.START
         self.helo = ""
         self.esmtp = False
         self._offer = offer
         self._tls = tls
+        self._names = names
+        self._qualify = None if names is None else names.qualify
         self._errors = 0
         self._idle = 0
         self._leaving = False
@@ -204,7 +234,8 @@ class ServerDialogue:
             return self._afterwards((_SENDER_OK,))
         self._expect(State.ASKING_RECIPIENT)
         self.state = State.RCPT
-        self._recipients[self._asked] = None
+        for recipient in self._asked:
+            self._recipients[recipient] = None
         return self._afterwards((_RECIPIENT_OK,))
 
     def queued(self, name: str) -> Actions:
@@ -294,23 +325,26 @@ class ServerDialogue:
         self._reset()
 
     def _mailSaid(self, argument: bytes) -> Actions:
-        mail = parseMail(argument)
+        mail = parseMail(argument, self._qualify)
         limit = self._offer.messageSize
         if limit and mail.size is not None and mail.size > limit:
             raise Refused(_TOO_LARGE)
-        self._sender = mail.sender
+        names, sender = self._names, mail.sender
+        self._sender = sender if names is None else names.rewriteSender(sender)
         self._parameters = Parameters(mail.body)
         self.state = State.ASKING_SENDER
-        return (AskSender(mail.sender),)
+        return (AskSender(self._sender),)
 
     def _rcptSaid(self, argument: bytes) -> Actions:
-        recipient = parseRcpt(argument, self._offer.hostname)
-        if recipient in self._recipients:
+        names, known = self._names, self._recipients
+        recipient = parseRcpt(argument, self._offer.hostname, self._qualify)
+        found = (recipient,) if names is None else names.expand(recipient)
+        self._asked = tuple(each for each in found if each not in known)
+        if not self._asked:
             # Once is enough: a second name for it would be a second copy.
             return (_RECIPIENT_OK,)
-        if len(self._recipients) >= self._offer.recipients:
+        if len(known) + len(self._asked) > self._offer.recipients:
             raise Refused(_TOO_MANY_RECIPIENTS)
-        self._asked = recipient
         self.state = State.ASKING_RECIPIENT
         return (AskRecipient(self._sender, recipient),)
 
@@ -355,7 +389,7 @@ class ServerDialogue:
         self._sender = ""
         self._recipients: dict[str, None] = {}
         self._parameters = Parameters()
-        self._asked = ""
+        self._asked = ()
 
     def _reset(self) -> None:
         self._forget()

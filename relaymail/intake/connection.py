@@ -39,6 +39,7 @@ from relaymail.errors import QueueError, QueueFull, Refused
 from relaymail.intake.content import NO_ROOM
 from relaymail.intake.deadlines import Deadline
 from relaymail.intake.incoming import Incoming
+from relaymail.intake.names import TrustedNames
 from relaymail.intake.peers import hostOf, tlsOf
 from relaymail.intake.received import Stamp
 from relaymail.prompt import promptly
@@ -86,7 +87,11 @@ class IntakeProtocol(LineReceiver):
         self._limits = factory.limits
         # As it is offered, also where that changes meanwhile.
         self._contextFactory = factory.contextFactory
-        self._dialogue = ServerDialogue(factory.offer)
+        machines = factory.machines
+        self._names: TrustedNames | None = None
+        if machines is not None and not machines.isEmpty:
+            self._names = TrustedNames(machines, self._isTrusted)
+        self._dialogue = ServerDialogue(factory.offer, names=self._names)
         self._holds: set[Hold] = set()
         self._stopsReading = False
         self._peer: Client | None = None
@@ -105,7 +110,9 @@ class IntakeProtocol(LineReceiver):
             self.transport.setTcpNoDelay(True)
         promptly(self.transport)
         if ISSLTransport.providedBy(self.transport):
-            self._dialogue = ServerDialogue(self.factory.offer, tls=True)
+            self._dialogue = ServerDialogue(
+                self.factory.offer, tls=True, names=self._names
+            )
         self.transport.registerProducer(self, True)
         self.factory.joined(self)
         self._phase.set(self._limits.commandSeconds)
@@ -229,7 +236,11 @@ class IntakeProtocol(LineReceiver):
             recipient=recipients[0] if len(recipients) == 1 else "",
         )
         self._incoming = Incoming(
-            stamp, self._limits, self.factory.openContent, self.factory.memory
+            stamp,
+            self._limits,
+            self.factory.openContent,
+            self.factory.memory,
+            None if self._names is None else self._names.headerRewriter(),
         )
         self._block = 0
         self._phase.set(self._limits.blockSeconds)
@@ -398,9 +409,7 @@ class IntakeProtocol(LineReceiver):
     def _whoItIs(self) -> Client:
         # Asked late: behind a proxy the client's address is known only once
         # something of its own was received.
-        if self._peer is None:
-            self._peer = self._lookAtPeer()
-        peer, dialogue = self._peer, self._dialogue
+        peer, dialogue = self._peer or self._lookAtPeer(), self._dialogue
         return Client(
             host=peer.host,
             port=peer.port,
@@ -412,12 +421,16 @@ class IntakeProtocol(LineReceiver):
 
     def _lookAtPeer(self) -> Client:
         address = self.transport.getPeer()
-        return Client(
+        self._peer = Client(
             host=hostOf(address),
             port=getattr(address, "port", 0),
             tls=tlsOf(self.transport),
             trusted=self.factory.isTrusted(address),
         )
+        return self._peer
+
+    def _isTrusted(self) -> bool:
+        return (self._peer or self._lookAtPeer()).trusted
 
 
 _HANDS: dict[type[Action], Callable[[IntakeProtocol, Any], None]] = {

@@ -14,14 +14,13 @@ from twisted.logger import Logger
 
 from relaymail.dialogue.answers import answer
 from relaymail.errors import Refused
+from relaymail.headers import HEADER_END, splitHeader
 from relaymail.intake.limits import Limits
 from relaymail.replies import Reply
 
 TOO_LARGE = answer(552, "5.3.4", "The message is larger than is taken here")
 NO_ROOM = answer(452, "4.3.1", "There is no room for the message now")
 
-
-_HEADER_END = b"\r\n\r\n"
 #: How much of a message that is in a file already is written at a time, in
 #: octets: few enough for a thousand such messages.
 PIECE = 65_536
@@ -56,6 +55,7 @@ class Collection:
         limits: Limits,
         openFile: Callable[[], IO[bytes]] = tempfile.TemporaryFile,
         memory: Memory | None = None,
+        rewrite: Callable[[bytes], bytes] | None = None,
     ) -> None:
         """
         @param stamp: Gives what stands before the content, from its begin (all
@@ -65,12 +65,15 @@ class Collection:
         @param openFile: Gives a file that nobody else sees.
         @param memory: What is shared with the other messages that come in;
             L{None} is for a message that is alone.
+        @param rewrite: Gives the header that is to stand in the place of the
+            one the content has; L{None}: it stays.
         """
         self.refusal: Reply | None = None
         self.content: bytes | IO[bytes] = b""
         self._stamp = stamp
         self._limits = limits
         self._openFile = openFile
+        self._rewrite = rewrite
         # The header is looked at when memory is full: all of it is there then.
         self._most = max(limits.memory, limits.headerBytes + 2)
         self._size = 0
@@ -136,7 +139,7 @@ class Collection:
         """
         Give up memory that others need more; what is all header is not worth it.
         """
-        if _HEADER_END in self._memory:
+        if HEADER_END in self._memory:
             self._spill()
         elif len(self._memory) > PIECE:
             self.refuse(NO_ROOM)
@@ -150,11 +153,22 @@ class Collection:
         self._memory = bytearray()
 
     def _stampIt(self) -> bytes:
+        head = bytes(self._memory[: self._limits.headerBytes + 2])
         try:
-            return self._stamp(bytes(self._memory[: self._limits.headerBytes + 2]))
+            stamp = self._stamp(head)
         except Refused as e:
             self.refuse(e.reply)
             return b""
+        if self._rewrite is not None:
+            self._rewriteIt(self._rewrite, head)
+        return stamp
+
+    def _rewriteIt(self, rewrite: Callable[[bytes], bytes], head: bytes) -> None:
+        header, _ = splitHeader(head)
+        changed = rewrite(header)
+        if changed != header:
+            self._memory[: len(header)] = changed
+            self._hold(len(changed) - len(header))
 
     def _spill(self) -> None:
         try:

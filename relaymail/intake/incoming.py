@@ -31,18 +31,21 @@ class Incoming:
         limits: Limits,
         openFile: Callable[[], IO[bytes]],
         memory: Memory | None = None,
+        rewrite: Callable[[bytes], bytes] | None = None,
     ) -> None:
         """
         @param stamp: The mark that goes on top.
         @param limits: The bounds.
         @param openFile: Gives a file that nobody else sees.
         @param memory: What is shared with the other messages that come in.
+        @param rewrite: Gives the header that is to stand in the place of the
+            message's own; L{None}: it stays.
         """
         self._stamp = stamp
         self._limits = limits
         self._normalise = stamp.client.trusted
         self._unstuffing = Unstuffing(limits.textLine, normalise=self._normalise)
-        self._collection = Collection(self._fields, limits, openFile, memory)
+        self._collection = Collection(self._fields, limits, openFile, memory, rewrite)
 
     @property
     def token(self) -> str:

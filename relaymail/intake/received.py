@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime
-from functools import lru_cache
 
 from relaymail.dialogue.answers import answer
 from relaymail.envelopes import Client
 from relaymail.errors import Refused
+from relaymail.headers import FIELD, HEADER_END, dateText, messageId
 from relaymail.replies import printable
 
 LOOP = answer(554, "5.4.6", "Too many hops: the message goes round in a loop")
 HEADER_TOO_LARGE = answer(552, "5.3.4", "The header is larger than is taken here")
 
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 # What would end or open a comment or a word of structured fields.
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 _MAX_HELO = 255
-#: How many seconds' dates are remembered: many messages come in one.
-_SECONDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +70,8 @@ class Stamp:
         if self.client.trusted and not header.hasDate:
             fields.append(f"Date: {self._date()}\r\n")
         if self.client.trusted and not header.hasMessageId:
-            name = f"{int(self.at)}.{self.token}@{self.hostname}"
-            fields.append(f"Message-ID: <{name}>\r\n")
+            name = messageId(self.at, self.token, self.hostname)
+            fields.append(f"Message-ID: {name}\r\n")
         if not header.hasFields:
             fields.append("\r\n")
         return "".join(fields).encode("ascii", "replace")
@@ -95,7 +90,7 @@ class Stamp:
         )
 
     def _date(self) -> str:
-        return _dateOf(int(self.at))
+        return dateText(int(self.at))
 
 
 def readHeader(head: bytes, hops: int, limit: int) -> Header:
@@ -110,11 +105,11 @@ def readHeader(head: bytes, hops: int, limit: int) -> Header:
     @raise Refused: When the block is larger than that, or has too many
         Received fields.
     """
-    if not head.startswith(b"\r\n") and _FIELD.match(head) is None:
+    if not head.startswith(b"\r\n") and FIELD.match(head) is None:
         return Header(hops=0, hasDate=False, hasMessageId=False, hasFields=False)
     # With a line end before it every field is found by the same search.
     block = b"\r\n" + head[: limit + 2]
-    end = block.find(b"\r\n\r\n")
+    end = block.find(HEADER_END)
     if end < 0 and len(head) > limit:
         raise Refused(HEADER_TOO_LARGE)
     names = block[: end if end >= 0 else len(block)].lower()
@@ -127,11 +122,6 @@ def readHeader(head: bytes, hops: int, limit: int) -> Header:
         hasMessageId=b"\r\nmessage-id:" in names,
         hasFields=True,
     )
-
-
-@lru_cache(maxsize=_SECONDS)
-def _dateOf(second: int) -> str:
-    return format_datetime(datetime.fromtimestamp(second, UTC))
 
 
 def _origin(client: Client) -> str:

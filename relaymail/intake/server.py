@@ -9,7 +9,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, succeed
@@ -33,6 +33,9 @@ from relaymail.intake.peers import hostOf, sourceOf
 from relaymail.interfaces import IAcceptance, IQueue
 from relaymail.replies import Reply
 
+if TYPE_CHECKING:
+    from relaymail.machines import Machines
+
 __all__ = ["IntakeFactory", "IntakeProtocol"]
 
 #: Octets of randomness in the token of a message.
@@ -53,6 +56,9 @@ class IntakeFactory(ServerFactory):
     @ivar offer: What the dialogue needs to know of them.
     @ivar contextFactory: What STARTTLS begins with; L{None}: not offered.
     @ivar memory: What all messages that come in share.
+    @ivar machines: What the names that trusted clients use stand for, a
+        L{Machines <relaymail.machines.Machines>} or L{None}: what they say.
+        Another one is for the sessions that begin then.
     """
 
     log = Logger()
@@ -68,6 +74,7 @@ class IntakeFactory(ServerFactory):
         contextFactory: IOpenSSLContextFactory | None = None,
         clock: IReactorTime | None = None,
         openContent: Callable[[], IO[bytes]] = TemporaryFile,
+        machines: Machines | None = None,
     ) -> None:
         """
         @param queue: Where mail goes.
@@ -78,12 +85,15 @@ class IntakeFactory(ServerFactory):
         @param clock: What tells the time; L{None} for the reactor.
         @param openContent: Opens a file that nobody else sees, for a message
             that is coming in.
+        @param machines: What the names that trusted clients use stand for;
+            L{None}: what they say.
 
         @raise MalformedAddress: When the host name is none.
         """
         self.queue = queue
         self.settingsChanged(acceptance, hostname, limits, contextFactory)
         self.openContent = openContent
+        self.machines = machines
         self.memory = Memory()
         self._storing = 0
         self._isTold = False

@@ -20,7 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 #: What every room may import.
 NOUNS = frozenset(
-    {"addresses", "envelopes", "replies", "outcomes", "errors", "inspection"}
+    {"addresses", "envelopes", "headers", "replies", "outcomes", "errors"}
+    | {"inspection"}
 )
 SHARED = NOUNS | {"interfaces", "dialogue", "prompt"}
 
