@@ -50,7 +50,7 @@ def parsePath(path: bytes | str) -> str:
 
     @raise MalformedAddress: When it is not an address.
     """
-    text = _asText(path)
+    text = addressText(path)
     if not text:
         return ""
     route = _SOURCE_ROUTE.match(text)
@@ -70,7 +70,7 @@ def checkAddress(address: bytes | str) -> str:
 
     @raise MalformedAddress: When it is not an address that mail can go to.
     """
-    text = _asText(address)
+    text = addressText(address)
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         raise MalformedAddress(
@@ -94,7 +94,7 @@ def domainOf(address: bytes | str) -> str:
 
     @raise MalformedAddress: When there is none.
     """
-    text = _asText(address)
+    text = addressText(address)
     _, at, domain = text.rpartition("@")
     if not at or not domain:
         raise MalformedAddress(f"{_shown(text)} has no domain to deliver to")
@@ -108,7 +108,7 @@ def normalDomain(domain: bytes | str) -> str:
 
     @raise MalformedAddress: When it is neither a name nor a literal.
     """
-    return _normal(_asText(domain))
+    return _normal(addressText(domain))
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -148,7 +148,7 @@ def quotePath(address: bytes | str) -> bytes:
     @raise MalformedAddress: When it holds what would end the path or the
         line, or is not ASCII: nothing of it is written then.
     """
-    return _quoted(_asText(address))
+    return _quoted(addressText(address))
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -197,7 +197,12 @@ def _why(error: Exception) -> str:
     return printable(str(error), _SHOWN)
 
 
-def _asText(text: bytes | str) -> str:
+def addressText(text: bytes | str) -> str:
+    """
+    Give what programs give as an address, bytes or text, as text.
+
+    @raise MalformedAddress: When it is neither, or not UTF-8.
+    """
     if isinstance(text, str):
         return text
     if not isinstance(text, bytes):

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from email.message import Message
+from itertools import islice
 
-from relaymail.addresses import checkAddress
+from relaymail.addresses import addressText, checkAddress
 from relaymail.envelopes import Envelope, Parameters
 from relaymail.errors import MalformedAddress, MalformedMessage
+from relaymail.machines import Machines
 
 #: A message: with its header, and with any line ends.
 Content = bytes | str | Message
@@ -27,6 +29,9 @@ def compose(
     sender: bytes | str | None,
     recipients: bytes | str | Iterable[bytes | str],
     content: Content,
+    machines: Machines | None = None,
+    at: float = 0.0,
+    token: str = "",
 ) -> tuple[Envelope, bytes]:
     """
     Check a message, and put it into the form the queue takes.
@@ -34,33 +39,55 @@ def compose(
     @param sender: The reverse-path, empty or L{None} for none.
     @param recipients: One address or several.
     @param content: The message.
+    @param machines: What is put in where it is missing, and what names stand
+        for; L{None}: nothing, and they are what they say.
+    @param at: When the message was given, in seconds of the epoch, for its Date.
+    @param token: What tells it from all others, letters and digits, for its
+        Message-ID.
 
-    @return: The envelope, and the content with canonical line ends.
+    @return: The envelope, each recipient once in the order they were given, and
+        the content with canonical line ends.
 
     @raise MalformedAddress: When an address cannot be written to, or there is
         none to write to.
     @raise MalformedMessage: When the content is no message.
     """
+    paths = _several(recipients)
+    data = canonical(content)
+    if machines is None:
+        reversePath = checkAddress(sender) if sender else ""
+        forwardPaths = tuple(dict.fromkeys(map(checkAddress, paths)))
+    else:
+        whole = machines.qualify(addressText(sender)) if sender else ""
+        reversePath = machines.rewriteSender(whole)
+        forwardPaths = machines.resolve(map(addressText, paths))
+        data = machines.complete(data, at, token)
+    _checkCount(len(forwardPaths))
+    body = "" if data.isascii() else "8BITMIME"
+    return Envelope(reversePath, forwardPaths, Parameters(body)), data
+
+
+def _several(recipients: bytes | str | Iterable[bytes | str]) -> list[bytes | str]:
     if isinstance(recipients, bytes | str):
-        recipients = [recipients]
+        return [recipients]
     if not isinstance(recipients, Iterable):
         raise MalformedAddress(
             f"the recipients are one address or several, not "
             f"{type(recipients).__name__}; nothing was queued"
         )
-    paths = list(recipients)
-    if not 1 <= len(paths) <= MAX_RECIPIENTS:
+    # One more is enough to know that they are too many.
+    paths = list(islice(recipients, MAX_RECIPIENTS + 1))
+    _checkCount(len(paths))
+    return paths
+
+
+def _checkCount(count: int) -> None:
+    if not 1 <= count <= MAX_RECIPIENTS:
+        many = str(count) if count <= MAX_RECIPIENTS else "more"
         raise MalformedAddress(
-            f"a message needs 1 to {MAX_RECIPIENTS} recipients, not {len(paths)}; "
+            f"a message needs 1 to {MAX_RECIPIENTS} recipients, not {many}; "
             "nothing was queued"
         )
-    data = canonical(content)
-    envelope = Envelope(
-        sender=checkAddress(sender) if sender else "",
-        recipients=tuple(checkAddress(path) for path in paths),
-        parameters=Parameters("" if data.isascii() else "8BITMIME"),
-    )
-    return envelope, data
 
 
 def canonical(content: Content) -> bytes:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import MalformedAddress, MalformedMessage
+from relaymail.machines import Machines
 from relaymail.submission import MAX_RECIPIENTS, canonical, compose
 
 
@@ -102,6 +103,60 @@ class ComposeTests(SynchronousTestCase):
         self.assertRaises(MalformedAddress, compose, "a@example.com", [], "x")
         many = ["b@example.com"] * (MAX_RECIPIENTS + 1)
         self.assertRaises(MalformedAddress, compose, "a@example.com", many, "x")
+
+    def test_onceEach(self) -> None:
+        """
+        A recipient that is given again is one recipient.
+        """
+        envelope, _ = compose("", ["a@B.example", b"c@d", "a@b.example"], "x")
+        self.assertEqual(envelope.recipients, ("a@b.example", "c@d"))
+
+    def test_machines(self) -> None:
+        """
+        With what is known of machines, addresses get their domain, names become
+        what they stand for, senders are rewritten, and the header gets what is
+        missing.
+        """
+        machines = Machines(
+            "example.org",
+            {"root": ["ann@example.org", "bob@example.org"]},
+            {"root@example.org": "ops@example.org"},
+            "relay.example",
+        )
+        envelope, data = compose(
+            b"root",
+            [b"root", "bob@example.org"],
+            "From: root\nSubject: x\n\nhi\n",
+            machines,
+            1e9,
+            "ab1",
+        )
+        self.assertEqual(envelope.sender, "ops@example.org")
+        self.assertEqual(envelope.recipients, ("ann@example.org", "bob@example.org"))
+        self.assertEqual(
+            data,
+            b"Date: Sun, 09 Sep 2001 01:46:40 +0000\r\n"
+            b"Message-ID: <1000000000.ab1@relay.example>\r\n"
+            b"From: ops@example.org\r\nSubject: x\r\n\r\nhi\r\n",
+        )
+        envelope, _ = compose(None, "root", "x", machines)
+        self.assertEqual(envelope.sender, "")
+
+    def test_machinesRefuse(self) -> None:
+        """
+        What is no address is refused with them too, and so are too many.
+        """
+        machines = Machines("example.org", {"root": ["a@b", "c@d"]}, {}, "r.example")
+        for sender, recipients in (
+            (7, "b@example.com"),
+            ("a b", "b@example.com"),
+            ("a", ["b@example.com", None]),
+            ("a", []),
+            ("a", [f"a{n}" for n in range(MAX_RECIPIENTS - 1)] + ["root"]),
+        ):
+            self.assertRaises(
+                MalformedAddress, compose, sender, recipients, "x", machines
+            )
 
     def test_wrongTypes(self) -> None:
         """
