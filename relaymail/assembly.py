@@ -14,6 +14,7 @@ from relaymail.configuration import Configuration
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.machine import machineAddresses
+from relaymail.machines import Machines
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Host, TLSNeed
 
@@ -74,7 +75,24 @@ def intakeRules(told: Configuration, tls: Any) -> dict[str, Any]:
         "hostname": told.hostname,
         "limits": replace(DEFAULT_LIMITS, messageSize=intake.maxMessageSize),
         "contextFactory": tls,
+        "machines": machinesFor(told),
     }
+
+
+def machinesFor(told: Configuration) -> Machines:
+    """
+    Say what is put into mail from machines.
+
+    @param told: What the relay is told.
+
+    @raise ConfigurationError: When an alias leads to itself.
+    """
+    return Machines(
+        told.machines.origin,
+        dict(told.machines.aliases),
+        dict(told.machines.rewriteSenders),
+        told.hostname,
+    )
 
 
 def policyFor(told: Configuration, addresses: Iterable[Any]) -> DestinationPolicy:

@@ -164,7 +164,14 @@ class Relay(MultiService):
     ) -> Deferred[list[str]]:
         if not self._open:
             raise QueueUnusable("The relay is not running; nothing was queued")
-        envelope, data = compose(sender, recipients, content)
+        envelope, data = compose(
+            sender,
+            recipients,
+            content,
+            self.intake.machines,
+            self._reactor.seconds(),
+            self.intake.token(),
+        )
         names: Deferred[list[str]] = self.queue.add(envelope, data)
         return names
 

@@ -58,7 +58,6 @@ class IntakeFactory(ServerFactory):
     @ivar memory: What all messages that come in share.
     @ivar machines: What the names that trusted clients use stand for, a
         L{Machines <relaymail.machines.Machines>} or L{None}: what they say.
-        Another one is for the sessions that begin then.
     """
 
     log = Logger()
@@ -91,9 +90,8 @@ class IntakeFactory(ServerFactory):
         @raise MalformedAddress: When the host name is none.
         """
         self.queue = queue
-        self.settingsChanged(acceptance, hostname, limits, contextFactory)
+        self.settingsChanged(acceptance, hostname, limits, contextFactory, machines)
         self.openContent = openContent
-        self.machines = machines
         self.memory = Memory()
         self._storing = 0
         self._isTold = False
@@ -110,6 +108,7 @@ class IntakeFactory(ServerFactory):
         hostname: str,
         limits: Limits,
         contextFactory: IOpenSSLContextFactory | None,
+        machines: Machines | None = None,
     ) -> None:
         """
         Take connections from now on as these say; those that are there end as
@@ -119,11 +118,13 @@ class IntakeFactory(ServerFactory):
         @param hostname: The name of this host.
         @param limits: The bounds.
         @param contextFactory: What STARTTLS begins with.
+        @param machines: What the names that trusted clients use stand for.
 
         @raise MalformedAddress: When the host name is none.
         """
         self.acceptance = acceptance
         self.limits = limits
+        self.machines = machines
         self.contextFactory = contextFactory
         self.offer = limits.offer(
             normalDomain(hostname), tls=contextFactory is not None

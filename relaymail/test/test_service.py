@@ -445,7 +445,28 @@ class SendTests(RelayTestCase):
         self.assertEqual(len(names), 2)
         letter = relay.queue.letter(names[1])
         self.assertEqual(letter[:2], ["a@example.com", "c@example.net"])
-        self.assertEqual(letter.file.read().replace(b"\r", b""), b"x\ny\n")
+        header, _, body = letter.file.read().partition(b"\r\n\r\n")
+        self.assertEqual(body, b"x\r\ny\r\n")
+        # What is missing is put in, as for other programs of this machine.
+        self.assertIn(b"Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n", header)
+        self.assertIn(b"@relay.example.com>", header)
+
+    def test_fromMachines(self) -> None:
+        """
+        Names without a domain get that of the machine, and those that stand for
+        others are the others.
+        """
+        relay = self.start(origin="example.com", aliases={"root": "ops@example.net"})
+        d = relay.send("cron", ["root", "b"], "Subject: x\n\ny\n")
+        self.reactor.advance(0)
+        letters = [relay.queue.letter(name)[:2] for name in self.successResultOf(d)]
+        self.assertEqual(
+            letters,
+            [
+                ["cron@example.com", "ops@example.net"],
+                ["cron@example.com", "b@example.com"],
+            ],
+        )
 
     def test_A03_badAddress(self) -> None:
         """
