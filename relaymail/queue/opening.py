@@ -17,6 +17,7 @@ from relaymail.queue.place import QueueKind as QueueKind
 from relaymail.queue.place import QueuePlace as QueuePlace
 from relaymail.queue.place import recognise as recognise
 from relaymail.queue.spool.bodies import LARGEST_ROW
+from relaymail.queue.spool.inspecting import ReadRun
 from relaymail.queue.spool.schema import Connect, connect
 from relaymail.queue.spool.spool import Spool
 from relaymail.queue.window import AnyPath
@@ -30,6 +31,7 @@ def openQueue(
     disk: Disk | None = None,
     connect: Connect = connect,
     largestRow: int = LARGEST_ROW,
+    readRun: ReadRun | None = None,
 ) -> Queue | Spool:
     """
     Open a queue for a service: what is missing is made, and what is there is
@@ -41,6 +43,7 @@ def openQueue(
     @param disk: As for L{Queue}.
     @param connect: As for L{Spool}.
     @param largestRow: As for L{Spool}.
+    @param readRun: As for L{Spool}.
 
     @return: The queue, not locked yet.
 
@@ -48,7 +51,7 @@ def openQueue(
     """
     if place.kind is QueueKind.DIRECTORY:
         return openDirectory(place.path, clock, run, disk)
-    return openSpool(place.path, clock, run, disk, connect, largestRow)
+    return openSpool(place.path, clock, run, disk, connect, largestRow, readRun)
 
 
 def openSpool(
@@ -58,6 +61,7 @@ def openSpool(
     disk: Disk | None = None,
     connect: Connect = connect,
     largestRow: int = LARGEST_ROW,
+    readRun: ReadRun | None = None,
 ) -> Spool:
     """
     Open a spool for a service: its directory is made if it is missing, and
@@ -69,6 +73,7 @@ def openSpool(
     @param disk: As for L{Spool}.
     @param connect: As for L{Spool}.
     @param largestRow: As for L{Spool}.
+    @param readRun: As for L{Spool}.
 
     @return: The spool, not locked yet.
 
@@ -78,7 +83,7 @@ def openSpool(
     directory = dirname(path)
     hands.makeDirectory(directory)
     hands.checkDirectory(directory)
-    return Spool(path, clock, disk, run, connect, largestRow)
+    return Spool(path, clock, disk, run, connect, largestRow, readRun)
 
 
 def openDirectory(

@@ -41,8 +41,8 @@ _LAST_GONE = (
 )
 _THERE = "SELECT 1 FROM message WHERE id = ?"
 _QUEUED = (
-    "INSERT INTO destination VALUES (?1, ?2, ?3) ON CONFLICT (name) DO "
-    "UPDATE SET queued = queued + ?2, resting = resting + ?3"
+    "INSERT INTO destination (name, queued, resting) VALUES (?1, ?2, ?3) "
+    "ON CONFLICT (name) DO UPDATE SET queued = queued + ?2, resting = resting + ?3"
 )
 _TOTAL = (
     "INSERT INTO total VALUES (?1, ?2) ON CONFLICT (name) DO "

@@ -19,7 +19,7 @@ from relaymail.queue.disk import Disk, Trying
 #: Says in the file that it is a spool of relaymail: C{RMSP}.
 APPLICATION_ID = 0x524D5350
 #: The version of the tables.
-VERSION = 1
+VERSION = 2
 
 #: How many bytes of the database are kept in memory, in KiB: what is written
 #: now and read soon.
@@ -67,22 +67,33 @@ CREATE TABLE recipient (
     lease REAL,                         -- NULL: it rests until it is due
     status TEXT NOT NULL DEFAULT '',
     reply TEXT NOT NULL DEFAULT '',
-    aside TEXT                          -- why it was set aside
+    aside TEXT,                         -- why it was set aside
+    held TEXT,                          -- why an operator keeps it back
+    since REAL                          -- when it began anew, had it not just arrived
 );
 CREATE INDEX resting ON recipient (destination, due) WHERE lease IS NULL;
 CREATE TABLE destination (
     name TEXT PRIMARY KEY,
     queued INTEGER NOT NULL,
-    resting INTEGER NOT NULL
+    resting INTEGER NOT NULL,
+    held INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE total (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE number (next INTEGER NOT NULL);
 INSERT INTO number VALUES (1);
 CREATE TABLE imported (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE suspension (destination TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 """
 
 #: What makes each version out of the one before.
-MIGRATIONS: dict[int, str] = {}
+MIGRATIONS: dict[int, str] = {
+    2: """
+ALTER TABLE recipient ADD COLUMN held TEXT;
+ALTER TABLE recipient ADD COLUMN since REAL;
+ALTER TABLE destination ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE suspension (destination TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
+"""
+}
 
 
 class QueueDamaged(QueueUnusable):

@@ -21,7 +21,7 @@ from functools import partial
 from os import fsdecode
 from typing import IO, Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -30,22 +30,21 @@ from zope.interface import implementer
 from relaymail.envelopes import Envelope
 from relaymail.errors import QueueFull
 from relaymail.interfaces import IQueue
-from relaymail.outcomes import Bounce, Outcome
 from relaymail.queue.disk import DirectoryLock, Disk
 from relaymail.queue.lines import EnvelopeFile, LinesMessage, beginMessage
 from relaymail.queue.room import Own, RoomGauge
 from relaymail.queue.spool.arriving import Arrived, Arriving
 from relaymail.queue.spool.backlog import Backlog
 from relaymail.queue.spool.bodies import LARGEST_ROW, Bodies, Kept
-from relaymail.queue.spool.catalogue import Catalogue, Holding
+from relaymail.queue.spool.catalogue import Catalogue
 from relaymail.queue.spool.changes import (
     Arrival,
     Change,
     Departure,
     Standing,
-    totalOf,
 )
 from relaymail.queue.spool.copying import Log, uncopied
+from relaymail.queue.spool.inspecting import ReadRun
 from relaymail.queue.spool.leaving import Leaving
 from relaymail.queue.spool.numbers import Numbers
 from relaymail.queue.spool.reading import Reading
@@ -60,18 +59,17 @@ from relaymail.queue.spool.schema import (
     openSpool,
     translated,
 )
-from relaymail.queue.spool.window import SpoolWindow
-from relaymail.queue.window import LEASE, AnyPath, nameOf
+from relaymail.queue.spool.settling import SpoolSettling
+from relaymail.queue.spool.survey import surveyOf
+from relaymail.queue.window import AnyPath
 from relaymail.queue.writer import InlineWriter, Run, TurnWriter, Writer
 
-#: How long a name rests whose notice could not be taken, in seconds.
-PUT_BACK = 60.0
 #: What shows, once it is written, that there may be room for more.
 WRITTEN = (Arrival, Standing, Departure)
 
 
 @implementer(IQueue)
-class Spool(SpoolWindow):
+class Spool(SpoolSettling):
     """
     A queue of mail in a database.
 
@@ -91,6 +89,7 @@ class Spool(SpoolWindow):
         run: Run | None = None,
         connect: Connect = connect,
         largestRow: int = LARGEST_ROW,
+        readRun: ReadRun | None = None,
     ) -> None:
         """
         Nothing is opened before L{lock} is called.
@@ -105,6 +104,9 @@ class Spool(SpoolWindow):
         @param connect: Opens database files.
         @param largestRow: Up to which size a content is in the database, in
             bytes; what is larger is in a file.
+        @param readRun: Runs what reads for people, as C{run} does, in a thread
+            that has nothing else to do; with L{None} it is read when it is
+            asked for.
         """
         self.path = fsdecode(path)
         self.trouble = ""
@@ -115,6 +117,9 @@ class Spool(SpoolWindow):
         self._bodies = Bodies(self._disk, self.path + "-contents", largestRow)
         self._room = RoomGauge(self._disk, self._bodies.directory, self._measureOwn)
         self._lock: DirectoryLock | None = None
+        self._readRun = readRun
+        self._survey = surveyOf(self.path, lambda: self.clock.seconds(), connect)
+        self._asking = DeferredLock()
         self._reset()
 
     def lock(self) -> None:
@@ -136,6 +141,7 @@ class Spool(SpoolWindow):
             lock.release()
             raise
         self._lock = lock
+        self._isStopping = False
         self._reading.revive(self._first)
 
     def _open(self) -> None:
@@ -202,7 +208,10 @@ class Spool(SpoolWindow):
             return succeed(None)
         self._leaving.stop()
         self._reading.stop()
+        self._isStopping = True
         flushed = self._writer.flush()
+        # What is being read for people is read to its end.
+        flushed.addCallback(lambda _: self._asking.acquire())
         if self._run is not None:
             run: Any = self._run
             flushed.addCallback(lambda _: run(self._close))
@@ -212,6 +221,7 @@ class Spool(SpoolWindow):
 
     def _close(self) -> None:
         with uncopied(self.path) if self._copied.damage else nullcontext():
+            self._survey.close()
             self._catalogue.close()
             self._database.close()
 
@@ -219,6 +229,8 @@ class Spool(SpoolWindow):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+        if self._asking.locked:
+            self._asking.release()
         return result
 
     # What waits.
@@ -283,132 +295,6 @@ class Spool(SpoolWindow):
         self._reading.fill()
         return arrived.names
 
-    # What becomes of a name.
-
-    def setRelaying(self, message: AnyPath) -> Deferred[None] | None:
-        """
-        See L{IQueue.setRelaying<relaymail.interfaces.IQueue.setRelaying>}.
-        The first claim is not written: what it would cost to lose it is one
-        in the count of attempts.
-
-        @raise QueueDamaged: When what becomes of it could not be written.
-        """
-        self._checkTrouble()
-        name = nameOf(message)
-        entry = self._holding(self._claim(name))
-        if entry.attempts <= 1:
-            return None
-        now = self.clock.seconds()
-        written = self._submit(self._standing(entry, now, now + LEASE))
-        return written.addErrback(self._passFull, name)
-
-    def setWaiting(
-        self,
-        message: AnyPath,
-        when: float | None = None,
-        outcome: Outcome | None = None,
-    ) -> Deferred[None] | None:
-        """
-        See L{IQueue.setWaiting<relaymail.interfaces.IQueue.setWaiting>}.  If
-        it cannot be written, that is logged, and the name rests all the same;
-        it is only after a restart that it is tried too early.
-        """
-        name = nameOf(message)
-        entry = self._holding(self._giveBack(name, when, outcome))
-        if when is None and outcome is None:
-            return None
-        due = self.clock.seconds() if when is None else when
-        return self._rest(name, entry, due)
-
-    def _rest(self, name: str, entry: Holding, when: float) -> Deferred[None]:
-        isPostponed = name in self._postponed
-        due = min(when, self.clock.seconds()) if isPostponed else when
-        written = self._submit(self._standing(entry, due, None))
-        written.addCallback(lambda _: self._letRest(name, due, when))
-        return written.addErrback(self._complain, f"where {name} stands")
-
-    def _standing(
-        self, entry: Holding, due: float, lease: float | None, aside: str | None = None
-    ) -> Standing:
-        return Standing(
-            entry.id,
-            entry.destination,
-            due,
-            entry.attempts,
-            lease,
-            entry.status,
-            entry.text,
-            aside,
-            entry.stand,
-        )
-
-    def _letRest(self, name: str, due: float, when: float) -> None:
-        """
-        Leave to the database what rests in it.
-        """
-        if self._resting.due.get(name) == when:
-            entry = self._holding(self._entries[name])
-            self._backlog.rests(entry.destination, due, entry.id, when)
-            self._forget(name)
-            self._reading.fill()
-
-    def done(
-        self, message: AnyPath, outcome: Outcome | None = None
-    ) -> Deferred[None] | None:
-        """
-        See L{IQueue.done<relaymail.interfaces.IQueue.done>}.  A name that
-        cannot be removed is not offered again; but one that bounced without
-        its notice being taken is tried again later.
-        """
-        name = nameOf(message)
-        entry = self._known(name)
-        if name in self._entries:
-            self._forget(name)
-        needsNotice = isinstance(outcome, Bounce) and bool(entry.sender)
-        change = self._departure(entry, outcome)
-        departed = self._leaving.submit(name, change, mayStay=needsNotice)
-        if needsNotice:
-            departed.addErrback(self._notTold, name, entry)
-        self._reading.fill()
-        return departed
-
-    def _departure(self, entry: Holding, outcome: Outcome | None) -> Departure:
-        return Departure(
-            entry.id,
-            entry.message,
-            entry.recipients,
-            entry.destination,
-            totalOf(outcome, entry.sender),
-            entry.stand,
-            entry.isApart,
-        )
-
-    def _notTold(self, failure: Failure, name: str, entry: Holding) -> Failure:
-        # As long as there is no notice it is mail, of which nothing is kept in
-        # memory any more.
-        content = entry.content
-        assert content is not None
-        entry.content = self._catalogue.content(
-            entry.message, content.size, content.eightBit, entry.isApart
-        )
-        self._hold(name, entry)
-        self._resting.add(name, self.clock.seconds() + PUT_BACK)
-        self._tell()
-        return failure
-
-    def setAside(self, message: AnyPath, why: str) -> None:
-        """
-        See L{IQueue.setAside<relaymail.interfaces.IQueue.setAside>}.
-        """
-        name = nameOf(message)
-        self.log.error("Setting aside {name}: {why}", name=name, why=why)
-        entry = self._known(name)
-        if name in self._entries:
-            self._forget(name)
-        change = self._standing(entry, entry.arrived, 0.0, why)
-        # It says itself what cannot be written.
-        self._leaving.submit(name, change).addErrback(lambda _: None)
-
     # How it is written.
 
     def _submit(self, change: Change) -> Deferred[None]:
@@ -438,11 +324,3 @@ class Spool(SpoolWindow):
                 path=self.path,
                 why=why,
             )
-
-    def _passFull(self, failure: Failure, name: str) -> None:
-        if not failure.check(QueueFull):
-            failure.raiseException()
-        self._complain(failure, f"the claim of {name}")
-
-    def _complain(self, failure: Failure, what: str) -> None:
-        self.log.failure("Cannot write {what}", failure, what=what)

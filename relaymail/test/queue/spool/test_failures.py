@@ -22,7 +22,7 @@ from relaymail.queue.spool import leaving, reading, rows
 from relaymail.queue.spool.bodies import Kept
 from relaymail.queue.spool.rows import start
 from relaymail.queue.spool.schema import QueueDamaged
-from relaymail.queue.spool.spool import PUT_BACK
+from relaymail.queue.spool.settling import PUT_BACK
 from relaymail.test.queue.contract import DELIVERED, MESSAGE, NOW, RETRY
 from relaymail.test.queue.spool.spools import (
     BOUNCE,

@@ -23,7 +23,10 @@ from relaymail.queue.spool.schema import (
     translated,
 )
 
-TABLES = {"message", "recipient", "destination", "total", "number", "imported"}
+TABLES = {
+    *("message", "recipient", "destination", "total", "number", "imported"),
+    "suspension",
+}
 
 
 class SchemaTests(SynchronousTestCase):
