@@ -39,6 +39,7 @@ FACES = frozenset({"submission", "machines"})
 WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
     | {"worker", "cli", "logs", "admin", "notify", "dropping", "ports", "assembly"}
+    | {"privileges"}
 )
 
 #: What is beside the house.
