@@ -14,7 +14,7 @@ from collections.abc import Callable
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
 
-from twisted.application.service import MultiService
+from twisted.application.service import IService, MultiService
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
@@ -120,6 +120,7 @@ class Relay(MultiService):
         self._reactor = reactor
         self._ports: Ports | None = None
         self._worker: Any = None
+        self._reader: Any = None
         self._open = False
         self._hasQueue = False
 
@@ -220,6 +221,7 @@ class Relay(MultiService):
     def _start(self) -> None:
         reactor = self._reactor = _reactorOr(self._reactor)
         self._worker = worker = self.workerFactory(reactor)
+        self._reader = self.workerFactory(reactor)
         self.queue = openQueue(
             self.configuration.queue,
             self.clockFactory(reactor),
@@ -227,6 +229,7 @@ class Relay(MultiService):
             self.diskFactory(),
             self.openDatabase,
             self.largestRow,
+            self._reader.run,
         )
         # One line for each outcome is enough.
         self.queue.noisy = False
@@ -244,10 +247,16 @@ class Relay(MultiService):
         self.queue.examine(examiner.run).addBoth(lambda _: examiner.stop())
         for child in list(self):
             child.disownServiceParent()
-        self.guardFactory(reactor).setServiceParent(self)
+        for companion in self._companions():
+            companion.setServiceParent(self)
+
+    def _companions(self) -> list[IService]:
+        """
+        Make what runs beside the relay for as long as it does.
+        """
         timer = relaymanager.RelayStateHelper(self.manager, self.tick)
-        timer.clock = reactor
-        timer.setServiceParent(self)
+        timer.clock = self._reactor
+        return [self.guardFactory(self._reactor), timer]
 
     def _giveUpQueue(self) -> None:
         """
@@ -255,7 +264,7 @@ class Relay(MultiService):
         """
         had, self._hasQueue = self._hasQueue, False
         stopped = maybeDeferred(self.queue.stop if had else lambda: None)
-        stopped.addBoth(lambda _: self._stopWorker())
+        stopped.addBoth(lambda _: self._stopWorkers())
 
     def _makeManager(self, queue: Any) -> Any:
         told, reactor = self.configuration, self._reactor
@@ -376,11 +385,11 @@ class Relay(MultiService):
             ]
         )
         if await self._within("writing the queue", self.queue.stop):
-            self._stopWorker()
+            self._stopWorkers()
         else:
-            # To end the thread is to wait for what hangs in it; as a daemon it
-            # does not keep the process.
-            self._worker = None
+            # To end the threads is to wait for what hangs in them; as daemons they
+            # do not keep the process.
+            self._worker = self._reader = None
         await children
         self.log.info("The relay has stopped")
 
@@ -401,10 +410,12 @@ class Relay(MultiService):
         d = maybeDeferred(step).addTimeout(STOP_PATIENCE, self._reactor)
         return d.addCallbacks(lambda _: True, failed)
 
-    def _stopWorker(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
+    def _stopWorkers(self) -> None:
+        workers = self._worker, self._reader
+        self._worker = self._reader = None
+        for worker in workers:
+            if worker is not None:
+                worker.stop()
 
 
 def _reactorOr(reactor: Any) -> Any:

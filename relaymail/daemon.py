@@ -1,0 +1,113 @@
+# -*- test-case-name: relaymail.test.test_daemon -*-
+"""
+The relay as a process of its own, as C{twistd} runs it: with a log, a way to be asked
+and told, a service manager that wants to know how it is, and without root's rights.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from twisted.application.service import IService
+
+from relaymail.configuration import Configuration
+from relaymail.errors import RelayMailError
+from relaymail.logs import addObserver
+from relaymail.notify import Notifier
+from relaymail.privileges import checkPrivileges
+from relaymail.service import Relay
+
+
+class TwistdRelay(Relay):
+    """
+    The relay of an application that C{twistd} runs.  It logs by L{relaymail.logs},
+    and reads its configuration again at SIGHUP.
+
+    @cvar checkPrivileges: Sees that no rights of root are left, and gives what an
+        operator should know.
+    @cvar notifierFactory: Makes, for the reactor, what tells a service manager.
+    """
+
+    checkPrivileges: ClassVar[Callable[[], list[str]]] = staticmethod(checkPrivileges)
+    notifierFactory: ClassVar[Callable[[Any], Notifier]] = Notifier
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        options: Mapping[str, Any] | None = None,
+        reread: Callable[[], Configuration] | None = None,
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param configuration: What it is told.
+        @param options: The options of C{twistd}; L{None} outside of it.
+        @param reread: Reads the configuration again.
+        @param reactor: The reactor, L{None} for the global one.
+        """
+        super().__init__(configuration, reactor=reactor)
+        self.reread = reread
+        self._options = options
+        self._notifier: Notifier | None = None
+        self._handler: Any = None
+        # Its lines in the log are those of a relay, whoever runs it.
+        vars(self)["log"] = Relay.log
+
+    def setServiceParent(self, parent: Any) -> None:
+        """
+        Become part of an application, and make its log.  This is the only
+        moment between the two: C{twistd} gives the application to nobody.
+
+        @param parent: The application, or another service.
+        """
+        addObserver(parent, self._options)
+        super().setServiceParent(parent)
+
+    def startService(self) -> None:
+        """
+        Start, without root's rights.
+
+        @raise ConfigurationError: When they cannot be given up.
+        """
+        for told in self.checkPrivileges():
+            self.log.warn("{told}", told=told)
+        super().startService()
+        self._handler = signal.signal(signal.SIGHUP, self._signalled)
+
+    def stopService(self) -> Any:
+        """
+        See L{Relay.stopService}.
+        """
+        if self._handler is not None:
+            signal.signal(signal.SIGHUP, self._handler)
+            self._handler = None
+        return super().stopService()
+
+    def reload(self, configuration: Configuration | None = None) -> list[str]:
+        """
+        See L{Relay.reload}; a service manager is told of it.
+        """
+        if self._notifier is None:
+            return super().reload(configuration)
+        self._notifier.reloading()
+        try:
+            return super().reload(configuration)
+        finally:
+            self._notifier.reloaded()
+
+    def _companions(self) -> list[IService]:
+        self._notifier = self.notifierFactory(self._reactor)
+        # The last one: it says that all is ready.
+        return [*super()._companions(), self._notifier]
+
+    def _signalled(self, number: int, frame: Any) -> None:
+        self._reactor.callFromThread(self._reloadForSignal)
+
+    def _reloadForSignal(self) -> None:
+        try:
+            self.reload()
+        except RelayMailError as e:
+            self.log.error("The configuration was not taken: {why}", why=str(e))
+        except Exception:
+            self.log.failure("The configuration was not taken")

@@ -1,0 +1,132 @@
+# -*- test-case-name: relaymail.test.test_daemon -*-
+"""
+Tests for L{relaymail.daemon}.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from relaymail.configuration import configure
+from relaymail.daemon import TwistdRelay
+from relaymail.errors import ConfigurationError
+from relaymail.notify import Notifier
+from relaymail.test.stories.harness import Logged
+from relaymail.test.test_service import Guard, InlineWorker, RelayTestCase
+
+#: Where a service manager is, in these tests.
+ENVIRONMENT = {"NOTIFY_SOCKET": "/run/manager"}
+
+
+class TestDaemon(TwistdRelay):
+    """
+    A relay without threads, whose service manager keeps what it is told.
+    """
+
+    workerFactory: ClassVar[Any] = InlineWorker
+    guardFactory: ClassVar[Any] = Guard
+    checkPrivileges: ClassVar[Callable[[], list[str]]] = staticmethod(lambda: ["Mind."])
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.heard: list[str] = []
+        self.notifierFactory = self._notifierFor  # type: ignore[misc]
+
+    def _notifierFor(self, reactor: Any) -> Notifier:
+        return Notifier(reactor, dict(ENVIRONMENT), lambda: 5.0, self._hear)
+
+    def _hear(self, address: str, data: bytes) -> None:
+        self.heard.append(data.decode().split("\n")[0])
+
+
+class TwistdRelayTests(RelayTestCase):
+    """
+    Tests for L{TwistdRelay}.
+    """
+
+    def daemon(self, **settings: Any) -> TestDaemon:
+        """
+        Make a relay, which is stopped when the test ends.
+        """
+        reactor: Any = self.reactor
+        reactor.callFromThread = lambda function: function()
+        told = {"hostname": "relay.example.com", "queue": self.directory, "smtp": ()}
+        relay = TestDaemon(
+            configure(**told),
+            None,
+            lambda: configure(**{**told, **settings}),
+            reactor,
+        )
+        self.addCleanup(self.stop, relay)
+        return relay
+
+    def test_managerIsTold(self) -> None:
+        """
+        A service manager is told when all runs, and when it stops.
+        """
+        relay = self.daemon()
+        relay.privilegedStartService()
+        self.assertEqual(relay.heard, [])
+        relay.startService()
+        self.assertEqual(relay.heard, ["READY=1"])
+        self.stop(relay)
+        self.assertEqual(relay.heard, ["READY=1", "STOPPING=1"])
+
+    def test_reload(self) -> None:
+        """
+        It is told of a reload too, whether it succeeds or not.
+        """
+        relay = self.daemon(retry="7s")
+        relay.startService()
+        self.assertEqual(relay.reload(), ["delivery.retry"])
+        self.assertEqual(relay.heard[1:], ["RELOADING=1", "READY=1"])
+        other = configure(queue=self.mktemp(), hostname="relay.example.com")
+        self.assertRaises(ConfigurationError, relay.reload, other)
+        self.assertEqual(relay.heard[3:], ["RELOADING=1", "READY=1"])
+
+    def test_signal(self) -> None:
+        """
+        At SIGHUP the configuration is read again; afterwards the signal is what
+        it was.
+        """
+        before = signal.getsignal(signal.SIGHUP)
+        relay = self.daemon(retry="7s")
+        relay.startService()
+        os.kill(os.getpid(), signal.SIGHUP)
+        self.assertEqual(relay.configuration.delivery.retry, (7.0,))
+        self.stop(relay)
+        self.assertIs(signal.getsignal(signal.SIGHUP), before)
+
+    def test_signalledInVain(self) -> None:
+        """
+        What is wrong then is logged, and the relay goes on.
+        """
+        relay = self.daemon(queue=self.mktemp())
+        relay.startService()
+        with Logged() as logged:
+            os.kill(os.getpid(), signal.SIGHUP)
+        self.assertIn("The configuration was not taken: queue cannot", logged.texts[-1])
+
+    def test_privileges(self) -> None:
+        """
+        What an operator should know of them is logged.
+        """
+        with Logged() as logged:
+            self.daemon().startService()
+        self.assertEqual(logged.texts[0], "Mind.")
+
+    def test_privilegesStay(self) -> None:
+        """
+        Where they cannot be given up nothing is started.
+        """
+        relay = self.daemon()
+
+        def refuse() -> list[str]:
+            raise ConfigurationError("root is left")
+
+        self.patch(relay, "checkPrivileges", refuse)
+        self.assertRaises(ConfigurationError, relay.startService)
+        self.assertFalse(os.path.exists(self.directory))
