@@ -128,6 +128,9 @@ def _sample(
     few numbers between which many have gone.
     """
     first, last = database.execute(_BOUNDS).fetchone()
+    if first is None:
+        # The counters are wrong.
+        return
     span = last - first + 1
     width = max(ceil(span / queued * SAMPLE / PLACES), 1)
     # Whoever looks twice sees the same.

@@ -147,7 +147,7 @@ class Survey:
         @raise QueueUnusable: When the spool cannot be read, as with all that is
             asked here.
         """
-        most = max(min(limit, LARGEST), 0)
+        most = max(min(limit, LARGEST), 1)
         return self._ask(
             lambda database, columns: search(
                 database,
@@ -174,7 +174,7 @@ class Survey:
         See L{IInspectable.destinations
         <relaymail.inspection.IInspectable.destinations>}.
         """
-        most = max(min(limit, LARGEST), 0)
+        most = max(min(limit, LARGEST), 1)
         return self._ask(
             lambda database, columns: (
                 shaping.biggest(database, columns, most),
@@ -186,7 +186,7 @@ class Survey:
         """
         See L{IInspectable.shape<relaymail.inspection.IInspectable.shape>}.
         """
-        most = max(min(limit, LARGEST), 0)
+        most = max(min(limit, LARGEST), 1)
         return self._ask(
             lambda database, columns: shaping.shape(
                 database, columns, self._now(), most, self._timer
