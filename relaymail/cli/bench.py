@@ -25,7 +25,6 @@ from relaymail.bench.mail import (
     MIN_SIZE,
     Work,
 )
-from relaymail.cli.settings import current
 from relaymail.cli.values import SIZE
 from relaymail.errors import RelayMailError
 
@@ -188,7 +187,6 @@ def parseRelay(value: str) -> Address:
     "--json",
     "asJSON",
     is_flag=True,
-    default=lambda: current().asJSON,
     show_default=False,
     help="Print JSON, no table.",
 )

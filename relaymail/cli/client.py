@@ -150,7 +150,9 @@ class Client:
         if self._connection is None:
             self._connection = connectionTo(self.place)
         try:
-            self._connection.request(method, target, body, headers)
+            # A relay that takes no more answers before it closes.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._connection.request(method, target, body, headers)
             return self._connection.getresponse()
         except (OSError, http.client.HTTPException) as e:
             self._connection.close()

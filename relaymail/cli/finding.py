@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from relaymail.cli.settings import TOKEN_VARIABLE, Settings
 from relaymail.cli.troubles import CommandError
-
-if TYPE_CHECKING:
-    from relaymail.queue.opening import QueuePlace
 
 #: The longest token that is read, in octets: hundreds of random characters.
 MAX_TOKEN = 4096
@@ -40,29 +36,23 @@ class Place:
 
 def find(settings: Settings) -> Place:
     """
-    Find the relay.
+    Find the relay: ask the configuration where its queue is, and its socket.
 
     @raise RelayMailError: When the configuration cannot be read.
     """
-    from relaymail.queue.opening import QueueKind
-
-    queue, socket = _configured(settings.config)
-    isSpool = queue.kind is QueueKind.SPOOL
-    if not socket:
-        socket = (
-            f"{queue.path}-control" if isSpool else os.path.join(queue.path, "control")
-        )
-    return Place(queue.path, isSpool, socket, settings.url, _token(settings))
-
-
-def _configured(explicit: str | None) -> tuple[QueuePlace, str]:
-    """
-    Ask the configuration where the queue is, and the socket.
-    """
+    # It takes a moment to import.
     from relaymail.configuration import readConfiguration
+    from relaymail.queue.place import QueueKind
 
-    configuration = readConfiguration(explicit)
-    return configuration.queue, configuration.control.socket
+    configuration = readConfiguration(settings.config)
+    queue = configuration.queue
+    return Place(
+        queue.path,
+        queue.kind is QueueKind.SPOOL,
+        configuration.controlSocket,
+        settings.url,
+        _token(settings),
+    )
 
 
 def _token(settings: Settings) -> str | None:

@@ -1,6 +1,6 @@
 # -*- test-case-name: relaymail.test.cli.test_importing -*-
 """
-C{relaymail import}: from a directory queue to a spool.
+C{relaymail queue import}: from a directory queue to a spool.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from relaymail.cli.output import showJSON
+from relaymail.cli.settings import current
 from relaymail.errors import RelayMailError
 
 
@@ -20,16 +22,20 @@ from relaymail.errors import RelayMailError
 @click.argument("spool", type=click.Path(dir_okay=False))
 def importMail(directory: str, spool: str) -> None:
     """
-    Move the mail of the queue in DIRECTORY into the file SPOOL.
+    Take mail over from a directory.
 
-    SPOOL is made when it is missing.  No relay may run on either of them.  If
-    it is interrupted, give the same command again: nothing is lost, and nothing
-    is taken twice.
+    The mail of the queue in DIRECTORY is moved into the file SPOOL, which is
+    made when it is missing. No relay may run on either of them. If it is
+    interrupted, give the same command again: nothing is lost, and nothing is taken
+    twice.
     """
     try:
         moved, left = move(directory, spool)
     except RelayMailError as e:
         raise click.ClickException(str(e)) from e
+    if current().asJSON:
+        showJSON({"moved": moved, "unreadable": left})
+        return
     click.echo(f"{moved} recipients moved from {directory} to {spool}")
     if left:
         click.echo(f"{left} could not be read, and are in {directory}/aside")

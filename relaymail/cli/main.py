@@ -15,7 +15,7 @@ import click
 from relaymail import __version__
 from relaymail.cli.lazy import LazyGroup, Part
 from relaymail.cli.settings import ALONE, NONE
-from relaymail.cli.troubles import end
+from relaymail.cli.troubles import UNREAD, end
 
 #: The parts, as the help lists them.
 PARTS = (
@@ -32,7 +32,7 @@ PARTS = (
     Part("doctor", "doctor:doctor", "Look for what keeps mail from going."),
     Part("fsck", "fsck:fsck", "Check a queue."),
     Part("bench", "bench:bench", "Measure how fast a relay is.", ALONE),
-    Part("demo", "demo:demo", "Watch a relay work, without a network.", ALONE),
+    Part("demo", "demo:demo", "Show what the relay does with mail.", ALONE),
     Part("completion", "completion:completion", "Let a shell complete.", NONE),
     # What it was before there was `relaymail queue`.
     Part("import", "importing:importMail", "", ALONE, isHidden=True),
@@ -53,6 +53,18 @@ class Main(LazyGroup):
         """
         run = partial(super().main, *args, standalone_mode=False, **extra)
         return end(run) if standalone_mode else run()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """
+        Run the part that was asked for.
+
+        @raise click.exceptions.Exit: When nobody reads what it prints any more,
+            which is nobody's fault: click would say 1.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(UNREAD) from None
 
 
 @click.group(

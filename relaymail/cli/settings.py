@@ -100,6 +100,10 @@ def _options(names: Collection[str]) -> list[click.Option]:
     return [each for each in made if each.name in names]
 
 
+def _saidJSON() -> bool:
+    return current().asJSON
+
+
 def addOptions(command: Command, names: Collection[str] = EVERY) -> Command:
     """
     Give a command the options that every command has, but none that it has
@@ -109,8 +113,14 @@ def addOptions(command: Command, names: Collection[str] = EVERY) -> Command:
 
     @return: The command.
     """
-    has = {word for each in command.params for word in each.opts}
-    command.params += [each for each in _options(names) if not has & set(each.opts)]
+    has = {word: each for each in command.params for word in each.opts}
+    for made in _options(names):
+        own = has.get(made.opts[0])
+        if own is None:
+            command.params.append(made)
+        elif own.name == "asJSON" and own.expose_value:
+            # What is said in front of the name is its default.
+            own.default = _saidJSON
     if isinstance(command, click.Group):
         for part in command.commands.values():
             addOptions(part, names)

@@ -1,0 +1,85 @@
+# -*- test-case-name: relaymail.test.cli.test_status -*-
+"""
+C{relaymail status} and C{relaymail reload}: the relay as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from relaymail.cli.output import showJSON, showPairs
+from relaymail.cli.reading import client, reader
+from relaymail.cli.settings import current
+from relaymail.cli.troubles import DOWN
+from relaymail.cli.words import age, clean, moment
+
+
+@click.command()
+def status() -> int:
+    """
+    Show how the relay is.
+
+    The exit code is 69 when it is not running.
+    """
+    source = reader()
+    told = source.status()
+    if current().asJSON:
+        showJSON(told)
+    else:
+        _show(told)
+    return DOWN if source.isOffline else 0
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    open_ = told.get("connections") or {}
+    totals = told.get("totals") or {}
+    started = told.get("started")
+    showPairs(
+        [
+            ("state", told["state"]),
+            ("trouble", told.get("trouble")),
+            ("version", told.get("version")),
+            ("hostname", told.get("hostname")),
+            ("queue", told["queue"]),
+            ("configuration", told.get("configuration")),
+            ("takes mail on", ", ".join(map(_address, told.get("addresses") or ()))),
+            ("started", moment(started) if started else ""),
+            ("runs since", age(told["uptime"]) if "uptime" in told else ""),
+            ("connections in", open_.get("in")),
+            ("connections out", open_.get("out")),
+            ("queued", f"{told['queued']:,}"),
+            ("since the queue was made", ", ".join(_totals(totals))),
+        ]
+    )
+
+
+def _address(address: object) -> str:
+    """
+    Write an address, whatever form it is told in.
+    """
+    if isinstance(address, list | tuple):
+        return ":".join(map(str, address))
+    return str(address)
+
+
+def _totals(totals: Mapping[str, int]) -> list[str]:
+    return [f"{number:,} {name}" for name, number in totals.items() if number]
+
+
+@click.command()
+def reload() -> None:
+    """
+    Let the relay read its configuration again.
+
+    Either all of it is taken, or, where something is wrong, none.
+    """
+    told = client().post("reload")
+    if current().asJSON:
+        showJSON(told)
+    elif told["changed"]:
+        click.echo(f"Changed: {clean(', '.join(map(str, told['changed'])))}.")
+    else:
+        click.echo("Nothing has changed.")
