@@ -25,6 +25,8 @@ from relaymail.cli.words import count
 MAX_TOLD = 20
 #: How many of them are remembered.
 MAX_SKIPPED = 10_000
+#: How many are counted before it is asked whether to go on.
+MAX_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def _changing(change: Change, told: str) -> click.Command:
             return _report(
                 change, perform(asked, change, {**body, "dryRun": True}), True
             )
-        if change.question and not isSure and sys.stdin.isatty():
+        if change.question and not isSure and isAsked():
             _confirm(asked, change, body)
         return _report(change, perform(asked, change, body), False)
 
@@ -154,16 +156,22 @@ def _withOptions(change: Change, run: Callable[..., int]) -> Callable[..., int]:
     return selecting(run)
 
 
+def isAsked() -> bool:
+    """
+    Tell whether there is a person who can be asked.
+    """
+    return sys.stdin.isatty()
+
+
 def _confirm(asked: Client, change: Change, body: Mapping[str, Any]) -> None:
     """
     Ask first, with the number.
 
     @raise click.Abort: When the answer is no.
     """
-    most = 10_000
-    matched = perform(asked, change, {**body, "dryRun": True}, most).matched
+    matched = perform(asked, change, {**body, "dryRun": True}, MAX_COUNTED).matched
     if matched:
-        several = "more than " if matched >= most else ""
+        several = "at least " if matched >= MAX_COUNTED else ""
         question = change.question.format(several + count(matched, "recipient"))
         click.confirm(question, abort=True, err=True)
 

@@ -65,7 +65,6 @@ class Client:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._connection: http.client.HTTPConnection | None = None
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """
@@ -147,15 +146,17 @@ class Client:
             headers["Content-Type"] = kind
         if self.place.token is not None:
             headers["Authorization"] = f"Bearer {self.place.token}"
-        if self._connection is None:
-            self._connection = connectionTo(self.place)
+        # A new one each time: one that was kept may have ended meanwhile.
+        headers["Connection"] = "close"
+        connection = connectionTo(self.place)
         try:
-            # A relay that takes no more answers before it closes.
+            connection.connect()
+            # A relay that does not read all answers before it closes.
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._connection.request(method, target, body, headers)
-            return self._connection.getresponse()
+                connection.request(method, target, body, headers)
+            return connection.getresponse()
         except (OSError, http.client.HTTPException) as e:
-            self._connection.close()
+            connection.close()
             raise self._trouble(e) from e
 
     def _read(self, response: http.client.HTTPResponse, most: int) -> bytes:

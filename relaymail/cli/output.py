@@ -190,7 +190,9 @@ def showPairs(pairs: Iterable[tuple[str, object]]) -> None:
     """
     Print what is known of one thing, a line each; what is empty is left out.
     """
-    said = [(name, clean(value)) for name, value in pairs if value not in ("", None)]
+    said = [
+        (clean(name), clean(value)) for name, value in pairs if value not in ("", None)
+    ]
     most = max((len(name) for name, _ in said), default=0)
     for name, value in said:
         click.echo(f"{pad(name + ':', most + 1)} {value}")

@@ -1,0 +1,95 @@
+# -*- test-case-name: relaymail.test.cli.test_status -*-
+"""
+Tests for L{relaymail.cli.status}.
+"""
+
+from __future__ import annotations
+
+from relaymail.test.cli.commands import HOSTILE, CommandTestCase
+
+STATUS = {
+    "version": "0.1.0",
+    "hostname": "relay.example.com",
+    "queue": "spool:/var/spool/relaymail/queue.db",
+    "started": 1_000_000_000.0,
+    "uptime": 7300.0,
+    "addresses": ["127.0.0.1:2525", ["::1", 2525]],
+    "state": "running",
+    "trouble": None,
+    "configuration": None,
+    "connections": {"in": 1, "out": 2},
+    "queued": 12345,
+    "totals": {"accepted": 5, "bounced": 0},
+}
+
+
+class StatusTests(CommandTestCase):
+    """
+    Tests for C{relaymail status}.
+    """
+
+    def test_shown(self) -> None:
+        """
+        It is told in lines.
+        """
+        self.answers["GET status"] = STATUS
+        told = self.run_("status").stdout
+        for words in ("running", "127.0.0.1:2525, ::1:2525", "2h", "12,345", "5 acc"):
+            self.assertIn(words, told)
+        self.assertNotIn("trouble", told)
+
+    def test_json(self) -> None:
+        """
+        The document is the API's.
+        """
+        self.answers["GET status"] = STATUS
+        self.assertEqual(self.runJSON("status"), STATUS)
+
+    def test_hostile(self) -> None:
+        """
+        What is wrong may hold others' words.
+        """
+        self.answers["GET status"] = {
+            **STATUS,
+            "trouble": HOSTILE,
+            "totals": {HOSTILE: 1},
+        }
+        self.run_("status")
+
+    def test_settings(self) -> None:
+        """
+        The options that all commands have say which relay is meant.
+        """
+        self.answers["GET status"] = STATUS
+        self.run_("--config", "a.toml", "status", "--url", "http://h:1")
+        self.assertEqual(
+            (self.settings[0].config, self.settings[0].url), ("a.toml", "http://h:1")
+        )
+
+
+class ReloadTests(CommandTestCase):
+    """
+    Tests for C{relaymail reload}.
+    """
+
+    def test_changed(self) -> None:
+        """
+        It says what has changed.
+        """
+        self.answers["POST reload"] = {"changed": ["intake.networks", HOSTILE]}
+        self.assertIn("Changed: intake.networks, ", self.run_("reload").stdout)
+
+    def test_same(self) -> None:
+        """
+        It says when nothing has.
+        """
+        self.answers["POST reload"] = {"changed": []}
+        self.assertEqual(self.run_("reload").stdout, "Nothing has changed.\n")
+        self.assertEqual(self.runJSON("reload"), {"changed": []})
+
+    def test_down(self) -> None:
+        """
+        It needs the relay.
+        """
+        self.answers["POST reload"] = self.down()
+        self.run_("reload", code=69)
