@@ -64,8 +64,8 @@ class Machines:
     def __init__(
         self,
         origin: str = "",
-        aliases: Mapping[str, Targets] | None = None,
-        rewriteSenders: Mapping[str, str] | None = None,
+        aliases: Mapping[str, Targets] | Iterable[tuple[str, Targets]] = (),
+        rewriteSenders: Mapping[str, str] | Iterable[tuple[str, str]] = (),
         hostname: str = _LOCALHOST,
     ) -> None:
         """
@@ -82,9 +82,9 @@ class Machines:
         """
         self.hostname = _domain("the host name", hostname)
         self.origin = _domain("the origin", origin) if origin else ""
-        self._senders = SenderRewrites(rewriteSenders or {})
+        self._senders = SenderRewrites(dict(rewriteSenders))
         local = {self.hostname, self.origin, _LOCALHOST} - {""}
-        self._aliases = Aliases(aliases or {}, frozenset(local), self.qualify)
+        self._aliases = Aliases(dict(aliases), frozenset(local), self.qualify)
         self.changesHeaders = bool(self.origin or self._senders)
         self.isEmpty = not (self.changesHeaders or self._aliases)
 
