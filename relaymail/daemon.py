@@ -30,8 +30,8 @@ class TwistdRelay(Relay):
     @cvar notifierFactory: Makes, for the reactor, what tells a service manager.
     """
 
-    checkPrivileges: ClassVar[Callable[[], list[str]]] = staticmethod(checkPrivileges)
-    notifierFactory: ClassVar[Callable[[Any], Notifier]] = Notifier
+    checkPrivileges: ClassVar[Any] = staticmethod(checkPrivileges)
+    notifierFactory: ClassVar[Any] = Notifier
 
     def __init__(
         self,
