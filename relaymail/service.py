@@ -27,6 +27,7 @@ from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
 from relaymail.configuration import Configuration, configure, readHosts
 from relaymail.configuration.comparing import changes, needRestart
+from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.server import IntakeFactory
 from relaymail.ports import Ports
@@ -254,9 +255,17 @@ class Relay(MultiService):
         """
         Make what runs beside the relay for as long as it does.
         """
+        told, reactor = self.configuration, self._reactor
         timer = relaymanager.RelayStateHelper(self.manager, self.tick)
-        timer.clock = self._reactor
-        return [self.guardFactory(self._reactor), timer]
+        timer.clock = reactor
+        companions = [self.guardFactory(reactor), timer]
+        if told.machines.drop:
+            limit = told.intake.maxMessageSize
+            drop = DropDirectory(
+                told.machines.drop, self.send, reactor, told.hostname, limit
+            )
+            companions.append(drop)
+        return companions
 
     def _giveUpQueue(self) -> None:
         """

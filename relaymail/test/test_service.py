@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail import assembly, relaymanager, service
 from relaymail.configuration import configure
+from relaymail.dropping import files
 from relaymail.errors import (
     ConfigurationError,
     MalformedAddress,
@@ -466,6 +467,24 @@ class SendTests(RelayTestCase):
                 ["cron@example.com", "ops@example.net"],
                 ["cron@example.com", "b@example.com"],
             ],
+        )
+
+    def test_dropDirectory(self) -> None:
+        """
+        What programs have left in the drop directory while the relay was down is
+        taken when it starts.
+        """
+        drop = os.path.abspath(self.mktemp())
+        files.prepare(drop)
+        content = b"Subject: x\r\n\r\n"
+        files.write(drop, "a@example.com", ("b@example.net",), content, "ab" * 16)
+        relay = self.start(drop=drop)
+        for _ in range(5):
+            self.reactor.advance(0)
+        self.assertEqual([n for n in os.listdir(drop) if files.isMessage(n)], [])
+        (name,) = relay.queue.getResting()
+        self.assertEqual(
+            relay.queue.getEnvelope(name), ["a@example.com", "b@example.net"]
         )
 
     def test_A03_badAddress(self) -> None:
