@@ -5,6 +5,7 @@ C{twistd relaymail}: from the command line to the service.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -13,35 +14,50 @@ from typing import Any, ClassVar
 from twisted.python import usage
 
 from relaymail.certificates import loadTLS
-from relaymail.configuration import (
-    DEFAULT_CONNECTIONS,
-    DEFAULT_MESSAGES,
-    DEFAULT_SMTP,
-    SMTP_PORT,
-    Configuration,
-    configure,
-    parseNumber,
-    parseSize,
+from relaymail.configuration import Configuration, findFile
+from relaymail.configuration.describing import helpOf
+from relaymail.configuration.options import Option
+from relaymail.configuration.reading import (
+    LOCAL_FILE,
+    SYSTEM_FILE,
+    VARIABLE,
+    readLayer,
 )
+from relaymail.configuration.structuring import flat, structure
+from relaymail.configuration.tables import OPTIONS
 from relaymail.errors import ConfigurationError, RelayMailError
-from relaymail.intake.acceptance import DEFAULT_NETWORKS
-from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.logs import addObserver
 from relaymail.ports import checkEndpoint
-from relaymail.schedule.paces import LARGEST_PACE
 from relaymail.service import Relay
-
-#: Where the queue is when nothing is said.
-DEFAULT_QUEUE = "spool"
 
 ExceptHook = Callable[
     [type[BaseException], BaseException, TracebackType | None], object
 ]
 
 
+def _parameters() -> list[list[Any]]:
+    """
+    Make the options that have one value.
+    """
+    named = [
+        "config",
+        None,
+        None,
+        "The configuration file; an option given here holds over it. [default: "
+        f"${VARIABLE}, else {LOCAL_FILE} in the working directory, else {SYSTEM_FILE}]",
+    ]
+    told = [
+        [one.flag, one.said.short or None, None, helpOf(one)]
+        for one in OPTIONS
+        if not one.said.isRepeated
+    ]
+    return [named, *told]
+
+
 class Options(usage.Options):
     """
-    The options of C{twistd relaymail}.
+    The options of C{twistd relaymail}: those of
+    L{relaymail.configuration.tables}, and where the file is that holds them.
 
     @ivar configuration: What they say, once they were parsed.
     """
@@ -52,107 +68,17 @@ class Options(usage.Options):
         "smart hosts or to the mail exchange hosts of its destinations."
     )
 
-    optParameters: ClassVar[list[list[Any]]] = [
-        [
-            "queue",
-            "q",
-            DEFAULT_QUEUE,
-            "Where mail is kept: spool:FILE, directory:DIR, or a path that is "
-            "recognised by what is there; what is missing is made.",
-        ],
-        ["hostname", "H", None, "What the relay calls itself [this machine's name]."],
-        ["dns", None, None, "The DNS server to ask, IP:PORT [the system's]."],
-        ["mx-port", None, SMTP_PORT, "The port of mail exchange hosts."],
-        [
-            "retry",
-            None,
-            "1m,5m,15m,30m,1h",
-            "The delays between attempts; the last one repeats.",
-        ],
-        ["expire", None, "5d", "How long mail is tried before it bounces."],
-        [
-            "max-connections",
-            None,
-            DEFAULT_CONNECTIONS,
-            "The most connections to other hosts.",
-        ],
-        [
-            "max-messages-per-connection",
-            None,
-            DEFAULT_MESSAGES,
-            "The most messages that one of them carries.",
-        ],
-        [
-            "max-connections-per-destination",
-            None,
-            LARGEST_PACE,
-            "The most connections to the hosts of one destination.",
-        ],
-        [
-            "max-message-size",
-            None,
-            DEFAULT_LIMITS.messageSize,
-            "The largest message that is taken, in octets; 0 is any.",
-        ],
-        ["tls-key", None, None, "The private key for STARTTLS, a PEM file."],
-        ["tls-cert", None, None, "Its certificate and chain, a PEM file."],
-        [
-            "networks",
-            None,
-            DEFAULT_NETWORKS,
-            "Who may relay: networks, between commas.",
-        ],
-    ]
+    optParameters: ClassVar[list[list[Any]]] = _parameters()
 
     configuration: Configuration
 
     def __init__(self) -> None:
         super().__init__()
-        self["smtp"] = []
-        self["smarthost"] = []
-        self["allow-destination"] = []
-        self["destination-rate"] = []
-        self["sender-rate"] = []
-
-    def opt_smtp(self, endpoint: str) -> None:
-        """
-        An endpoint on which mail is taken; may be given several times.
-        [default: tcp:2525:interface=127.0.0.1]
-        """
-        self["smtp"].append(endpoint)
-
-    def opt_smarthost(self, host: str) -> None:
-        """
-        A host that gets all mail: HOST, HOST:PORT, or a URL with smtp://,
-        smtp+starttls:// or smtps:// such as
-        smtps://USER@HOST?password-file=PATH; the next one given is tried when
-        this one fails. [default: the mail exchange hosts of each destination]
-        """
-        self["smarthost"].append(host)
-
-    def opt_allow_destination(self, network: str) -> None:
-        """
-        A network mail may be delivered to although it is private, loopback or
-        otherwise not of the Internet; may be given several times.
-        """
-        self["allow-destination"].append(network)
-
-    def opt_destination_rate(self, rate: str) -> None:
-        """
-        How many recipients of a destination may be sent to in a time, such as
-        example.org=100/m, or *=10/s for each that is not named; may be given
-        several times. [default: no limit]
-        """
-        self["destination-rate"].append(rate)
-
-    def opt_sender_rate(self, rate: str) -> None:
-        """
-        How many recipients a sender may send to in a time, such as
-        news@example.com=1000/h, example.com=5000/h for a domain as a whole, or
-        *=100/h for each other address; may be given several times. [default:
-        no limit]
-        """
-        self["sender-rate"].append(rate)
+        # A daemon may change its working directory, and read the file again.
+        self._base = os.getcwd()
+        for one in OPTIONS:
+            if one.said.isRepeated:
+                self[one.flag] = []
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
@@ -168,7 +94,7 @@ class Options(usage.Options):
         except usage.UsageError as e:
             if self.parent is None:
                 raise
-            sys.exit(f"relaymail: {e}")
+            sys.exit("\n".join(f"relaymail: {line}" for line in str(e).split("\n")))
 
     def opt_version(self) -> None:
         """
@@ -187,40 +113,45 @@ class Options(usage.Options):
             sentence that says why.
         """
         try:
-            self.configuration = self._configure()
-            for endpoint in self.configuration.intake.smtp:
-                checkEndpoint(endpoint)
-            intake = self.configuration.intake
-            loadTLS(intake.tlsKey, intake.tlsCert)
+            self.configuration = self.reread()
         except ConfigurationError as e:
             raise usage.UsageError(str(e)) from e
 
-    def _configure(self) -> Configuration:
-        return configure(
-            queue=self["queue"],
-            hostname=self["hostname"],
-            smtp=self["smtp"] or [DEFAULT_SMTP],
-            smartHosts=self["smarthost"],
-            dns=self["dns"],
-            mxPort=self._number("mx-port"),
-            retry=self["retry"],
-            expire=self["expire"],
-            maxConnections=self._number("max-connections"),
-            maxMessagesPerConnection=self._number("max-messages-per-connection"),
-            maxConnectionsPerDestination=self._number(
-                "max-connections-per-destination"
-            ),
-            destinationRates=self["destination-rate"],
-            senderRates=self["sender-rate"],
-            maxMessageSize=parseSize(str(self["max-message-size"])),
-            tlsKey=self["tls-key"],
-            tlsCert=self["tls-cert"],
-            networks=self["networks"],
-            allowDestinations=self["allow-destination"],
-        )
+    def reread(self) -> Configuration:
+        """
+        Read the configuration file again, and what the options say over it.
+        Nothing is changed.
 
-    def _number(self, option: str) -> int:
-        return parseNumber(f"--{option}", str(self[option]))
+        @raise ConfigurationError: When the relay cannot be run like that, with all
+            that is wrong, a line each.
+        """
+        said = {one.attribute: self[one.flag] for one in OPTIONS}
+        said = {name: None if value == [] else value for name, value in said.items()}
+        flags = flat(said, lambda one: f"--{one.flag}: ", self._base)
+        file = findFile(self["config"], self._base)
+        layers = [flags] if file is None else [readLayer(file), flags]
+        configuration = structure(layers, file, self._base)
+        for endpoint in configuration.intake.smtp:
+            checkEndpoint(endpoint)
+        loadTLS(configuration.intake.tlsKey, configuration.intake.tlsCert)
+        return configuration
+
+
+def _repeated(one: Option) -> Callable[[Options, str], None]:
+    """
+    Make what takes an option that may be given several times.
+    """
+
+    def take(self: Options, value: str) -> None:
+        self[one.flag].append(value)
+
+    take.__doc__ = helpOf(one)
+    return take
+
+
+for _one in OPTIONS:
+    if _one.said.isRepeated:
+        setattr(Options, f"opt_{_one.flag.replace('-', '_')}", _repeated(_one))
 
 
 class TwistdRelay(Relay):

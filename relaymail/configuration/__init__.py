@@ -9,6 +9,8 @@ file (L{readConfiguration}), from the options of C{twistd} over it, or from a pr
 (L{configure}).
 """
 
+from relaymail.configuration.comparing import changes, needRestart
+from relaymail.configuration.reading import findFile, readConfiguration, readFile
 from relaymail.configuration.secrets import readHosts, readToken
 from relaymail.configuration.structuring import configure
 from relaymail.configuration.tables import (
@@ -42,12 +44,17 @@ __all__ = [
     "Delivery",
     "Intake",
     "Machines",
+    "changes",
     "chooseHostname",
     "configure",
+    "findFile",
+    "needRestart",
     "parseNamedRate",
     "parseNumber",
     "parseQueue",
     "parseSize",
+    "readConfiguration",
+    "readFile",
     "readHosts",
     "readToken",
 ]

@@ -9,7 +9,6 @@ them: each kind takes all three, and gives what the attributes hold.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -55,7 +54,12 @@ from relaymail.route.smarthosts import (
     parseSmartHostTable,
     showSmartHost,
 )
-from relaymail.schedule.backoff import MAX_DELAYS, parseDuration, showDuration
+from relaymail.schedule.backoff import (
+    MAX_DELAYS,
+    MAX_DURATION,
+    parseDuration,
+    showDuration,
+)
 from relaymail.schedule.rates import Rate, parseRate
 
 
@@ -70,7 +74,6 @@ class Kind:
     @ivar show: Gives, for a value, what may be written in a file: text, a number, a
         list or a table.
     @ivar isRight: Whether a value that a program gave can be used.
-    @ivar isRepeated: Whether its flag may be given several times.
     @ivar isHidden: Whether what was written may be a secret.
     """
 
@@ -79,7 +82,6 @@ class Kind:
     read: Read
     show: Callable[[Any], Any] = lambda value: value
     isRight: Callable[[Any], bool] = lambda value: True
-    isRepeated: bool = False
     isHidden: bool = False
 
     def take(self, value: Any, base: str = "") -> Any:
@@ -133,13 +135,15 @@ def _isTime(seconds: Any) -> bool:
     """
     Tell whether one can wait for so long: 0, infinity and NaN are no times.
     """
-    return isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return False
+    return 0 < seconds <= MAX_DURATION
 
 
 def _duration(value: Any, base: str) -> float:
     if isinstance(value, str):
         return parseDuration(value)
-    if not _isTime(value) or isinstance(value, bool):
+    if not _isTime(value):
         raise Unfit
     return float(value)
 
@@ -199,7 +203,7 @@ def _isServer(value: Any) -> bool:
 
 
 def _network(value: Any, base: str) -> tuple[Network, ...]:
-    if isinstance(value, bool | Mapping):
+    if isinstance(value, bytes | int | float | list | tuple | Mapping):
         raise Unfit
     return parseNetworks(str(value))
 
@@ -303,7 +307,6 @@ KINDS: dict[str, Kind] = {
         eachOf(textOr(_endpoint)),
         list,
         _isTuple,
-        isRepeated=True,
     ),
     "networks": Kind(
         "a list of networks",
@@ -329,7 +332,6 @@ KINDS: dict[str, Kind] = {
         eachOf(_smartHost),
         lambda value: [showSmartHost(smart) for smart in value],
         _isTuple,
-        isRepeated=True,
         isHidden=True,
     ),
     "name server": Kind(
@@ -370,7 +372,6 @@ KINDS: dict[str, Kind] = {
         tableOf(parseRateName, textOr(parseRate, Rate)),
         _shownPairs,
         _isTuple,
-        isRepeated=True,
     ),
     "origin": Kind("a domain", "such as example.com", textOr(_origin), isRight=_isText),
     "aliases": Kind(
@@ -379,7 +380,6 @@ KINDS: dict[str, Kind] = {
         tableOf(parseLocal, eachOf(textOr(parseTarget), ",")),
         _shownAliases,
         _isTuple,
-        isRepeated=True,
     ),
     "rewriting": Kind(
         "a table of senders",
@@ -387,7 +387,6 @@ KINDS: dict[str, Kind] = {
         tableOf(parsePattern, textOr(parseMailbox)),
         _shownPairs,
         _isTuple,
-        isRepeated=True,
     ),
     "variable": Kind(
         "the name of a variable",
@@ -407,7 +406,6 @@ KINDS: dict[str, Kind] = {
         eachOf(textOr(_name)),
         list,
         _isTuple,
-        isRepeated=True,
     ),
     "origins": Kind(
         "a list of web origins",
@@ -415,6 +413,5 @@ KINDS: dict[str, Kind] = {
         eachOf(textOr(parseOrigin)),
         list,
         _isTuple,
-        isRepeated=True,
     ),
 }

@@ -30,8 +30,9 @@ class Meaning:
         itself does not tell.
     @ivar unit: The unit of its numbers.
     @ivar example: A value, as it stands in a file.
-    @ivar flag: Its name on the command line, where that is not the key; one that
-        may be repeated is said in the singular.
+    @ivar flag: Its name on the command line, where that is not the key.
+    @ivar isRepeated: Whether its flag may be given several times; its name is in
+        the singular then.
     @ivar short: Its letter on the command line.
     @ivar least: The least number that is taken.
     @ivar most: The greatest, or the greatest length in bytes of a text.
@@ -45,6 +46,7 @@ class Meaning:
     example: str = ""
     flag: str = ""
     short: str = ""
+    isRepeated: bool = False
     least: int | None = None
     most: int | None = None
     restart: bool = False

@@ -81,12 +81,15 @@ class _Problem(Exception):
     """
 
 
-def structure(layers: Iterable[Layer], file: str | None = None) -> Configuration:
+def structure(
+    layers: Iterable[Layer], file: str | None = None, base: str = ""
+) -> Configuration:
     """
     Make a configuration of what was said.
 
     @param layers: What was said; a later one holds over those before it.
     @param file: The file that one of them is, if any.
+    @param base: The working directory, where it is another by now.
 
     @raise ConfigurationError: When it cannot be used, with all that is wrong, a
         line each.
@@ -97,7 +100,7 @@ def structure(layers: Iterable[Layer], file: str | None = None) -> Configuration
         problems += _merge(layer, merged)
     for name, choose in _STANDARD.items():
         if name not in merged:
-            merged[name] = _Said(choose(), (name,), Layer({}, lambda at: ""))
+            merged[name] = _Said(choose(), (name,), Layer({}, lambda at: "", base))
     try:
         found = _converter().structure(merged, Configuration)
     except cattrs.BaseValidationError as e:

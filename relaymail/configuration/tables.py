@@ -61,6 +61,7 @@ class Intake:
         "Where mail is taken by SMTP. The descriptions are those of Twisted's "
         "endpoints; a systemd: endpoint takes the socket from systemd.",
         example='["tcp:25", "tcp:25:interface=\\\\:\\\\:"]',
+        isRepeated=True,
     )
     networks: tuple[Network, ...] = option(
         parseNetworks(DEFAULT_NETWORKS),
@@ -116,6 +117,7 @@ class Delivery:
         standard="none: the mail exchange hosts of each destination",
         example='["smtps://mail.example.com"]',
         flag="smarthost",
+        isRepeated=True,
     )
     dns: str | None = option(
         None,
@@ -135,6 +137,7 @@ class Delivery:
         standard="none",
         example='["10.0.0.0/8"]',
         flag="allow-destination",
+        isRepeated=True,
     )
     retry: tuple[float, ...] = option(
         DEFAULT_RETRY,
@@ -184,6 +187,7 @@ class Delivery:
         standard="none: no limit",
         example='{ "example.org" = "100/m", "*" = "10/s" }',
         flag="destination-rate",
+        isRepeated=True,
     )
     senderRates: tuple[tuple[str, Rate], ...] = option(
         (),
@@ -194,6 +198,7 @@ class Delivery:
         standard="none: no limit",
         example='{ "news@example.com" = "1000/h", "*" = "100/h" }',
         flag="sender-rate",
+        isRepeated=True,
     )
 
 
@@ -218,6 +223,7 @@ class Machines:
         standard="none",
         example='{ root = "admin@example.com", postmaster = "root" }',
         flag="alias",
+        isRepeated=True,
     )
     rewriteSenders: tuple[tuple[str, str], ...] = option(
         (),
@@ -227,6 +233,7 @@ class Machines:
         standard="none",
         example='{ "@host7.internal" = "robots@example.com" }',
         flag="rewrite-sender",
+        isRepeated=True,
     )
     drop: str | None = option(
         None,
@@ -288,6 +295,7 @@ class Control:
         standard="none",
         example='["relay.example.com"]',
         flag="control-host",
+        isRepeated=True,
     )
     origins: tuple[str, ...] = option(
         (),
@@ -296,6 +304,7 @@ class Control:
         standard="none",
         example='["https://dashboard.example.com"]',
         flag="control-origin",
+        isRepeated=True,
     )
 
     def __attrs_post_init__(self) -> None:

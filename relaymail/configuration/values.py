@@ -121,7 +121,7 @@ def eachOf(one: Read, split: str = "") -> Read:
 
 def _items(value: Any, split: str) -> Iterable[tuple[Within, Any]]:
     if isinstance(value, str) and split:
-        value = value.split(split)
+        return [((), item) for item in value.split(split)]
     if isinstance(value, list | tuple | set | frozenset):
         return [((index,), item) for index, item in enumerate(value)]
     return [((), value)]

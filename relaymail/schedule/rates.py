@@ -55,8 +55,11 @@ class Rate:
         """
         Give it as people write it.
         """
-        unit = next((u for u, size in _UNITS.items() if size == self.seconds), "")
-        return f"{self.count}/{unit or f'{self.seconds:g}s'}"
+        for unit, size in reversed(_UNITS.items()):
+            times, rest = divmod(self.seconds, size)
+            if times and not rest:
+                return f"{self.count}/{'' if times == 1 else f'{times:.0f}'}{unit}"
+        return f"{self.count}/{self.seconds:g}s"
 
 
 class Limit(NamedTuple):

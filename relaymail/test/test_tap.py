@@ -24,6 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail import __version__, tap
 from relaymail.configuration import Configuration
+from relaymail.configuration.tables import OPTIONS
 from relaymail.errors import QueueLocked
 from relaymail.queue.opening import QueueKind, QueuePlace
 from relaymail.schedule.rates import Rate
@@ -155,7 +156,7 @@ class OptionsTests(SynchronousTestCase):
             (("--smarthost", "smtp://me:secret@host"), "password"),
             (("--smarthost", "ftp://host"), "is not a smart host"),
             (("--dns", "dns.example.com"), "is not a DNS server"),
-            (("--mx-port", "smtp"), "--mx-port must be a whole number"),
+            (("--mx-port", "smtp"), "--mx-port: 'smtp' is not a port"),
             (("--mx-port", "99999"), "from 1 to 65535"),
             (("--retry", "1m,later"), "'later' is not a duration"),
             (("--expire", "never"), "'never' is not a duration"),
@@ -175,6 +176,88 @@ class OptionsTests(SynchronousTestCase):
             self.assertIn(told, str(error))
             self.assertNotIn("\n", str(error))
             self.assertNotIn("secret", str(error))
+
+    def test_file(self) -> None:
+        """
+        The options hold over the configuration file, and the paths of each begin
+        where it is.
+        """
+        folder = Path(os.path.abspath(self.mktemp()))
+        folder.mkdir()
+        file = folder / "relay.toml"
+        file.write_text(
+            'queue = "spool"\nhostname = "file.example"\n[delivery]\nmx-port = 26\n'
+            'smart-hosts = ["a.example"]\n[machines]\norigin = "b.example"\n'
+        )
+        told = parse(
+            *("--config", str(file), "--smarthost", "c.example", "--drop", "drop"),
+            *("--origin", ""),
+        )
+        self.assertEqual(told.file, str(file))
+        self.assertEqual(told.queue.path, f"{folder}/spool/queue.db")
+        self.assertEqual(told.hostname, "relay.example.com")
+        self.assertEqual(told.delivery.mxPort, 26)
+        self.assertEqual([h.name for h in told.delivery.smartHosts], ["c.example"])
+        self.assertEqual(told.machines.drop, os.path.abspath("drop"))
+        self.assertEqual(told.machines.origin, "")
+
+    def test_reread(self) -> None:
+        """
+        What the file says by now can be read again, from wherever the process is.
+        """
+        file = Path("reread.toml")
+        file.write_text("[delivery]\nmx-port = 26\nmax-connections = 7\n")
+        options = tap.Options()
+        options.parseOptions(["--config", str(file), "--max-connections", "8"])
+        file.write_text("[delivery]\nmx-port = 27\n")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir("/")
+        self.assertEqual(options.configuration.delivery.mxPort, 26)
+        told = options.reread()
+        self.assertEqual(told.delivery.mxPort, 27)
+        self.assertEqual(told.delivery.maxConnections, 8)
+        self.assertEqual(told.queue, options.configuration.queue)
+
+    def test_wrongFile(self) -> None:
+        """
+        All that is wrong in the file and on the command line is told of.
+        """
+        Path("wrong.toml").write_text("[delivery]\nmx-prot = 1\n")
+        words = ("--config", "wrong.toml", "--expire", "never")
+        error = self.assertRaises(usage.UsageError, parse, *words)
+        first, second = sorted(str(error).split("\n"))
+        self.assertIn("--expire: 'never' is not a duration", first)
+        self.assertIn("wrong.toml:2: delivery.mx-prot: ", second)
+
+    def test_newOptions(self) -> None:
+        """
+        The options of machines and of the control API have flags, too.
+        """
+        told = parse(
+            *("--alias", "root=a@b.example", "--alias", "ops=root"),
+            *("--rewrite-sender", "@c.example=d@e.example"),
+            *("--control-endpoint", "tcp:8025", "--control-token-env", "TOKEN"),
+            *("--control-socket", "control.sock", "--control-host", "f.example"),
+            *("--control-origin", "https://g.example"),
+        )
+        self.assertEqual(
+            told.machines.aliases, (("root", ("a@b.example",)), ("ops", ("root",)))
+        )
+        self.assertEqual(told.machines.rewriteSenders, (("@c.example", "d@e.example"),))
+        self.assertEqual(told.control.endpoint, "tcp:8025")
+        self.assertEqual(told.control.tokenEnv, "TOKEN")
+        self.assertEqual(told.control.hosts, ("f.example",))
+        self.assertEqual(told.control.origins, ("https://g.example",))
+        self.assertEqual(told.controlSocket, os.path.abspath("control.sock"))
+
+    def test_help(self) -> None:
+        """
+        Every option is in the help, with its default.
+        """
+        text = " ".join(tap.Options().getUsage(100).split())
+        for one in OPTIONS:
+            self.assertIn(f"--{one.flag}=", text)
+        self.assertIn("The port of mail exchange hosts. [default: 25]", text)
 
     def test_wrongUnderTwistd(self) -> None:
         """

@@ -23,6 +23,7 @@ REAL = frozenset(
 NO_UNITS = {
     "relaymail.test.endtoend": "real sockets and processes",
     "relaymail.test.bench.test_children": "starts processes",
+    "relaymail.test.configuration.test_secrets": "runs commands",
     "relaymail.test.conformance": "runs Twisted's own tests",
     "relaymail.test.test_conformance": "runs them in a process",
     "relaymail.test.test_packaging": "installs the package",

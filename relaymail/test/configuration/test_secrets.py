@@ -10,8 +10,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.configuration import configure, readHosts
+from relaymail.configuration import configure, readHosts, readToken, secrets
 from relaymail.errors import ConfigurationError
+from relaymail.route.hosts import Credentials, Host
 
 
 class PasswordTests(SynchronousTestCase):
@@ -54,3 +55,98 @@ class PasswordTests(SynchronousTestCase):
         told = configure(queue="s", hostname="a.b", smartHosts=host)
         error = self.assertRaises(ConfigurationError, readHosts, told)
         self.assertIn("cannot be read", str(error))
+
+    def test_hostOfAProgram(self) -> None:
+        """
+        A host that a program gives has its credentials already.
+        """
+        host = Host("a.example", credentials=Credentials("me", b"hunter2"))
+        told = configure(queue="s", smartHosts=host)
+        self.assertEqual(readHosts(told), (host,))
+
+    def test_withoutPassword(self) -> None:
+        """
+        Who does not talk to the hosts needs no password.
+        """
+        smart = "smtps://me@mail.example.com:26?password-command=false"
+        for value in (smart, Host("mail.example.com", 26)):
+            (one,) = configure(queue="s", smartHosts=[value]).delivery.smartHosts
+            host = secrets.hostWithoutPassword(one)
+            self.assertEqual((host.name, host.port), ("mail.example.com", 26))
+            self.assertIsNone(host.credentials)
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    Tests for secrets that a command prints.
+    """
+
+    def host(self, command: str) -> Host:
+        """
+        Read the password that a command prints.
+        """
+        table = {"url": "a.example", "user": "me", "password-command": command}
+        return readHosts(configure(queue="s", smartHosts=[table]))[0]
+
+    def test_A09_printed(self) -> None:
+        """
+        What the command prints is the password; no shell has a look at it.
+        """
+        credentials = self.host("echo 'hunter2 $HOME;' `x`").credentials
+        assert credentials is not None
+        self.assertEqual(credentials.password, b"hunter2 $HOME; `x`")
+
+    def test_A09_failures(self) -> None:
+        """
+        A command that does not print one is told of, with what it did.
+        """
+        self.patch(secrets, "COMMAND_PATIENCE", 0.2)
+        for command, told in (
+            ("nowhere-to-be-found", "No such file or directory"),
+            ("sh -c 'echo hunter2; exit 3'", "it ended with exit code 3"),
+            ("true", "is empty or longer"),
+            ("yes", "is empty or longer"),
+            ("sleep 30", "it did not end within 0.2 seconds"),
+            ("sh -c 'echo hunter2; exec >&-; sleep 30'", "it did not end within"),
+            ("sh -c 'sleep 2 & echo hunter2'", "it did not end within"),
+            ("echo 'open", "cannot be split into words"),
+        ):
+            error = self.assertRaises(ConfigurationError, self.host, command)
+            self.assertIn(told, str(error), command)
+            self.assertNotIn("hunter2", str(error).replace(command, ""))
+
+
+class TokenTests(SynchronousTestCase):
+    """
+    Tests for L{readToken}.
+    """
+
+    def test_places(self) -> None:
+        """
+        The token is in a file, a variable, or printed; or there is none.
+        """
+        self.assertIsNone(readToken(configure(queue="s")))
+        file = Path(self.mktemp())
+        file.write_text("s3cret\n")
+        self.patch(os, "environb", {**os.environb, b"TOKEN": b"s3cret"})
+        for said in (
+            {"tokenFile": file},
+            {"tokenEnv": "TOKEN"},
+            {"tokenCommand": "echo s3cret"},
+        ):
+            self.assertEqual(readToken(configure(queue="s", **said)), b"s3cret")
+
+    def test_none(self) -> None:
+        """
+        What is no token is told of.
+        """
+        self.patch(os, "environb", {b"SPACES": b"a b", b"EMPTY": b""})
+        for said, told in (
+            ({"tokenFile": "nowhere"}, "No such file"),
+            ({"tokenEnv": "NONE"}, "from the environment variable NONE: there is none"),
+            ({"tokenEnv": "SPACES"}, "has a space"),
+            ({"tokenEnv": "EMPTY"}, "is empty"),
+        ):
+            token = configure(queue="s", **said)
+            error = self.assertRaises(ConfigurationError, readToken, token)
+            self.assertIn(told, str(error))

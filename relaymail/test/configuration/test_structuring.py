@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from ipaddress import ip_network
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.configuration import configure
+from relaymail.configuration import configure, values
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Host
 from relaymail.schedule.rates import Rate
@@ -78,3 +79,85 @@ class ConfigureTests(SynchronousTestCase):
             ConfigurationError, configure, queue="spool", tlsKey="nowhere.pem"
         )
         self.assertEqual(str(error), "tlsKey: 'nowhere.pem' is not a file")
+
+    def test_nearest(self) -> None:
+        """
+        A mistyped setting is told of with the one that may be meant.
+        """
+        error = self.assertRaises(TypeError, configure, queue="spool", maxConnection=1)
+        self.assertIn("did you mean maxConnections?", str(error))
+
+    def test_noQueue(self) -> None:
+        """
+        A program names the queue.
+        """
+        self.assertRaises(TypeError, configure, hostname="a.example")
+
+    def test_allProblems(self) -> None:
+        """
+        Everything that is wrong is told at once, with the setting it is in.
+        """
+        wrong: dict[str, Any] = {
+            "mxPort": "smtp",
+            "retry": [60, 0],
+            "networks": ["::1", b"x"],
+            "aliases": ["root"],
+            "rewriteSenders": {"a": "b@c.example"},
+            "senderRates": [("*", 5)],
+            "origins": "https://a.example/page",
+            "hosts": "a b",
+            "origin": "[192.0.2.1]",
+            "tokenEnv": "A=B",
+        }
+        error = self.assertRaises(ConfigurationError, configure, queue="spool", **wrong)
+        self.assertEqual(
+            sorted(line.partition(":")[0] for line in str(error).split("\n")),
+            sorted(wrong),
+        )
+
+    def test_twice(self) -> None:
+        """
+        Nothing is said twice in a table.
+        """
+        error = self.assertRaises(
+            ConfigurationError,
+            configure,
+            queue="spool",
+            destinationRates=["A.example=5/s", "a.example=6/s"],
+        )
+        self.assertIn("'a.example' stands there twice", str(error))
+
+    def test_many(self) -> None:
+        """
+        There are bounds for how much is taken, and how much is told of.
+        """
+        networks = ["192.0.2.1"] * (values.MAX_VALUES + 1)
+        rates = dict.fromkeys(map(str, range(values.MAX_VALUES + 1)), "1/s")
+        for name, value in (("networks", networks), ("destinationRates", rates)):
+            error = self.assertRaises(
+                ConfigurationError, configure, queue="spool", **{name: value}
+            )
+            self.assertIn("more than 10000 values", str(error))
+        error = self.assertRaises(
+            ConfigurationError, configure, queue="spool", networks=["x"] * 60
+        )
+        self.assertEqual(str(error).split("\n")[50:], ["and 10 more problems"])
+
+    def test_aliases(self) -> None:
+        """
+        An alias may have several addresses in one text.
+        """
+        told = configure(
+            queue="s", aliases=["root=a@b.example, ops", "ops=c@d.example"]
+        )
+        self.assertEqual(
+            told.machines.aliases,
+            (("root", ("a@b.example", "ops")), ("ops", ("c@d.example",))),
+        )
+
+    def test_empty(self) -> None:
+        """
+        Empty text is nothing where nothing may be said.
+        """
+        told = configure(queue="s", drop="", endpoint="", socket="", origin="")
+        self.assertEqual(told, configure(queue="s"))

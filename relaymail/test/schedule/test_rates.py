@@ -31,7 +31,7 @@ class ParseTests(SynchronousTestCase):
         ):
             self.assertEqual(parseRate(text), rate)
         self.assertEqual(str(Rate(100, 60.0)), "100/m")
-        self.assertEqual(str(Rate(1000, 600.0)), "1000/600s")
+        self.assertEqual(str(Rate(1000, 600.0)), "1000/10m")
 
     def test_noRates(self) -> None:
         """
