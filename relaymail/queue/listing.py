@@ -5,13 +5,11 @@ What is in the queue's directory, looked at no more often than it pays.
 
 from __future__ import annotations
 
-import re
-
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from relaymail.queue.disk import Disk
-from relaymail.queue.records import isName
+from relaymail.queue.records import ASIDE, isName, isOwnFile
 
 #: A file system may date two changes alike when they are this close, in
 #: seconds (ext3 and NFS count whole seconds): a directory that was changed so
@@ -24,11 +22,6 @@ RELIST = 600.0
 SHARE = 10
 #: How many foreign names are remembered, so that each is complained of once.
 MAX_FOREIGN = 1000
-
-#: The subdirectory for what cannot be used.
-ASIDE = "aside"
-
-_OWN = re.compile(r"-(?:[HCS]|T\d+|J0?)\Z")
 
 
 class Listing:
@@ -110,5 +103,5 @@ class Listing:
         return self._taken
 
     def _examine(self, file: str) -> None:
-        if file != ASIDE and not (_OWN.search(file) and isName(file)):
+        if file != ASIDE and not isOwnFile(file):
             self.ignore(file, "the queue makes no such names")

@@ -30,10 +30,14 @@ MAX_ATTEMPTS = 1_000_000
 #: The longest enhanced status (RFC 3463 2) is C{5.999.999}.
 MAX_STATUS = 9
 
+#: The subdirectory for what cannot be used.
+ASIDE = "aside"
+
 #: MAIL said nothing beyond the sender.
 NO_PARAMETERS = Parameters()
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")
+_OWN = re.compile(r"-(?:[HCS]|T\d+|J0?)\Z")
 _BODIES = ("", "7BIT", "8BITMIME")
 
 
@@ -80,6 +84,14 @@ def isName(name: str) -> bool:
     no character that a log or a shell would trip over.
     """
     return _NAME.match(name) is not None
+
+
+def isOwnFile(file: str) -> bool:
+    """
+    Tell whether a queue makes files of a name like this, contents that were taken
+    excepted.
+    """
+    return _OWN.search(file) is not None and isName(file)
 
 
 def formatRecord(record: Record) -> bytes:

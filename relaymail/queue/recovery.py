@@ -14,8 +14,7 @@ from twisted.logger import Logger
 from relaymail.errors import QueueError, UnreadableEntry
 from relaymail.queue.changes import bringIn, takeOut
 from relaymail.queue.disk import Disk
-from relaymail.queue.listing import ASIDE
-from relaymail.queue.records import MAX_JOURNAL, isName, parseJournal
+from relaymail.queue.records import ASIDE, MAX_JOURNAL, isName, parseJournal
 
 #: How old, in seconds, what was being received must be before it counts as
 #: given up: another process may feed the queue, and RFC 5321 4.5.3.2 lets a
