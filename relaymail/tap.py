@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -25,8 +25,8 @@ from relaymail.configuration.reading import (
 )
 from relaymail.configuration.structuring import flat, structure
 from relaymail.configuration.tables import OPTIONS
+from relaymail.daemon import TwistdRelay
 from relaymail.errors import ConfigurationError, RelayMailError
-from relaymail.logs import addObserver
 from relaymail.ports import checkEndpoint
 from relaymail.service import Relay
 
@@ -154,35 +154,6 @@ for _one in OPTIONS:
         setattr(Options, f"opt_{_one.flag.replace('-', '_')}", _repeated(_one))
 
 
-class TwistdRelay(Relay):
-    """
-    The relay of an application that C{twistd} runs, which logs by
-    L{relaymail.logs}.
-    """
-
-    def __init__(
-        self, configuration: Configuration, options: Mapping[str, Any] | None
-    ) -> None:
-        """
-        @param configuration: What it is told.
-        @param options: The options of C{twistd}; L{None} outside of it.
-        """
-        super().__init__(configuration)
-        self._options = options
-        # Its lines in the log are those of a relay, whoever runs it.
-        vars(self)["log"] = Relay.log
-
-    def setServiceParent(self, parent: Any) -> None:
-        """
-        Become part of an application, and make its log.  This is the only
-        moment between the two: C{twistd} gives the application to nobody.
-
-        @param parent: The application, or another service.
-        """
-        addObserver(parent, self._options)
-        super().setServiceParent(parent)
-
-
 def makeService(options: Options) -> Relay:
     """
     Make the relay that the options tell of.
@@ -190,7 +161,7 @@ def makeService(options: Options) -> Relay:
     @param options: The options, parsed.
     """
     sys.excepthook = plainly(sys.excepthook)
-    return TwistdRelay(options.configuration, options.parent)
+    return TwistdRelay(options.configuration, options.parent, options.reread)
 
 
 def plainly(hook: ExceptHook) -> ExceptHook:
