@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,8 +169,6 @@ class ReadingTests(FileCase):
             smart-hosts = [ "smtps://me@a.example?password-file=pw&ca-file=/ca" ]
             [machines]
             drop = "drop"
-            [control]
-            socket = "control.sock"
             """,
             "etc/relaymail.toml",
         )
@@ -180,7 +180,16 @@ class ReadingTests(FileCase):
         self.assertIn(f"{etc}/pw", repr(smart))
         self.assertEqual(smart.caFile, "/ca")
         self.assertEqual(told.machines.drop, f"{etc}/drop")
-        self.assertEqual(told.controlSocket, f"{etc}/control.sock")
+
+    def test_pathOfTheSocket(self) -> None:
+        """
+        So does that of the control socket, of which the system bounds the length.
+        """
+        self.directory = Path(mkdtemp(prefix="relaymail-"))
+        self.addCleanup(rmtree, self.directory)
+        path = self.write('[control]\nsocket = "control.sock"', "relaymail.toml")
+        found = f"{self.directory}/control.sock"
+        self.assertEqual(readFile(path).controlSocket, found)
 
     def test_allProblems(self) -> None:
         """
