@@ -11,6 +11,7 @@ and the threads after it gave them up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
 
@@ -25,7 +26,12 @@ from relaymail import __version__, relaymanager
 from relaymail.assembly import intakeRules, tellManager
 from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
-from relaymail.configuration import Configuration, configure, readHosts
+from relaymail.configuration import (
+    Configuration,
+    configure,
+    readFile,
+    readHosts,
+)
 from relaymail.configuration.comparing import changes, needRestart
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError, QueueUnusable
@@ -116,6 +122,8 @@ class Relay(MultiService):
         elif settings:
             raise TypeError("give a configuration or settings, not both")
         self.configuration = configuration
+        if configuration.file is not None:
+            self.reread = partial(readFile, configuration.file)
         # While this may be read: the service may give up its rights later.
         self._smartHosts = readHosts(configuration)
         self._reactor = reactor

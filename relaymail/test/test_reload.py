@@ -5,11 +5,12 @@ Tests for L{Relay.reload<relaymail.service.Relay.reload>}.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.error import CannotListenError
 
-from relaymail.configuration import Configuration, configure
+from relaymail.configuration import Configuration, configure, readFile
 from relaymail.errors import ConfigurationError
 from relaymail.test.test_service import CLIENT, RelayTestCase, TestRelay
 
@@ -167,6 +168,20 @@ class ReloadTests(RelayTestCase):
         relay = self.running()
         relay.reread = lambda: self.told(retry="7s")
         self.assertEqual(relay.reload(), ["delivery.retry"])
+
+    def test_file(self) -> None:
+        """
+        A relay of a program reads the file again that its configuration is from.
+        """
+        path = Path(self.mktemp())
+        text = f"queue = {self.directory!r}\nhostname = 'relay.example.com'\n"
+        path.write_text(text + "[intake]\nsmtp = []\n")
+        relay = TestRelay(readFile(str(path)), reactor=self.reactor)
+        self.addCleanup(self.stop, relay)
+        relay.startService()
+        self.assertEqual(relay.reload(), [])
+        path.write_text(text + "[intake]\nsmtp = []\n[delivery]\nexpire = '1d'\n")
+        self.assertEqual(relay.reload(), ["delivery.expire"])
 
     def test_nothingToRead(self) -> None:
         """
