@@ -32,7 +32,6 @@ from relaymail.configuration import (
     readFile,
     readHosts,
 )
-from relaymail.configuration.comparing import changes, needRestart
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.server import IntakeFactory
@@ -41,6 +40,7 @@ from relaymail.queue.disk import Disk
 from relaymail.queue.opening import openQueue
 from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.queue.spool.schema import connect
+from relaymail.reloading import ReloadMixin
 from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
 from relaymail.submission import Content, compose
@@ -55,7 +55,7 @@ TICK = 5.0
 STOP_PATIENCE = 15.0
 
 
-class Relay(MultiService):
+class Relay(ReloadMixin, MultiService):
     """
     A mail relay: C{await relay.send(...)} gives it a message, and so does
     every client of its ports.
@@ -80,8 +80,6 @@ class Relay(MultiService):
         <relaymail.interfaces.IQueue>}.
     @ivar manager: The relaying manager, once it is started.
     @ivar intake: What takes mail by SMTP, once it is started.
-    @ivar reread: Reads the configuration again, for L{reload}; L{None} where it
-        came from nowhere that could be read again.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -99,7 +97,6 @@ class Relay(MultiService):
     queue: Any
     manager: Any
     intake: IntakeFactory
-    reread: Callable[[], Configuration] | None = None
 
     def __init__(
         self,
@@ -320,65 +317,6 @@ class Relay(MultiService):
     def _stopListening(self) -> Deferred[None]:
         ports, self._ports = self._ports, None
         return succeed(None) if ports is None else ports.close()
-
-    # What it is told while it runs.
-
-    def reload(self, configuration: Configuration | None = None) -> list[str]:
-        """
-        Do what it is told now, all of it or nothing: mail that waits goes where it
-        goes by the new configuration, what is being sent goes on as it was begun.
-
-        @param configuration: What it is told; L{None} to read again what it was
-            started with.
-
-        @return: The options that have changed.
-
-        @raise ConfigurationError: When that cannot be read or used, or changes
-            what only a restart can.  Then nothing has changed.
-        """
-        if not self._open:
-            raise ConfigurationError("The relay is not running; nothing was changed")
-        if configuration is None:
-            if self.reread is None:
-                raise ConfigurationError(
-                    "The relay was not started with a file that could be read again; "
-                    "nothing was changed"
-                )
-            configuration = self.reread()
-        changed = changes(self.configuration, configuration)
-        fixed = needRestart(changed)
-        if fixed:
-            raise ConfigurationError(
-                f"{', '.join(fixed)} cannot be changed while the relay runs: restart "
-                "it for that; nothing was changed"
-            )
-        if changed:
-            self._change(configuration, changed)
-        self.log.info(
-            "The configuration was read again; {changed}",
-            changed=f"changed: {', '.join(changed)}" if changed else "it is as it was",
-        )
-        return changed
-
-    def _change(self, told: Configuration, changed: list[str]) -> None:
-        tls = self.loadTLS(told.intake.tlsKey, told.intake.tlsCert)
-        smartHosts = readHosts(told)
-        calculator = None
-        if "delivery.dns" in changed:
-            calculator = self._makeCalculator(told)
-        rules = intakeRules(told, tls)
-        assert self._ports is not None
-        self._ports.listen(told.intake.smtp)
-        # From here on nothing can fail.
-        left = set(self.configuration.intake.smtp) - set(told.intake.smtp)
-        self._ports.close(left)
-        self._ports.order(told.intake.smtp)
-        self.configuration, self._tls, self._smartHosts = told, tls, smartHosts
-        self.intake.settingsChanged(**rules)
-        if calculator is not None:
-            self.manager.mxcalc = calculator
-        tellManager(self.manager, told, smartHosts, self.addresses)
-        self.manager.settingsChanged()
 
     # Stopping.
 

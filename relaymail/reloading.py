@@ -1,0 +1,108 @@
+# -*- test-case-name: relaymail.test.test_reload -*-
+"""
+What a relay is told while it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from twisted.logger import Logger
+
+from relaymail.assembly import intakeRules, tellManager
+from relaymail.configuration import Configuration, readHosts
+from relaymail.configuration.comparing import changes, needRestart
+from relaymail.errors import ConfigurationError
+from relaymail.intake.server import IntakeFactory
+from relaymail.ports import Ports
+from relaymail.route.hosts import Host
+from relaymail.route.mx import MXCalculator
+
+
+class ReloadMixin:
+    """
+    A relay's configuration, read again while the relay runs.
+
+    @ivar configuration: What it is told.
+    @ivar reread: Reads it again; L{None} where it came from nowhere that could be
+        read again.
+    """
+
+    log: ClassVar[Logger]
+    loadTLS: ClassVar[Any]
+    configuration: Configuration
+    reread: Callable[[], Configuration] | None = None
+    intake: IntakeFactory
+    manager: Any
+    _ports: Ports | None
+    _open: bool
+    _tls: Any
+    _smartHosts: tuple[Host, ...]
+
+    def reload(self, configuration: Configuration | None = None) -> list[str]:
+        """
+        Do what it is told now, all of it or nothing: mail that waits goes where it
+        goes by the new configuration, what is being sent goes on as it was begun.
+
+        @param configuration: What it is told; L{None} to read again what it was
+            started with.
+
+        @return: The options that have changed.
+
+        @raise ConfigurationError: When that cannot be read or used, or changes
+            what only a restart can.  Then nothing has changed.
+        """
+        if not self._open:
+            raise ConfigurationError("The relay is not running; nothing was changed")
+        if configuration is None:
+            if self.reread is None:
+                raise ConfigurationError(
+                    "The relay was not started with a file that could be read again; "
+                    "nothing was changed"
+                )
+            configuration = self.reread()
+        changed = changes(self.configuration, configuration)
+        fixed = needRestart(changed)
+        if fixed:
+            raise ConfigurationError(
+                f"{', '.join(fixed)} cannot be changed while the relay runs: restart "
+                "it for that; nothing was changed"
+            )
+        if changed:
+            self._change(configuration, changed)
+        self.log.info(
+            "The configuration was read again; {changed}",
+            changed=f"changed: {', '.join(changed)}" if changed else "it is as it was",
+        )
+        return changed
+
+    def _change(self, told: Configuration, changed: list[str]) -> None:
+        tls = self.loadTLS(told.intake.tlsKey, told.intake.tlsCert)
+        smartHosts = readHosts(told)
+        calculator = None
+        if "delivery.dns" in changed:
+            calculator = self._makeCalculator(told)
+        rules = intakeRules(told, tls)
+        assert self._ports is not None
+        self._ports.listen(told.intake.smtp)
+        # From here on nothing can fail.
+        left = set(self.configuration.intake.smtp) - set(told.intake.smtp)
+        self._ports.close(left)
+        self._ports.order(told.intake.smtp)
+        self.configuration, self._tls, self._smartHosts = told, tls, smartHosts
+        self.intake.settingsChanged(**rules)
+        if calculator is not None:
+            self.manager.mxcalc = calculator
+        tellManager(self.manager, told, smartHosts, self.addresses)
+        self.manager.settingsChanged()
+
+    @property
+    def addresses(self) -> list[Any]:
+        """
+        The addresses it listens on.
+        """
+        raise NotImplementedError
+
+    def _makeCalculator(self, told: Configuration) -> MXCalculator:
+        raise NotImplementedError
