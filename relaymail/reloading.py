@@ -44,6 +44,7 @@ class ReloadMixin:
         """
         Do what it is told now, all of it or nothing: mail that waits goes where it
         goes by the new configuration, what is being sent goes on as it was begun.
+        Certificates and passwords are read again, too.
 
         @param configuration: What it is told; L{None} to read again what it was
             started with.
@@ -69,8 +70,8 @@ class ReloadMixin:
                 f"{', '.join(fixed)} cannot be changed while the relay runs: restart "
                 "it for that; nothing was changed"
             )
-        if changed:
-            self._change(configuration, changed)
+        # Also where nothing has changed: a certificate or a password may be new.
+        self._change(configuration, changed)
         self.log.info(
             "The configuration was read again; {changed}",
             changed=f"changed: {', '.join(changed)}" if changed else "it is as it was",
@@ -90,12 +91,14 @@ class ReloadMixin:
         left = set(self.configuration.intake.smtp) - set(told.intake.smtp)
         self._ports.close(left)
         self._ports.order(told.intake.smtp)
+        isNew = bool(changed) or smartHosts != self._smartHosts
         self.configuration, self._tls, self._smartHosts = told, tls, smartHosts
         self.intake.settingsChanged(**rules)
         if calculator is not None:
             self.manager.mxcalc = calculator
-        tellManager(self.manager, told, smartHosts, self.addresses)
-        self.manager.settingsChanged()
+        if isNew:
+            tellManager(self.manager, told, smartHosts, self.addresses)
+            self.manager.settingsChanged()
 
     @property
     def addresses(self) -> list[Any]:

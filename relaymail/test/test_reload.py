@@ -97,6 +97,33 @@ class ReloadTests(RelayTestCase):
         relay = self.running()
         self.assertEqual(relay.reload(self.told()), [])
 
+    def test_newCertificate(self) -> None:
+        """
+        A certificate in the place of one that ran out is taken, and connections
+        that wait are not given up for it.
+        """
+        relay = self.running()
+        context = object()
+        self.patch(relay, "loadTLS", lambda key, cert: context)
+        told: list[Any] = []
+        self.patch(relay.manager, "settingsChanged", lambda: told.append(1))
+        self.assertEqual(relay.reload(self.told()), [])
+        self.assertIs(relay.intake.contextFactory, context)
+        self.assertEqual(told, [])
+
+    def test_newPassword(self) -> None:
+        """
+        So is the password of a smart host.
+        """
+        secret = Path(self.mktemp())
+        secret.write_text("one")
+        host = f"smtps://me@mail.example.net?password-file={secret.absolute()}"
+        relay = self.running(smartHosts=[host])
+        secret.write_text("two")
+        self.assertEqual(relay.reload(self.told(smartHosts=[host])), [])
+        (found,) = relay.manager.smartHosts
+        self.assertEqual(found.credentials.password, b"two")
+
     def test_resolver(self) -> None:
         """
         Another name server is asked from then on; the same one is kept with all
