@@ -55,7 +55,7 @@ def parseSize(value: str) -> int:
 
     @raise click.BadParameter: When it is none, or none of a message.
     """
-    size = SIZE.convert(value, None, None)
+    size: int = SIZE.convert(value, None, None)
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise click.BadParameter(
             f"{value!r} is no size from {MIN_SIZE} to 1024M, such as 10K."

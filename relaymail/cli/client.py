@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from relaymail.cli.finding import Place
-from relaymail.cli.troubles import LATER, CommandError, ServiceDown
+from relaymail.cli.troubles import LATER, CommandError, NotNow, ServiceDown
 from relaymail.cli.words import clean
 
 #: How long the relay is waited for, in seconds: it answers within fractions of
@@ -185,7 +185,8 @@ class Client:
         with suppress(ValueError, RecursionError):
             told = json.loads(self._read(response, MAX_ANSWER))
         said = told.get("error") if isinstance(told, dict) else None
-        raise Refusal(
+        kind = RefusedNow if response.status == 503 else Refusal
+        raise kind(
             response.status,
             clean(said or f"{response.status} {response.reason}")
             + TO_DO.get(response.status, ""),
@@ -196,10 +197,9 @@ class Client:
         Say why there is no answer.
         """
         if isinstance(error, TimeoutError):
-            return CommandError(
+            return NotNow(
                 f"The relay at {self.where} did not answer within {PATIENCE:.0f} "
-                "seconds. It may be busy: try again, and look at its log.",
-                LATER,
+                "seconds. It may be busy: try again, and look at its log."
             )
         if isinstance(error, PermissionError):
             return CommandError(
@@ -240,8 +240,16 @@ class Refusal(CommandError):
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message, LATER if status == 503 else 1)
+        super().__init__(message)
         self.status = status
+
+
+class RefusedNow(Refusal, NotNow):
+    """
+    The relay says no, and may say yes later.
+    """
+
+    exit_code = LATER
 
 
 def connectionTo(place: Place) -> http.client.HTTPConnection:

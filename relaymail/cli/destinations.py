@@ -19,8 +19,8 @@ from relaymail.cli.words import age, clean, count, now
 
 #: How many destinations are listed where nothing is said.
 LIMIT = 100
-#: The most that can be asked for.
-MAX_LIMIT = 10_000
+#: The most that can be asked for: the relay gives no more at a time.
+MAX_LIMIT = 1000
 
 _COLUMNS = (
     Column("DESTINATION", canShrink=True),

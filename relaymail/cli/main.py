@@ -32,7 +32,12 @@ PARTS = (
     Part("doctor", "doctor:doctor", "Look for what keeps mail from going."),
     Part("fsck", "fsck:fsck", "Check a queue."),
     Part("bench", "bench:bench", "Measure how fast a relay is.", ALONE),
-    Part("demo", "demo:demo", "Show what the relay does with mail.", ALONE),
+    Part(
+        "demo",
+        "demo:demo",
+        "Show what the relay does with mail, without a network.",
+        ALONE,
+    ),
     Part("completion", "completion:completion", "Let a shell complete.", NONE),
     # What it was before there was `relaymail queue`.
     Part("import", "importing:importMail", "", ALONE, isHidden=True),

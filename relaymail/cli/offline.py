@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from relaymail.cli.troubles import ServiceDown
+from relaymail.cli.troubles import CommandError, ServiceDown
 from relaymail.cli.words import now
 from relaymail.inspection import AGE_BOUNDS, AgeRow, DestinationCount, Listed, Selection
 from relaymail.queue.spool.survey import Survey
@@ -40,7 +40,10 @@ class Offline:
         """
         Give some entries.
         """
-        page = self._survey.look(selection, limit, after)
+        try:
+            page = self._survey.look(selection, limit, after)
+        except ValueError as e:
+            raise CommandError(f"--after takes the NEXT of a list before: {e}.") from e
         return {
             "entries": [entryOf(each) for each in page.entries],
             "next": page.next,

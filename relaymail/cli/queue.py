@@ -1,4 +1,4 @@
-# -*- test-case-name: relaymail.test.cli.test_queue -*-
+# -*- test-case-name: relaymail.test.cli.test_listing -*-
 """
 C{relaymail queue}: what is queued.
 """

@@ -7,6 +7,7 @@ relaymail.cli.reference} prints C{docs/commands.rst}.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 
 import click
@@ -31,6 +32,14 @@ Exit codes: 0 done; 1 not done, or not all of it; 2 the command line is wrong; 6
 the relay is needed, and does not run; 75 it may work later; 130 ended by Ctrl-C.
 Every error is one sentence on standard error.
 """
+
+#: What is to be typed: what is quoted, options and URLs.
+_TYPED = re.compile(
+    r"(`[^`]+`"
+    r"|(?<![\w-])--[a-z][a-z-]*"
+    r"|https?://[\w:/.-]*\w"
+    r"|(?:[\w.]+|\*)?@[\w.]+\w)"
+)
 
 #: How a heading is underlined, by depth.
 _LINES = "=-~^"
@@ -60,9 +69,11 @@ def _common(context: click.Context) -> Iterator[str]:
 def _command(
     group: click.Group, name: str, parent: click.Context, depth: int
 ) -> Iterator[str]:
-    command = group.get_command(parent, name)
-    if command is None or _isHidden(group, name):
+    part = group.parts.get(name) if isinstance(group, LazyGroup) else None
+    if part is not None and (part.isHidden or not part.isThere):
         return
+    command = group.get_command(parent, name)
+    assert command is not None
     context = click.Context(command, parent=parent, info_name=name)
     title = context.command_path
     yield from (title, _LINES[depth] * len(title), "")
@@ -71,12 +82,8 @@ def _command(
     yield from _prose(command)
     yield from _options(command, context, isCommon=False)
     if isinstance(command, click.Group):
-        for part in command.list_commands(context):
-            yield from _command(command, part, context, depth + 1)
-
-
-def _isHidden(group: click.Group, name: str) -> bool:
-    return isinstance(group, LazyGroup) and group.parts[name].isHidden
+        for each in command.list_commands(context):
+            yield from _command(command, each, context, depth + 1)
 
 
 def _prose(command: click.Command) -> Iterator[str]:
@@ -88,7 +95,17 @@ def _prose(command: click.Command) -> Iterator[str]:
         if text.startswith("\b"):
             yield from ("::", "", *("    " + line for line in text.split("\n")[1:]), "")
         else:
-            yield from (text.replace("`", "``").replace("*", "\\*"), "")
+            yield from (_marked(text), "")
+
+
+def _marked(text: str) -> str:
+    """
+    Mark what is to be typed, which would else be read as something else.
+    """
+    return "".join(
+        f"``{part.strip('`')}``" if index % 2 else part.replace("*", "\\*")
+        for index, part in enumerate(_TYPED.split(text))
+    )
 
 
 def _options(
@@ -102,7 +119,7 @@ def _options(
         record = parameter.get_help_record(context)
         if record is not None and "--version" not in parameter.opts:
             yield f"``{record[0]}``"
-            yield "    " + record[1].replace("*", "\\*").replace("  [", " [")
+            yield "    " + _marked(record[1].replace("  [", " ["))
     yield ""
 
 

@@ -59,7 +59,7 @@ def queryOf(said: Mapping[str, Any]) -> dict[str, Any]:
 
     @param said: The values of L{selecting}'s options.
     """
-    query = {
+    query: dict[str, Any] = {
         name: _written(said[name]) for _, name, *_ in _FILTERS if said[name] is not None
     }
     if said["ids"]:

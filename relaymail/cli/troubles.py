@@ -14,7 +14,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from relaymail.cli.words import clean
-from relaymail.errors import RelayMailError
+from relaymail.errors import ConfigurationError, RelayMailError
 
 #: What was asked for was not done.
 FAILED = 1
@@ -27,6 +27,9 @@ INTERRUPTED = 130
 #: Who reads what is printed has gone (128 and the number of SIGPIPE).
 UNREAD = 141
 
+#: How many more lines an error has at most: who mends those sees the others.
+MAX_LINES = 100
+
 #: The variable of the environment that asks for tracebacks, for who mends
 #: relaymail.
 DEBUG = "RELAYMAIL_DEBUG"
@@ -36,15 +39,12 @@ class CommandError(click.ClickException):
     """
     What was asked for was not done.
 
-    @ivar exit_code: The code that the command ends with.
+    Its message is the sentence: what was tried, what came back, what to do.
+
+    @cvar exit_code: The code that the command ends with.
     """
 
-    def __init__(self, message: str, code: int = FAILED) -> None:
-        """
-        @param message: The sentence: what was tried, what came back, what to do.
-        """
-        super().__init__(message)
-        self.exit_code = code
+    exit_code = FAILED
 
     def show(self, file: IO[Any] | None = None) -> None:
         """
@@ -58,8 +58,15 @@ class ServiceDown(CommandError):
     The relay does not answer: it is not running, or is elsewhere.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, DOWN)
+    exit_code = DOWN
+
+
+class NotNow(CommandError):
+    """
+    It may work later.
+    """
+
+    exit_code = LATER
 
 
 def say(sentence: str, file: IO[Any] | None = None) -> None:
@@ -67,6 +74,17 @@ def say(sentence: str, file: IO[Any] | None = None) -> None:
     Print an error.
     """
     click.echo(f"relaymail: {clean(sentence)}", file=file or sys.stderr)
+
+
+def sayAll(error: RelayMailError) -> None:
+    """
+    Print what is wrong; in a configuration that can be much, a line each.
+    """
+    isMuch = isinstance(error, ConfigurationError)
+    first, *others = (str(error).splitlines() if isMuch else [str(error)]) or [""]
+    say(first)
+    for line in others[:MAX_LINES]:
+        click.echo(f"  {clean(line)}", file=sys.stderr)
 
 
 def end(run: Callable[[], Any]) -> NoReturn:
@@ -103,7 +121,7 @@ def codeOf(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         return UNREAD
     if isinstance(error, RelayMailError):
-        say(str(error))
+        sayAll(error)
         return FAILED
     if os.environ.get(DEBUG):
         raise error

@@ -13,7 +13,7 @@ import click
 from relaymail.errors import ConfigurationError
 
 
-class Read(click.ParamType):
+class Read(click.ParamType):  # type: ignore[type-arg]
     """
     A value that a function reads.
     """

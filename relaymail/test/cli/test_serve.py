@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.cli import serve
 from relaymail.cli.main import main
+from relaymail.cli.settings import Settings
 
 
 class ServeTests(SynchronousTestCase):
@@ -89,6 +90,6 @@ class ServeTests(SynchronousTestCase):
         Modules of the current directory are found only where they are now.
         """
         self.patch(sys, "path", ["/usr/bin", "/usr/lib"])
-        self.assertEqual(serve.commandLine(True, {}, [], serve.Settings())[1], "-P")
+        self.assertEqual(serve.commandLine(True, {}, [], Settings())[1], "-P")
         self.patch(sys, "path", ["", "/usr/lib"])
-        self.assertEqual(serve.commandLine(True, {}, [], serve.Settings())[1], "-c")
+        self.assertEqual(serve.commandLine(True, {}, [], Settings())[1], "-c")

@@ -20,9 +20,10 @@ from relaymail.cli.troubles import (
     LATER,
     UNREAD,
     CommandError,
+    NotNow,
     ServiceDown,
 )
-from relaymail.errors import QueueUnusable
+from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.test.cli.commands import HOSTILE
 
 
@@ -68,7 +69,7 @@ class TroublesTests(SynchronousTestCase):
         """
         for error, code in (
             (CommandError("Tried. No. Do."), 1),
-            (CommandError("Tried. No. Do.", LATER), 75),
+            (NotNow("Tried. No. Do."), LATER),
             (ServiceDown("Tried. No. Do."), DOWN),
             (QueueUnusable("Tried. No. Do."), 1),
         ):
@@ -95,6 +96,15 @@ class TroublesTests(SynchronousTestCase):
         self.assertEqual(done.stderr.count("\n"), 1)
         done = raises(ZeroDivisionError("oops"), env={DEBUG: "1"})
         self.assertIsInstance(done.exception, ZeroDivisionError)
+
+    def test_configuration(self) -> None:
+        """
+        All that is wrong in a configuration is told, a line each.
+        """
+        done = raises(ConfigurationError(f"in f:\nthis\n{HOSTILE}"))
+        lines = done.stderr.splitlines()
+        self.assertEqual(lines[:2], ["relaymail: in f:", "  this"])
+        self.assertTrue(all(line.isprintable() for line in lines))
 
     def test_usage(self) -> None:
         """
