@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from relaymail.cli.settings import current
 from relaymail.errors import RelayMailError
 
 if TYPE_CHECKING:
     from relaymail.queue.findings import Finding, Told
-    from relaymail.queue.opening import QueuePlace
+    from relaymail.queue.place import QueuePlace
 
 #: How long to wait before what may only have been under way is looked at again, in
 #: seconds: a message that comes or goes does so within that.
@@ -30,24 +31,22 @@ GLANCE = 0.1
 
 @click.command()
 @click.argument("queue", required=False)
-@click.option(
-    "--json", "asJSON", is_flag=True, show_default=False, help="Print JSON, no text."
-)
+@click.option("--json", "asJSON", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def fsck(context: click.Context, queue: str | None, asJSON: bool) -> None:
     """
-    Look through QUEUE, a path or KIND:PATH, whether all is well with it.
+    Check a queue.
 
-    Without QUEUE it is the one that the configuration names. A relay may use it
-    meanwhile. Nothing is written or repaired; what to do is said. The exit code is
-    0 when all is well, and 1 when something was found.
+    QUEUE is a path or KIND:PATH; without it, it is the one that the configuration
+    names. A relay may use it meanwhile. Nothing is written or repaired; what to do
+    is said. The exit code is 1 when something was found to be wrong.
     """
     try:
-        place = placeOf(queue, context)
+        place = placeOf(queue)
         holder, found = examine(place, asJSON)
     except RelayMailError as e:
         raise click.ClickException(str(e)) from e
-    show(place, holder, found, asJSON or bool((context.obj or {}).get("json")))
+    show(place, holder, found, asJSON)
     context.exit(1 if any(map(isWrong, found)) else 0)
 
 
@@ -60,15 +59,19 @@ def isWrong(finding: Finding) -> bool:
     return finding.severity is not Severity.NOTE
 
 
-def placeOf(queue: str | None, context: click.Context) -> QueuePlace:
+def placeOf(queue: str | None) -> QueuePlace:
     """
     Say which queue is meant.
 
+    @param queue: What was said of it; L{None}: what the configuration says.
+
     @raise ConfigurationError: When that is none.
     """
-    from relaymail.configuration import parseQueue
+    from relaymail import configuration
 
-    return parseQueue(queue or "spool")
+    if queue is not None:
+        return configuration.parseQueue(queue)
+    return configuration.readConfiguration(current().config).queue
 
 
 def examine(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from relaymail.errors import QueueUnusable
 from relaymail.queue.findings import Finding, Told, quiet
-from relaymail.queue.opening import QueueKind, QueuePlace
+from relaymail.queue.place import QueueKind, QueuePlace
 
 #: Where Linux lists who has locked what.
 LOCKS = "/proc/locks"

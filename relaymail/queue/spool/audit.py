@@ -13,17 +13,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from urllib.parse import quote
 
-from relaymail.errors import QueueUnusable
 from relaymail.queue.findings import Finding, Modes, Severity, Tally, Told, quiet
 from relaymail.queue.spool.contentsaudit import ContentsAudit
-from relaymail.queue.spool.schema import (
-    APPLICATION_ID,
-    PATIENCE,
-    VERSION,
-    translated,
-)
+from relaymail.queue.spool.schema import APPLICATION_ID, VERSION
+from relaymail.queue.spool.survey import hasLog, openIdle
 
 #: How many rows are looked at in one go: some tens of milliseconds.
 STRETCH = 20_000
@@ -87,34 +81,6 @@ _LAST = (
     "ifnull((SELECT max(id + recipients) - 1 FROM "
     "(SELECT id, recipients FROM message ORDER BY id DESC LIMIT 1)), 0))"
 )
-
-
-def openReadOnly(path: str) -> tuple[sqlite3.Connection, bool]:
-    """
-    Open the database of a spool for reading and nothing else.
-
-    @param path: The file.
-
-    @return: It, and whether it is believed not to change: no relay has it open,
-        and SQLite leaves no files beside it.
-
-    @raise QueueUnusable: When it cannot be opened.
-    """
-    if not os.path.isfile(path):
-        raise QueueUnusable(f"{path} is not there, or no file; there is no spool")
-    isIdle = not os.path.exists(path + "-wal")
-    how = "mode=ro&immutable=1" if isIdle else "mode=ro"
-    try:
-        database = sqlite3.connect(
-            f"file:{quote(path)}?{how}",
-            uri=True,
-            timeout=PATIENCE,
-            isolation_level=None,
-        )
-        database.execute("PRAGMA query_only = 1")
-    except sqlite3.Error as e:
-        raise translated(e, f"open {path}") from e
-    return database, isIdle
 
 
 class DatabaseAudit:
@@ -353,7 +319,8 @@ def auditSpool(
 
     @raise QueueUnusable: When there is no spool, or it cannot be opened.
     """
-    database, isIdle = openReadOnly(path)
+    isIdle = not hasLog(path)
+    database = openIdle(path)
     modes = Modes(os.lstat(path).st_uid)
     try:
         contents = ContentsAudit(database, path + "-contents", modes, told)
@@ -363,7 +330,7 @@ def auditSpool(
             found += _read(database, lambda: contents.findings(wait), path)
     finally:
         database.close()
-    if isIdle and os.path.exists(path + "-wal"):
+    if isIdle and hasLog(path):
         # What was read was thought to stand still, and did not.
         told("all of it again, for a relay was started", 0, 0)
         yield from auditSpool(path, told, wait, stretch)

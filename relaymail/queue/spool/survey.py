@@ -53,7 +53,7 @@ def openIdle(path: str) -> sqlite3.Connection:
     """
     if not os.path.isfile(path):
         raise QueueUnusable(f"{path} is not there, or no file; there is no spool")
-    how = "mode=ro" if _hasLog(path) else "mode=ro&immutable=1"
+    how = "mode=ro" if hasLog(path) else "mode=ro&immutable=1"
     try:
         database = sqlite3.connect(
             f"file:{quote(path)}?{how}",
@@ -68,7 +68,10 @@ def openIdle(path: str) -> sqlite3.Connection:
     return database
 
 
-def _hasLog(path: str) -> bool:
+def hasLog(path: str) -> bool:
+    """
+    Tell whether a database has a log: somebody writes it, or died doing so.
+    """
     with suppress(OSError):
         return os.stat(path + "-wal").st_size > 0
     return False

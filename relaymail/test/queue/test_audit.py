@@ -20,7 +20,7 @@ from relaymail.queue.audit import auditQueue, lockedDirectory, lockHolder
 from relaymail.queue.directory import Queue
 from relaymail.queue.directoryaudit import ORPHAN
 from relaymail.queue.findings import EXAMPLES, Finding, Severity, Tally
-from relaymail.queue.opening import QueueKind, QueuePlace
+from relaymail.queue.place import QueueKind, QueuePlace
 from relaymail.queue.spool.spool import Spool
 from relaymail.test.queue.contract import MESSAGE, NOW, RETRY
 

@@ -35,7 +35,7 @@ class AuditTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """
         Begin with a spool that has some of everything: mail in its rows and in
-        files, that rests, was delivered, has bounced and was set aside.
+        files, that rests, was delivered, has bounced, is held and was set aside.
         """
         self.directory = os.path.abspath(self.mktemp())
         os.mkdir(self.directory, 0o700)
@@ -50,6 +50,10 @@ class AuditTestCase(SynchronousTestCase):
         self.settle(self.spool.done(self.claimed("x@one.example"), BOUNCE))
         name = self.claimed("c@three.example")
         self.settle(self.spool.setWaiting(name, NOW + 60, RETRY))
+        self.change(
+            "UPDATE recipient SET held = 'why' WHERE destination = 'three.example'",
+            "UPDATE destination SET held = 1 WHERE name = 'three.example'",
+        )
         self.spool.setAside(self.claimed("z@one.example"), "it is odd")
         self.settle(None)
         self.flushLoggedErrors()
@@ -370,6 +374,7 @@ class DamageTests(AuditTestCase):
         for change in (
             "UPDATE destination SET queued = queued + 1 WHERE name = 'one.example'",
             "UPDATE destination SET resting = resting + 1 WHERE name = 'one.example'",
+            "UPDATE destination SET held = 0 WHERE name = 'three.example'",
             "DELETE FROM destination WHERE name = 'two.example'",
             "INSERT INTO destination (name, queued, resting) VALUES ('x', 0, 1)",
         ):
