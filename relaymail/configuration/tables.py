@@ -242,6 +242,7 @@ class Machines:
         "made when it is missing.",
         standard="none",
         example='"/var/spool/relaymail/drop"',
+        restart=True,
     )
 
 
@@ -258,6 +259,7 @@ class Control:
         standard="beside the queue: FILE-control of a spool, DIR/control else",
         flag="control-socket",
         most=MAX_SOCKET,
+        restart=True,
     )
     endpoint: str = option(
         "",
@@ -266,6 +268,7 @@ class Control:
         standard="none",
         example='"tcp:8025:interface=127.0.0.1"',
         flag="control-endpoint",
+        restart=True,
     )
     tokenFile: str | None = option(
         None,
@@ -273,6 +276,7 @@ class Control:
         "The file that the token of the endpoint is in.",
         standard="none",
         flag="control-token-file",
+        restart=True,
     )
     tokenEnv: str | None = option(
         None,
@@ -280,6 +284,7 @@ class Control:
         "The environment variable that the token is in, instead of a file.",
         standard="none",
         flag="control-token-env",
+        restart=True,
     )
     tokenCommand: str | None = option(
         None,
@@ -287,6 +292,7 @@ class Control:
         "The command that prints the token, instead of a file.",
         standard="none",
         flag="control-token-command",
+        restart=True,
     )
     hosts: tuple[str, ...] = option(
         (),
@@ -296,6 +302,7 @@ class Control:
         example='["relay.example.com"]',
         flag="control-host",
         isRepeated=True,
+        restart=True,
     )
     origins: tuple[str, ...] = option(
         (),
@@ -305,6 +312,7 @@ class Control:
         example='["https://dashboard.example.com"]',
         flag="control-origin",
         isRepeated=True,
+        restart=True,
     )
 
     def __attrs_post_init__(self) -> None:
