@@ -30,7 +30,7 @@ class Part:
     @ivar name: What it is called.
     @ivar where: The module in this package and the attribute there, between them
         a colon.
-    @ivar help: What it does, for a list: the first sentence of its docstring.
+    @ivar help: What it does, for a list.
     @ivar options: Which of the options that every command has it has, too.
     @ivar isHidden: Whether no list shows it.
     """

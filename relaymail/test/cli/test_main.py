@@ -39,16 +39,6 @@ def paths(group: LazyGroup) -> Iterator[list[str]]:
         yield words
 
 
-def sentences(group: LazyGroup) -> Iterator[tuple[str, tuple[str, str]]]:
-    """
-    Give what the list says of each part, and what the part says itself.
-    """
-    for words, part in parts(group):
-        if not part.isHidden:
-            said = part.load().get_short_help_str(1000)
-            yield " ".join(words), (part.help, f"{said.rstrip('.')}.")
-
-
 class MainTests(SynchronousTestCase):
     """
     Tests for the command.
@@ -88,13 +78,6 @@ class MainTests(SynchronousTestCase):
         found = self.imported(*commands)
         for name in ("twisted.internet.reactor", "twisted.names", "twisted.web"):
             self.assertNotIn(name, found)
-
-    def test_helps(self) -> None:
-        """
-        What a list says of a part is the first sentence of its help.
-        """
-        told = dict(sentences(main))
-        self.assertEqual([name for name, (a, b) in told.items() if a != b], [], told)
 
     def imported(self, *commands: list[str]) -> set[str]:
         """
