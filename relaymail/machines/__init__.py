@@ -8,8 +8,9 @@ neither date nor name.  L{Machines} is what the operator has said of that.
 
 Rules:
 
-  - An address without a domain is of the origin; C{postmaster} is always one
-    (RFC 5321 4.1.1.3), of the origin or of this host.
+  - An address without a domain is of the origin.  Without an origin
+    C{postmaster} (RFC 5321 4.1.1.3) and the names of aliases are of this host,
+    and others are no addresses.
   - Aliases are of local names: of the origin, of this host, and of C{localhost}.
   - What is done twice is as if it was done once.
 """
@@ -84,6 +85,7 @@ class Machines:
         self.origin = _domain("the origin", origin) if origin else ""
         self._senders = SenderRewrites(dict(rewriteSenders))
         local = {self.hostname, self.origin, _LOCALHOST} - {""}
+        self._aliases = Aliases({}, frozenset(), self.qualify)
         self._aliases = Aliases(dict(aliases), frozenset(local), self.qualify)
         self.changesHeaders = bool(self.origin or self._senders)
         self.isEmpty = not (self.changesHeaders or self._aliases)
@@ -98,8 +100,8 @@ class Machines:
         """
         if "@" in address and not address.endswith('"'):
             return checkAddress(address)
-        domain = self.origin
-        if not domain and plainName(address) == POSTMASTER:
+        domain, name = self.origin, plainName(address)
+        if not domain and (name == POSTMASTER or name in self._aliases):
             domain = self.hostname
         if not domain:
             raise MalformedAddress(

@@ -61,6 +61,9 @@ class Aliases:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._found
+
     def expand(self, address: str) -> tuple[str, ...]:
         """
         Give what stands in the place of an address: itself, where nothing does.

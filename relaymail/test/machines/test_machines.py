@@ -114,6 +114,8 @@ class AddressTests(SynchronousTestCase):
         self.assertFalse(aliases.isEmpty)
         self.assertFalse(aliases.changesHeaders)
         self.assertEqual(aliases.expand("root@relay.example"), ("a@b",))
+        self.assertEqual(aliases.resolve(["Root"]), ("a@b",))
+        self.assertRaises(MalformedAddress, aliases.resolve, ["toor"])
 
     def test_wrong(self) -> None:
         """
