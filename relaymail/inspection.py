@@ -6,6 +6,7 @@ each stands, and how much each destination has, by age.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -144,6 +145,15 @@ class DestinationCount:
     held: int = 0
 
 
+def groupOf(age: float) -> int:
+    """
+    Say which group of ages an age is in.
+
+    @param age: It, in seconds.
+    """
+    return bisect_right(AGE_BOUNDS, age)
+
+
 @dataclass(frozen=True, slots=True)
 class AgeRow:
     """
@@ -226,7 +236,14 @@ class IInspectable(Interface):
 
     def hasten(name: str) -> Deferred[None]:
         """
-        Let a name be due now.
+        Let a name be due now; one that is held is so when it is released.
+        """
+
+    def hastenAll(destination: str) -> Deferred[int]:
+        """
+        Let all names of a destination be due now, a bounded number at a time.
+
+        @return: Fires with how many they were, when all are.
         """
 
     def hold(name: str, why: str) -> Deferred[None]:

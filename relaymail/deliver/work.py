@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from relaymail.envelopes import Outline
 from relaymail.errors import UnreadableEntry
+from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
 from relaymail.schedule.lanes import siteOf
 from relaymail.schedule.scheduler import Scheduler
@@ -69,6 +70,9 @@ class Work:
         self._isOld = isOld
         self._clock = clock
         self._takesPart = IQueue.providedBy(queue)
+        if IInspectable.providedBy(queue):
+            # What waits again would be taken for what waited all the time.
+            queue.onWithdrawn = self.scheduler.lanes.forget
 
     def placeNew(self) -> None:
         """

@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from relaymail.envelopes import Envelope, Letter
 from relaymail.errors import QueueError, QueueFull
+from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
 from relaymail.outcomes import Outcome
 from relaymail.queue.arrivals import Arrivals
@@ -32,6 +33,7 @@ from relaymail.queue.batch import commit
 from relaymail.queue.changes import Change, Removal
 from relaymail.queue.contents import IKeyedContent
 from relaymail.queue.disk import DirectoryLock, Disk
+from relaymail.queue.inspecting import WindowInspection
 from relaymail.queue.listing import Listing
 from relaymail.queue.message import QueuedMessage
 from relaymail.queue.recovery import putAside, recover
@@ -39,7 +41,7 @@ from relaymail.queue.removals import Removals
 from relaymail.queue.room import BLOCK, RoomGauge, Taken, sizeOf
 from relaymail.queue.statements import Statements
 from relaymail.queue.stored import StoredNames
-from relaymail.queue.window import AnyPath, Entry, Window, nameOf
+from relaymail.queue.window import AnyPath, Entry, nameOf
 from relaymail.queue.writer import InlineWriter, Run, TurnWriter, Writer
 
 #: How long a name rests whose notice could not be taken, in seconds: what
@@ -47,8 +49,8 @@ from relaymail.queue.writer import InlineWriter, Run, TurnWriter, Writer
 PUT_BACK = 60.0
 
 
-@implementer(IQueue)
-class Queue(Window):
+@implementer(IQueue, IInspectable)
+class Queue(WindowInspection):
     """
     A queue of mail in a directory.
 
@@ -318,6 +320,21 @@ class Queue(Window):
         """
         self._removals.stop()
         return self._writer.flush().addBoth(self._release)
+
+    def claim(self, name: str) -> Deferred[None] | None:
+        """
+        See L{IInspectable.claim<relaymail.inspection.IInspectable.claim>}.
+
+        @raise QueueLocked: When another process relays from this directory.
+        """
+        self.lock()
+        return super().claim(name)
+
+    def _renewed(self, name: str, entry: Entry) -> Deferred[None] | None:
+        return self._statements.rest(name, entry, self.clock.seconds())
+
+    def _sizeOf(self, name: str) -> int:
+        return self._contentOf(name).size
 
     # What the disk holds
 

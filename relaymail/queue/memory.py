@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import io
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import IO, Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from relaymail.envelopes import Envelope, Letter
 from relaymail.errors import UnreadableEntry
+from relaymail.inspection import IInspectable, Listed, NameState
 from relaymail.interfaces import IQueue
 from relaymail.outcomes import Outcome
 from relaymail.queue.contents import MemoryContent
+from relaymail.queue.inspecting import WindowInspection
 from relaymail.queue.lines import EnvelopeFile, LinesMessage, beginMessage
 from relaymail.queue.pickles import dumpEnvelope
-from relaymail.queue.window import AnyPath, Entry, Window, nameOf
+from relaymail.queue.window import AnyPath, Entry, nameOf
 
 
-@implementer(IQueue)
-class MemoryQueue(Window):
+@implementer(IQueue, IInspectable)
+class MemoryQueue(WindowInspection):
     """
     A queue of mail in memory.
 
     @ivar aside: The names that were set aside, with the reason.
+    @ivar held: The names that an operator keeps back, with the reason.
     """
 
     log = Logger()
@@ -42,6 +46,7 @@ class MemoryQueue(Window):
         self._clock = clock
         self._number = 0
         self.aside: dict[str, str] = {}
+        self.held: dict[str, str] = {}
         self._reset()
 
     def readDirectory(self) -> None:
@@ -118,7 +123,10 @@ class MemoryQueue(Window):
         """
         See L{IQueue.setWaiting<relaymail.interfaces.IQueue.setWaiting>}.
         """
-        self._giveBack(nameOf(message), when, outcome)
+        name = nameOf(message)
+        self._giveBack(name, when, outcome)
+        if name in self.held:
+            self._withdraw(name)
 
     def done(self, message: AnyPath, outcome: Outcome | None = None) -> None:
         """
@@ -155,6 +163,18 @@ class MemoryQueue(Window):
         if name in self._entries:
             self._forget(name)
 
+    def hold(self, name: str, why: str) -> Deferred[None]:
+        """
+        See L{IInspectable.hold<relaymail.inspection.IInspectable.hold>}.
+        """
+        return execute(self._keepBack, name, why)
+
+    def release(self, name: str) -> Deferred[None]:
+        """
+        See L{IInspectable.release<relaymail.inspection.IInspectable.release>}.
+        """
+        return execute(self._release, name)
+
     def hasRoom(self) -> bool:
         """
         There is room as long as there is memory.
@@ -165,6 +185,36 @@ class MemoryQueue(Window):
         """
         Nothing is held.
         """
+
+    def _keepBack(self, name: str, why: str) -> None:
+        self._free(name)
+        self._withdraw(name)
+        self.held[name] = why
+
+    def _release(self, name: str) -> None:
+        self._free(name)
+        if self.held.pop(name, None) is not None:
+            self._wait(name)
+            self._tell()
+
+    def _requeue(self, name: str) -> Deferred[None] | None:
+        self._free(name)
+        self.held.pop(name, None)
+        return super()._requeue(name)
+
+    def _wait(self, name: str) -> None:
+        if name not in self.held:
+            super()._wait(name)
+
+    def _forget(self, name: str) -> Entry:
+        self.held.pop(name, None)
+        return super()._forget(name)
+
+    def _listed(self, name: str, entry: Entry) -> Listed:
+        found = super()._listed(name, entry)
+        if name not in self.held or name in self.relayed:
+            return found
+        return replace(found, state=NameState.HELD, why=self.held[name])
 
     def _store(self, entry: Entry) -> str:
         self._number += 1

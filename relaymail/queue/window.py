@@ -122,11 +122,14 @@ class Window:
         those that L{setWaiting} puts back; L{None}: nobody wants to know.
     @ivar suspendedUntil: Says until when what rests for a destination need not
         be looked at; L{None}: nothing is suspended.
+    @ivar onWithdrawn: Called with a name that waits no longer although nobody
+        claimed it, and may wait again; L{None}: nobody wants to know.
     """
 
     noisy = True
     onWaiting: Callable[[], None] | None = None
     suspendedUntil: Callable[[str], float | None] | None = None
+    onWithdrawn: Callable[[str], None] | None = None
 
     waiting: dict[str, int]
     relayed: dict[str, int]
@@ -305,6 +308,15 @@ class Window:
         self._resting.discard(name)
         self._postponed.pop(name, None)
         return entry
+
+    def _withdraw(self, name: str) -> None:
+        """
+        Let a name neither wait nor rest.
+        """
+        if self.waiting.pop(name, None) is not None and self.onWithdrawn is not None:
+            self.onWithdrawn(name)
+        self._resting.discard(name)
+        self._postponed.pop(name, None)
 
     def _tell(self) -> None:
         if self.onWaiting is not None:

@@ -9,23 +9,23 @@ import io
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 from relaymail.envelopes import Parameters
 from relaymail.errors import UnreadableEntry
 from relaymail.queue.spool.bodies import Bodies, SpoolContent
-from relaymail.queue.spool.rows import Row, Stand, findRow
+from relaymail.queue.spool.recipients import Row, findRow
+from relaymail.queue.spool.rows import Stand
 from relaymail.queue.spool.schema import QueueDamaged, translated
+from relaymail.queue.spool.searching import isNumber
 from relaymail.queue.window import Entry
-
-#: The longest name that is a number of SQLite's, in digits.
-MAX_DIGITS = 18
 
 _CONTENT = "SELECT content FROM message WHERE id = ?"
 _RESTING = "SELECT id, due FROM recipient WHERE lease IS NULL ORDER BY due, id"
 # From one destination to the next in the index, past all that each has.
 _IMPORTED = "SELECT name FROM imported"
+_SUSPENSIONS = "SELECT destination, why FROM suspension"
 _DESTINATIONS = (
     "WITH RECURSIVE found (name) AS ("
     "SELECT min(destination) FROM recipient WHERE lease IS NULL "
@@ -49,6 +49,7 @@ class Holding(Entry):
     @ivar destination: Its domain.
     @ivar stand: Whether the database has it as one that rests.
     @ivar isApart: Whether its content is in a file of its own.
+    @ivar held: Why an operator keeps it back; L{None}: nobody does.
     """
 
     id: int = 0
@@ -57,6 +58,7 @@ class Holding(Entry):
     destination: str = ""
     stand: Stand = field(default_factory=Stand)
     isApart: bool = False
+    held: str | None = None
 
     @property
     def sender(self) -> str:
@@ -90,13 +92,23 @@ class Catalogue:
         @raise KeyError: When there is no such name.
         @raise UnreadableEntry: When it has no message.
         """
-        if not (name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS):
+        return self.entry(self.row(name))
+
+    def row(self, name: str, withAside: bool = False) -> Row:
+        """
+        Look for the row of a name.
+
+        @param withAside: Whether to find what was set aside, too.
+
+        @raise KeyError: When there is no such name.
+        """
+        if not isNumber(name):
             raise KeyError(name)
         with self._reading(name):
-            row = findRow(self._database, int(name))
+            row = findRow(self._database, int(name), withAside)
         if row is None:
             raise KeyError(name)
-        return self.entry(row)
+        return row
 
     def entry(self, row: Row) -> Holding:
         """
@@ -120,8 +132,17 @@ class Catalogue:
             message=row.message,
             recipients=row.recipients,
             destination=row.destination,
-            stand=Stand(row.lease is None),
+            stand=Stand(row.lease is None, row.held is not None),
             isApart=bool(row.isApart),
+            held=row.held,
+        )
+
+    def remains(self, row: Row) -> Holding:
+        """
+        Give what is left of a name whose message is gone: its own row.
+        """
+        return self.entry(
+            replace(row, recipients=1, sender="", size=0, body="", arrived=0.0)
         )
 
     def content(
@@ -167,6 +188,12 @@ class Catalogue:
         """
         with self._reading("what rests"):
             return self._database.execute(_DESTINATIONS).fetchall()
+
+    def suspensions(self) -> dict[str, str]:
+        """
+        Give the destinations that an operator has suspended, and why.
+        """
+        return dict(self._database.execute(_SUSPENSIONS).fetchall())
 
     def imported(self) -> set[str]:
         """

@@ -24,7 +24,8 @@ _STRETCH = (
 )
 _REVIVE = (
     "UPDATE recipient SET lease = NULL WHERE id > ? AND id <= ? "
-    "AND lease IS NOT NULL AND aside IS NULL RETURNING destination, due, id"
+    "AND lease IS NOT NULL AND aside IS NULL AND held IS NULL "
+    "RETURNING destination, due, id"
 )
 
 #: The totals of mail that goes when its sender has been told.

@@ -11,7 +11,8 @@ from functools import partial
 
 from relaymail.queue.spool.bodies import Bodies
 from relaymail.queue.spool.changes import Change
-from relaymail.queue.spool.rows import COLUMNS, Row, Transaction
+from relaymail.queue.spool.recipients import COLUMNS, Row
+from relaymail.queue.spool.rows import Transaction
 from relaymail.queue.spool.triage import Kind
 
 #: How many rows are looked at in one transaction, for mail that is old or was
@@ -27,7 +28,7 @@ _STRETCH = (
 )
 _OLD = COLUMNS + (
     "WHERE r.id > ? AND r.id <= ? AND r.lease IS NULL AND r.due <= ? "
-    "AND m.arrived < ? ORDER BY r.id LIMIT ?"
+    "AND coalesce(r.since, m.arrived) < ? ORDER BY r.id LIMIT ?"
 )
 
 

@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from relaymail.queue.spool.backlog import SHARE, Backlog, Wish
 from relaymail.queue.spool.changes import Change, Revival, Sweep
 from relaymail.queue.spool.loading import STRETCH, Load, Old
-from relaymail.queue.spool.rows import Row, Stand
+from relaymail.queue.spool.recipients import Row
+from relaymail.queue.spool.rows import Stand
 
 #: How long to wait before what could not be read is read again, in seconds.
 TRY_AGAIN = 60.0

@@ -44,68 +44,12 @@ _QUEUED = (
     "INSERT INTO destination (name, queued, resting) VALUES (?1, ?2, ?3) "
     "ON CONFLICT (name) DO UPDATE SET queued = queued + ?2, resting = resting + ?3"
 )
+#: The name is there already.
+_HELD = "UPDATE destination SET held = held + ? WHERE name = ?"
 _TOTAL = (
     "INSERT INTO total VALUES (?1, ?2) ON CONFLICT (name) DO "
     "UPDATE SET count = count + ?2"
 )
-#: Gives the columns of a L{Row}.
-COLUMNS = (
-    "SELECT r.id, r.message, r.address, r.destination, r.due, r.attempts, r.lease, "
-    "r.status, r.reply, m.recipients, m.sender, m.size, m.body, m.eightbit, "
-    "m.arrived, m.content IS NULL "
-    "FROM recipient r LEFT JOIN message m ON m.id = r.message "
-)
-_ONE = COLUMNS + "WHERE r.id = ? AND r.aside IS NULL"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """
-    A recipient with its message, as the database has them.
-
-    @ivar id: The recipient's number.
-    @ivar message: The message's.
-    @ivar address: The forward-path.
-    @ivar destination: Its domain.
-    @ivar due: When it is due, in seconds.
-    @ivar attempts: How many attempts were begun.
-    @ivar lease: Until when it is claimed, in seconds; L{None}: it rests.
-    @ivar status: The enhanced status of the last outcome, or empty.
-    @ivar reply: What was said last, or empty.
-    @ivar recipients: How many recipients the message had; L{None} where there
-        is no message.
-    @ivar sender: The reverse-path.
-    @ivar size: The size of the content, in bytes.
-    @ivar body: What MAIL said of it (RFC 6152).
-    @ivar eightbit: Whether a byte above 127 is in it.
-    @ivar arrived: When it was accepted, in seconds.
-    @ivar isApart: Whether the content is in a file of its own.
-    """
-
-    id: int
-    message: int
-    address: str
-    destination: str
-    due: float
-    attempts: int
-    lease: float | None
-    status: str
-    reply: str
-    recipients: int | None
-    sender: str
-    size: int
-    body: str
-    eightbit: int
-    arrived: float
-    isApart: int
-
-
-def findRow(database: sqlite3.Connection, number: int) -> Row | None:
-    """
-    Look for a recipient that was not set aside.
-    """
-    found = database.execute(_ONE, (number,)).fetchone()
-    return None if found is None else Row(*found)
 
 
 @dataclass(slots=True)
@@ -115,9 +59,11 @@ class Stand:
     row changes, and what could not be written is not believed.
 
     @ivar rests: Whether its row says that it rests.
+    @ivar held: Whether it says that an operator keeps it back.
     """
 
     rests: bool = False
+    held: bool = False
 
 
 @dataclass(slots=True)
@@ -132,6 +78,7 @@ class Transaction:
     @ivar apart: Those of them whose content is in a file of its own.
     @ivar queued: By how many more or fewer recipients each destination has.
     @ivar resting: And how many of them rest.
+    @ivar held: And how many an operator keeps back.
     @ivar totals: What was counted.
     @ivar reads: What is to be read once all is written.
     @ivar after: What is to be done once that is certain.
@@ -147,25 +94,29 @@ class Transaction:
     apart: set[int] = field(default_factory=set)
     queued: Counter[str] = field(default_factory=Counter)
     resting: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
     totals: Counter[str] = field(default_factory=Counter)
     reads: list[Callable[[], None]] = field(default_factory=list)
     after: list[Callable[[sqlite3.Connection], None]] = field(default_factory=list)
-    _before: list[tuple[Stand, bool]] = field(default_factory=list)
+    _before: list[tuple[Stand, bool, bool]] = field(default_factory=list)
 
     def move(self, stand: Stand, destination: str, rests: bool) -> None:
         """
-        Note that a recipient comes to rest, or does not rest any more.
+        Note that a recipient comes to rest, or does not rest any more; nobody
+        keeps it back.
         """
         self.resting[destination] += rests - stand.rests
-        self._before.append((stand, stand.rests))
-        stand.rests = rests
+        if stand.held:
+            self.held[destination] -= 1
+        self._before.append((stand, stand.rests, stand.held))
+        stand.rests, stand.held = rests, False
 
     def forget(self) -> None:
         """
         Nothing was written: all stand where they stood.
         """
-        for stand, rested in reversed(self._before):
-            stand.rests = rested
+        for stand, rested, held in reversed(self._before):
+            stand.rests, stand.held = rested, held
 
     def write(self) -> None:
         """
@@ -193,6 +144,9 @@ class Transaction:
         ]
         if changed:
             self.database.executemany(_QUEUED, changed)
+        if self.held:
+            held = [(count, name) for name, count in sorted(self.held.items())]
+            self.database.executemany(_HELD, held)
         if self.totals:
             self.database.executemany(_TOTAL, sorted(self.totals.items()))
 

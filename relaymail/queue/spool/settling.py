@@ -8,11 +8,12 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from relaymail.errors import QueueFull
+from relaymail.errors import NameBusy, QueueFull, UnreadableEntry
 from relaymail.outcomes import Bounce, Outcome
 from relaymail.queue.spool.catalogue import Holding
 from relaymail.queue.spool.changes import Change, Departure, Standing, totalOf
 from relaymail.queue.spool.inspecting import SpoolInspection
+from relaymail.queue.spool.orders import Withdrawal
 from relaymail.queue.window import LEASE, AnyPath, nameOf
 
 #: How long a name rests whose notice could not be taken, in seconds.
@@ -50,10 +51,15 @@ class SpoolSettling(SpoolInspection):
         """
         See L{IQueue.setWaiting<relaymail.interfaces.IQueue.setWaiting>}.  If
         it cannot be written, that is logged, and the name rests all the same;
-        it is only after a restart that it is tried too early.
+        it is only after a restart that it is tried too early.  One that was
+        claimed while an operator kept it back is kept back again.
         """
         name = nameOf(message)
         entry = self._holding(self._giveBack(name, when, outcome))
+        if entry.held is not None:
+            # In its row it never stood elsewhere.
+            self._forget(name)
+            return None
         if when is None and outcome is None:
             return None
         due = self.clock.seconds() if when is None else when
@@ -97,22 +103,46 @@ class SpoolSettling(SpoolInspection):
         """
         See L{IQueue.done<relaymail.interfaces.IQueue.done>}.  A name that
         cannot be removed is not offered again; but one that bounced without
-        its notice being taken is tried again later.
+        its notice being taken is tried again later.  One that was set aside may
+        be removed, too.
+
+        @raise NameBusy: When it is just being written where it stands.
         """
         name = nameOf(message)
-        entry = self._known(name)
+        self._checkStill(name)
         if name in self._entries:
-            self._forget(name)
+            kind, entry = Departure, self._forget(name)
+        else:
+            kind, entry = Withdrawal, self._anywhere(name)
         needsNotice = isinstance(outcome, Bounce) and bool(entry.sender)
-        change = self._departure(entry, outcome)
+        change = self._departure(kind, entry, outcome)
         departed = self._leaving.submit(name, change, mayStay=needsNotice)
         if needsNotice:
             departed.addErrback(self._notTold, name, entry)
         self._reading.fill()
         return departed
 
-    def _departure(self, entry: Holding, outcome: Outcome | None) -> Departure:
-        return Departure(
+    def _checkStill(self, name: str) -> None:
+        if name in self._moving:
+            raise NameBusy(f"{name} is being written where it stands; try again")
+
+    def _anywhere(self, name: str) -> Holding:
+        """
+        Give what is known of a name that is not in the window, also of one that
+        was set aside.
+        """
+        if name in self._leaving.names:
+            raise KeyError(name)
+        row = self._catalogue.row(name, withAside=True)
+        try:
+            return self._catalogue.entry(row)
+        except UnreadableEntry:
+            return self._catalogue.remains(row)
+
+    def _departure(
+        self, kind: type[Departure], entry: Holding, outcome: Outcome | None
+    ) -> Departure:
+        return kind(
             entry.id,
             entry.message,
             entry.recipients,
@@ -123,23 +153,31 @@ class SpoolSettling(SpoolInspection):
         )
 
     def _notTold(self, failure: Failure, name: str, entry: Holding) -> Failure:
-        # As long as there is no notice it is mail, of which nothing is kept in
-        # memory any more.
+        # As long as there is no notice it is mail.
+        if entry.held is None:
+            self._comeBack(name, entry)
+            self._resting.add(name, self.clock.seconds() + PUT_BACK)
+            self._tell()
+        return failure
+
+    def _comeBack(self, name: str, entry: Holding) -> None:
+        """
+        Take a name back into the window, of which nothing is kept in memory any
+        more.
+        """
         content = entry.content
         assert content is not None
         entry.content = self._catalogue.content(
             entry.message, content.size, content.eightBit, entry.isApart
         )
         self._hold(name, entry)
-        self._resting.add(name, self.clock.seconds() + PUT_BACK)
-        self._tell()
-        return failure
 
     def setAside(self, message: AnyPath, why: str) -> None:
         """
         See L{IQueue.setAside<relaymail.interfaces.IQueue.setAside>}.
         """
         name = nameOf(message)
+        self._checkStill(name)
         self.log.error("Setting aside {name}: {why}", name=name, why=why)
         entry = self._known(name)
         if name in self._entries:

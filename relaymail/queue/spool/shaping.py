@@ -10,18 +10,17 @@ it takes no longer with a million.
 from __future__ import annotations
 
 import sqlite3
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from math import ceil
 from random import Random
 
 from relaymail.inspection import (
-    AGE_BOUNDS,
     AGE_GROUPS,
     AgeRow,
     DestinationCount,
     Shape,
+    groupOf,
 )
 from relaymail.queue.spool.searching import Columns
 
@@ -173,15 +172,6 @@ def _group(rows: Iterable[tuple[str, float | None]], now: float, found: _Ages) -
         if ages is None:
             ages = found[name] = Counter()
         ages[groupOf(now - (now if arrived is None else arrived))] += 1
-
-
-def groupOf(age: float) -> int:
-    """
-    Say which group of ages an age is in.
-
-    @param age: It, in seconds.
-    """
-    return bisect_right(AGE_BOUNDS, age)
 
 
 def _row(name: str, count: int, ages: Counter[int]) -> AgeRow:

@@ -29,6 +29,7 @@ from zope.interface import implementer
 
 from relaymail.envelopes import Envelope
 from relaymail.errors import QueueFull
+from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
 from relaymail.queue.disk import DirectoryLock, Disk
 from relaymail.queue.lines import EnvelopeFile, LinesMessage, beginMessage
@@ -47,6 +48,8 @@ from relaymail.queue.spool.copying import Log, uncopied
 from relaymail.queue.spool.inspecting import ReadRun
 from relaymail.queue.spool.leaving import Leaving
 from relaymail.queue.spool.numbers import Numbers
+from relaymail.queue.spool.operating import SpoolOperating
+from relaymail.queue.spool.orders import Order
 from relaymail.queue.spool.reading import Reading
 from relaymail.queue.spool.reserve import Reserve
 from relaymail.queue.spool.rows import commit, start
@@ -59,17 +62,16 @@ from relaymail.queue.spool.schema import (
     openSpool,
     translated,
 )
-from relaymail.queue.spool.settling import SpoolSettling
 from relaymail.queue.spool.survey import surveyOf
 from relaymail.queue.window import AnyPath
 from relaymail.queue.writer import InlineWriter, Run, TurnWriter, Writer
 
 #: What shows, once it is written, that there may be room for more.
-WRITTEN = (Arrival, Standing, Departure)
+WRITTEN = (Arrival, Standing, Departure, Order)
 
 
-@implementer(IQueue)
-class Spool(SpoolSettling):
+@implementer(IQueue, IInspectable)
+class Spool(SpoolOperating):
     """
     A queue of mail in a database.
 
@@ -164,6 +166,7 @@ class Spool(SpoolSettling):
         self._backlog = Backlog(suspendedUntil=self._untilSuspended)
         for destination, due in self._catalogue.destinations():
             self._backlog.rests(destination, due)
+        self._suspensions = self._catalogue.suspensions()
         log = self._copied
         write = partial(commit, self._database, self._bodies, log=log)
         self._writer: Writer[Change] = InlineWriter(write)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import IO, Any, ClassVar
 
 from twisted.internet.defer import Deferred
@@ -21,9 +21,28 @@ from relaymail.queue.spool.bodies import Kept, SpoolContent
 from relaymail.queue.spool.catalogue import Catalogue, Holding
 from relaymail.queue.spool.leaving import Leaving
 from relaymail.queue.spool.reading import Reading
-from relaymail.queue.spool.rows import Row, Stand
+from relaymail.queue.spool.recipients import Row
+from relaymail.queue.spool.rows import Stand
 from relaymail.queue.spool.schema import QueueDamaged
 from relaymail.queue.window import AnyPath, Entry, Window, nameOf
+
+
+@dataclass(slots=True)
+class Moving:
+    """
+    A name that was taken out of the window, until it is written where it stands
+    by order of an operator.
+
+    @ivar entry: What was known of it; L{None}: it was not there.
+    @ivar due: Until when it rested there, in seconds; L{None}: it waited.
+    @ivar isPostponed: Whether it rested because of its destination.
+    @ivar missed: The row of one that would have come into the window meanwhile.
+    """
+
+    entry: Holding | None = None
+    due: float | None = None
+    isPostponed: bool = False
+    missed: Row | None = None
 
 
 class SpoolWindow(Window):
@@ -39,6 +58,7 @@ class SpoolWindow(Window):
     _backlog: Backlog
     _kept: Kept
     _leaving: Leaving
+    _moving: dict[str, Moving]
 
     def getWaiting(self) -> list[str]:
         """
@@ -202,6 +222,10 @@ class SpoolWindow(Window):
         for row in rows:
             self._admit(row)
 
+    def _reset(self) -> None:
+        super()._reset()
+        self._moving = {}
+
     def _standOf(self, number: int) -> Stand | None:
         entry = self._entries.get(str(number))
         return None if entry is None else self._holding(entry).stand
@@ -210,16 +234,26 @@ class SpoolWindow(Window):
         name = str(row.id)
         if name in self._entries or name in self._leaving.names:
             return
+        if name in self._moving:
+            self._moving[name].missed = row
+        elif self._meetRow(row):
+            self._wait(name)
+
+    def _meetRow(self, row: Row) -> bool:
+        """
+        Take a name into the window.
+
+        @return: Whether it can be used; else it is set aside.
+        """
+        name = str(row.id)
         try:
             entry = self._catalogue.entry(row)
         except UnreadableEntry as e:
-            # It has no message: what is left of it is its own row.
-            whole = replace(row, recipients=1, sender="", size=0, body="", arrived=0.0)
-            self._hold(name, self._catalogue.entry(whole))
+            self._hold(name, self._catalogue.remains(row))
             self.setAside(name, str(e))
-            return
+            return False
         self._hold(name, entry)
-        self._wait(name)
+        return True
 
     def _hold(self, name: str, entry: Holding) -> None:
         self._entries[name] = entry
@@ -227,11 +261,18 @@ class SpoolWindow(Window):
 
     def addMessage(self, message: AnyPath) -> None:
         """
-        See L{IQueue.addMessage<relaymail.interfaces.IQueue.addMessage>}.
+        See L{IQueue.addMessage<relaymail.interfaces.IQueue.addMessage>}.  One
+        that an operator keeps back stays there.
         """
         name = nameOf(message)
+        if name in self._moving:
+            # It is about to stand where an operator wants it.
+            return
         if name not in self._entries:
-            self._hold(name, self._meet(name))
+            entry = self._meet(name)
+            if entry.held is not None:
+                return
+            self._hold(name, entry)
         super().addMessage(name)
 
     def setAside(self, message: AnyPath, why: str) -> None:

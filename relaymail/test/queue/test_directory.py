@@ -22,18 +22,23 @@ from relaymail.test.queue.directories import (
     MemoryDirectoryContract,
     runNow,
 )
+from relaymail.test.queue.inspection import InspectionContract
 
 
-class InlineDirectoryTests(DirectoryContract, SynchronousTestCase):
+class InlineDirectoryTests(InspectionContract, DirectoryContract, SynchronousTestCase):
     """
     L{Queue} is a queue when it writes at once.
     """
 
+    mayHold = False
 
-class TurnDirectoryTests(DirectoryContract, SynchronousTestCase):
+
+class TurnDirectoryTests(InspectionContract, DirectoryContract, SynchronousTestCase):
     """
     L{Queue} is a queue when it writes turn by turn.
     """
+
+    mayHold = False
 
     run_ = staticmethod(runNow)
 

@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.errors import UnreadableEntry
 from relaymail.queue.memory import MemoryQueue
 from relaymail.test.queue.contract import QueueContract
+from relaymail.test.queue.inspection import InspectionContract
 
 
-class MemoryQueueTests(QueueContract, SynchronousTestCase):
+class MemoryQueueTests(InspectionContract, QueueContract, SynchronousTestCase):
     """
     L{MemoryQueue} is a queue.
     """

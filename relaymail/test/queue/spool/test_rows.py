@@ -14,7 +14,8 @@ from relaymail.errors import QueueError, QueueFull
 from relaymail.queue.spool.backlog import START
 from relaymail.queue.spool.changes import Change, Departure, Standing
 from relaymail.queue.spool.loading import Load
-from relaymail.queue.spool.rows import Stand, commit, findRow, start
+from relaymail.queue.spool.recipients import findRow
+from relaymail.queue.spool.rows import Stand, commit, start
 from relaymail.queue.writer import Results
 from relaymail.test.queue.contract import MESSAGE, NOW
 from relaymail.test.queue.spool.spools import EVERY_BYTE, LARGE, RowsTestCase, totals

@@ -4,11 +4,17 @@ Tests for L{relaymail.queue.spool.shaping}.
 
 from __future__ import annotations
 
-from relaymail.inspection import AGE_BOUNDS, AGE_GROUPS, DestinationCount, Shape
+from relaymail.inspection import (
+    AGE_BOUNDS,
+    AGE_GROUPS,
+    DestinationCount,
+    Shape,
+    groupOf,
+)
 from relaymail.queue.spool import shaping
 from relaymail.queue.spool.rows import commit
 from relaymail.queue.spool.searching import Columns
-from relaymail.queue.spool.shaping import biggest, groupOf, inAll, shape
+from relaymail.queue.spool.shaping import biggest, inAll, shape
 from relaymail.test.queue.contract import NOW
 from relaymail.test.queue.spool.spools import RowsTestCase
 

@@ -19,9 +19,10 @@ from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.queue.spool.reserve import Reserve
 from relaymail.queue.spool.spool import Spool
 from relaymail.test.queue.contract import MESSAGE, QueueContract
+from relaymail.test.queue.inspection import InspectionContract
 
 
-class SpoolContractTests(QueueContract, SynchronousTestCase):
+class SpoolContractTests(InspectionContract, QueueContract, SynchronousTestCase):
     """
     L{Spool} is a queue.
     """
