@@ -46,6 +46,7 @@ from relaymail.deliver.relayers import (
     SMTPManagedRelayerFactory,
     takesPart,
 )
+from relaymail.deliver.settlement import OnOutcome
 from relaymail.deliver.steering import SteeringMixin
 from relaymail.deliver.turns import Call
 from relaymail.deliver.work import Claim, Work
@@ -126,6 +127,8 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
     @cvar connectTimeout: How long to wait for each address, in seconds.
     @cvar phaseTimeouts: How long to wait in each phase of a session.
     @cvar chance: Gives a random number from 0 up to, but not including, 1.
+    @cvar onOutcome: Is told what becomes of each attempt for a name; see
+        L{OnOutcome <relaymail.deliver.settlement.OnOutcome>}.
 
     @ivar queue: The queue.
     @ivar maxConnections: How many connections there are at most.
@@ -154,6 +157,7 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
     connectTimeout: float = PATIENCE[Phase.CONNECT]
     phaseTimeouts: Mapping[Phase, float] | None = PATIENCE
     chance: Callable[[], float] = staticmethod(random.random)
+    onOutcome: OnOutcome | None = None
 
     def __init__(
         self,
@@ -193,7 +197,7 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
         """
         Give what outlives the process.
         """
-        volatile = ("managed", "isStopping", "bounces")
+        volatile = ("managed", "isStopping", "bounces", "onOutcome")
         return {
             key: value
             for key, value in self.__dict__.items()
@@ -388,13 +392,7 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
         )
         if host.name != address:
             host = replace(host, name=address, named=True)
-        connector = Connector(
-            self._theReactor(),
-            self._theResolver(),
-            self.destinations,
-            self.connectTimeout,
-        )
-        connecting = connector.connect(host, port, factory)
+        connecting = self._theConnector().connect(host, port, factory)
         self._connections.making(connecting)
         connecting.addErrback(partial(factory.clientConnectionFailed, None))
         connecting.addErrback(self._notReported)
@@ -421,6 +419,14 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
         names = self.managed.pop(factory)
         self._theReactor().callLater(BACK_OFF, setAllWaiting, self.queue, names)
         factory.manager.notifyDone(factory)
+
+    def addressesFor(self, host: Host) -> Deferred[list[str]]:
+        """
+        Name the addresses of a host that would be tried, in their order.
+
+        @return: Fires with them.  Fails as an attempt would.
+        """
+        return self._theConnector().addressesFor(host, host.port or self.PORT)
 
     # What attempt managers ask, and tell.
 
@@ -573,6 +579,14 @@ class SmartHostSMTPRelayingManager(SteeringMixin):
                 self._resolver = makeResolver(reactor=self.reactor)
             resolver = self._resolver
         return resolver
+
+    def _theConnector(self) -> Connector:
+        return Connector(
+            self._theReactor(),
+            self._theResolver(),
+            self.destinations,
+            self.connectTimeout,
+        )
 
     def _theHostname(self) -> str:
         return self.hostname or socket.gethostname()

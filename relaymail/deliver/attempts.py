@@ -80,7 +80,8 @@ class _AttemptManager:
         self.reactor = reactor
         self.takesPart = IQueue.providedBy(manager.queue)
         self._completionDeferreds: list[Deferred[None]] = []
-        self._settlement = Settlement(manager.queue)
+        listener = getattr(manager, "onOutcome", None)
+        self._settlement = Settlement(manager.queue, listener)
 
     @property
     def host(self) -> Host | None:

@@ -6,6 +6,7 @@ What an attempt makes of each of its names, in the queue and in the log.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -20,6 +21,10 @@ from relaymail.outcomes import Outcome
 
 _O = TypeVar("_O", bound=Outcome)
 
+#: What is told what became of an attempt for a name: the name, its letter, the
+#: outcome, and what the log says of it.  It is called for every recipient.
+OnOutcome = Callable[[str, Letter, Outcome, dict[str, Any]], None]
+
 #: How long a name waits that could not be read for want of something, in
 #: seconds.
 _LATER = 30.0
@@ -32,11 +37,13 @@ class Settlement:
 
     _log = Logger()
 
-    def __init__(self, queue: Any) -> None:
+    def __init__(self, queue: Any, onOutcome: OnOutcome | None = None) -> None:
         """
         @param queue: An L{IQueue <relaymail.interfaces.IQueue>} provider.
+        @param onOutcome: What is told what becomes of each name.
         """
         self._queue = queue
+        self._onOutcome = onOutcome
         self._letters: dict[str, Letter] = {}
         self._outcomes: dict[str, Outcome] = {}
         # The names of a transaction share their outcome.
@@ -155,6 +162,12 @@ class Settlement:
             name, letter.sender, letter.recipient, delay, letter.attempts, when
         )
         self._tell(OUTCOME_FORMAT, **fields)
+        if self._onOutcome is not None:
+            try:
+                self._onOutcome(name, letter, outcome, fields)
+            except Exception:
+                # What only listens does not keep mail from being settled.
+                self._log.failure("What became of {name} was not noted", name=name)
 
     def _watch(self, name: str, written: Any) -> None:
         if isinstance(written, Deferred):

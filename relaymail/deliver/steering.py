@@ -162,6 +162,18 @@ class SteeringMixin:
         free = self.maxConnections - len(self.managed)
         return self._theScheduler().standing(lane, self._busy, free, self._now())
 
+    def connectionsTo(self, destination: str) -> int:
+        """
+        Say how many connections there are to a destination, those being made
+        included; with smart hosts, in all.
+
+        @param destination: The domain.
+        """
+        try:
+            return self._busy[self._siteOf(normalDomain(destination))]
+        except MalformedAddress:
+            return 0
+
     def _serves(self, site: Hashable) -> None:
         self._log.info("{site} serves again", site=_shownSite(site))
         self._lookAgain()

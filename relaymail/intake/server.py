@@ -184,6 +184,13 @@ class IntakeFactory(ServerFactory):
         """
         return secrets.token_hex(_TOKEN_BYTES)
 
+    @property
+    def connections(self) -> int:
+        """
+        How many connections there are.
+        """
+        return len(self._sessions)
+
     def joined(self, session: IntakeProtocol) -> None:
         """
         Count a connection.

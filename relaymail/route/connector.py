@@ -74,9 +74,24 @@ class Connector:
         """
         return Deferred.fromCoroutine(self._connect(host, port, factory))
 
+    def addressesFor(self, host: Host, port: int) -> Deferred[list[str]]:
+        """
+        Name the addresses of a host that L{connect} tries, in their order.
+
+        @param host: The host.
+        @param port: The port.
+
+        @return: Fires with at least one.  Fails with L{RouteError
+            <relaymail.errors.RouteError>} where there is no address or none that
+            may be connected to.
+        """
+        found = lookupAddresses(self.resolver, host.name)
+        return found.addCallback(
+            lambda addresses: self._permitted(addresses, host, port)[:MAX_TRIES]
+        )
+
     async def _connect(self, host: Host, port: int, factory: IProtocolFactory) -> Any:
-        addresses = await lookupAddresses(self.resolver, host.name)
-        *first, last = self._permitted(addresses, host, port)[:MAX_TRIES]
+        *first, last = await self.addressesFor(host, port)
         for address in first:
             try:
                 return await self._endpoint(address, host, port).connect(factory)
