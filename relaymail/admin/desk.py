@@ -1,0 +1,232 @@
+# -*- test-case-name: relaymail.test.admin.test_asking -*-
+"""
+Where what is asked is answered: the relay, and what is known of it beyond what its
+parts know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.python.failure import Failure
+
+from relaymail.admin.guarding import Refusal
+from relaymail.admin.recent import Rates, RecentOutcomes
+from relaymail.errors import (
+    ConfigurationError,
+    MalformedAddress,
+    MalformedMessage,
+    NameBusy,
+    NotSupported,
+    QueueError,
+    QueueFull,
+)
+from relaymail.inspection import DestinationCount, IInspectable, Listed
+from relaymail.replies import printable
+
+#: How many messages are given to the queue at a time: each is in memory.
+MAX_SENDING = 4
+#: What is called what came in.
+ACCEPTED = "accepted"
+
+#: Runs a function in a thread and gives a Deferred for what it returns.
+Run = Callable[[Callable[[], Any]], Deferred[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """
+    An answer that is no JSON.
+
+    @ivar kind: Its type.
+    @ivar data: Its octets.
+    """
+
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """
+    An answer that is read while it is sent.
+
+    @ivar kind: Its type.
+    @ivar file: What to read; it is closed afterwards.
+    """
+
+    kind: str
+    file: IO[bytes]
+
+
+#: What an operation gives: a document, or one of the others.
+Answer = Mapping[str, Any] | Text | Stream
+
+
+@dataclass(slots=True)
+class Desk:
+    """
+    What the operations are given.
+
+    @ivar relay: The relay: C{queue}, C{manager}, C{intake}, C{configuration},
+        C{addresses}, C{send}, C{reload}, C{started}.
+    @ivar reactor: Tells the time where there is no queue, and ends waits.
+    @ivar run: Runs what takes long, in a thread.
+    @ivar recent: What became of mail lately.
+    @ivar rates: How fast the counters of the queue grow.
+    @ivar sending: Lets so many messages at a time be in memory.
+    @ivar isStopping: Whether the relay is going down.
+    @ivar describe: Gives the OpenAPI document.
+    """
+
+    relay: Any
+    reactor: Any
+    run: Run
+    recent: RecentOutcomes = field(default_factory=RecentOutcomes)
+    rates: Rates = field(default_factory=Rates)
+    sending: DeferredSemaphore = field(
+        default_factory=lambda: DeferredSemaphore(MAX_SENDING)
+    )
+    isStopping: bool = False
+    describe: Callable[[], Mapping[str, Any]] = dict
+
+    @property
+    def queue(self) -> Any:
+        """
+        The queue.
+        """
+        return self.relay.queue
+
+    @property
+    def manager(self) -> Any:
+        """
+        The relaying manager.
+        """
+        return self.relay.manager
+
+    def now(self) -> float:
+        """
+        Tell the time of the queue, in seconds of the epoch.
+        """
+        clock = getattr(self.relay.queue, "clock", None) or self.reactor
+        seconds: float = clock.seconds()
+        return seconds
+
+    def inspectable(self) -> Any:
+        """
+        Give the queue, for what people ask of it.
+
+        @raise Refusal: When it is of a kind that cannot be asked.
+        """
+        if not IInspectable.providedBy(self.queue):
+            raise Refusal(
+                409, "A queue of this kind cannot be looked into; a spool can."
+            )
+        return self.queue
+
+    def largestMessage(self) -> int:
+        """
+        Say how large a message may be, in octets; 0: as large as it likes.
+        """
+        size: int = self.relay.intake.limits.messageSize
+        return size
+
+    def health(self) -> tuple[str, str]:
+        """
+        Say how the relay is: a word, and what is the matter.
+        """
+        if self.isStopping or self.manager.isStopping:
+            return "stopping", "the relay is going down"
+        try:
+            hasRoom = self.queue.hasRoom()
+        except QueueError as e:
+            return "damaged", printable(str(e))
+        if not hasRoom:
+            return "full", "there is no room for more mail"
+        return "running", ""
+
+    def connections(self) -> dict[str, int]:
+        """
+        Say how many connections there are.
+        """
+        incoming = getattr(self.relay.intake, "connections", 0)
+        return {"in": incoming, "out": len(self.manager.managed)}
+
+    def connectionsTo(self, destination: str) -> int:
+        """
+        Say how many connections there are to a destination.
+        """
+        count = getattr(self.manager, "connectionsTo", None)
+        return 0 if count is None else count(destination)
+
+    async def found(self, name: str) -> Listed:
+        """
+        Say what is known of a name in the queue.
+
+        @raise Refusal: When there is none.
+        """
+        entry: Listed | None = await self.inspectable().entry(name)
+        if entry is None:
+            raise noSuchName(name)
+        return entry
+
+    async def totals(self) -> dict[str, int]:
+        """
+        Say what was counted since the queue was made.
+        """
+        totals: dict[str, int] = dict(await self.inspectable().totals())
+        accepted = totals.get("accepted", 0) + totals.get("generated", 0)
+        self.rates.note(self.now(), {**self.recent.counts, ACCEPTED: accepted})
+        return totals
+
+    async def counted(self, limit: int) -> tuple[list[DestinationCount], int]:
+        """
+        Say which destinations have the most mail, and how many have any.
+        """
+        found: tuple[list[DestinationCount], int]
+        found = await self.inspectable().destinations(limit)
+        return found
+
+
+def noSuchName(name: str) -> Refusal:
+    """
+    Say that there is no such name.
+    """
+    return Refusal(404, f"There is no {printable(name, 80)!r} in the queue.")
+
+
+#: The errors that are the caller's to know, and their statuses; the first that
+#: fits.
+_STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (MalformedAddress, 400),
+    (MalformedMessage, 400),
+    (ConfigurationError, 400),
+    (NameBusy, 409),
+    (NotSupported, 409),
+    (QueueFull, 503),
+    (QueueError, 503),
+)
+
+
+def refusalOf(failure: Failure) -> Refusal | None:
+    """
+    Give what a failure is for who asked; L{None}: he cannot help it.
+    """
+    error = failure.value
+    if isinstance(error, Refusal):
+        return error
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return Refusal(status, sentence(error))
+    return None
+
+
+def sentence(error: BaseException) -> str:
+    """
+    Give what an error says, as one sentence.
+    """
+    told = printable(str(error)) or type(error).__name__
+    return told if told.endswith((".", "…")) else f"{told}."
