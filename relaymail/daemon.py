@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from twisted.application.service import IService
 
-from relaymail.configuration import Configuration
+from relaymail.admin.server import ControlService, ControlSettings
+from relaymail.configuration import Configuration, readToken
 from relaymail.errors import RelayMailError
 from relaymail.logs import addObserver
 from relaymail.notify import Notifier
@@ -27,10 +28,13 @@ class TwistdRelay(Relay):
 
     @cvar checkPrivileges: Sees that no rights of root are left, and gives what an
         operator should know.
+    @cvar controlFactory: Makes, for the relay, its settings and the reactor, what it
+        is asked and told by.
     @cvar notifierFactory: Makes, for the reactor, what tells a service manager.
     """
 
     checkPrivileges: ClassVar[Any] = staticmethod(checkPrivileges)
+    controlFactory: ClassVar[Any] = ControlService
     notifierFactory: ClassVar[Any] = Notifier
 
     def __init__(
@@ -47,7 +51,10 @@ class TwistdRelay(Relay):
         @param reactor: The reactor, L{None} for the global one.
         """
         super().__init__(configuration, reactor=reactor)
-        self.reread = reread
+        if reread is not None:
+            self.reread = reread
+        # While this may be read.
+        self._token = readToken(configuration)
         self._options = options
         self._notifier: Notifier | None = None
         self._handler: Any = None
@@ -97,9 +104,22 @@ class TwistdRelay(Relay):
             self._notifier.reloaded()
 
     def _companions(self) -> list[IService]:
+        settings = self._controlSettings()
+        control = self.controlFactory(self, settings, self._reactor)
         self._notifier = self.notifierFactory(self._reactor)
         # The last one: it says that all is ready.
-        return [*super()._companions(), self._notifier]
+        return [*super()._companions(), control, self._notifier]
+
+    def _controlSettings(self) -> ControlSettings:
+        told = self.configuration.control
+        return ControlSettings(
+            socket=self.configuration.controlSocket,
+            isOptional=not told.socket,
+            endpoint=told.endpoint,
+            token=self._token,
+            hosts=told.hosts,
+            origins=told.origins,
+        )
 
     def _signalled(self, number: int, frame: Any) -> None:
         self._reactor.callFromThread(self._reloadForSignal)

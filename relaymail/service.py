@@ -80,6 +80,7 @@ class Relay(ReloadMixin, MultiService):
         <relaymail.interfaces.IQueue>}.
     @ivar manager: The relaying manager, once it is started.
     @ivar intake: What takes mail by SMTP, once it is started.
+    @ivar started: When that was, in seconds of the epoch.
     """
 
     log: ClassVar[Logger] = Logger()
@@ -97,6 +98,7 @@ class Relay(ReloadMixin, MultiService):
     queue: Any
     manager: Any
     intake: IntakeFactory
+    started: float = 0.0
 
     def __init__(
         self,
@@ -213,6 +215,7 @@ class Relay(ReloadMixin, MultiService):
             raise
         super().startService()
         self._open = True
+        self.started = self.queue.clock.seconds()
         self.log.info(
             "relaymail {version} is {hostname}, takes mail on {ports}, "
             "keeps it in {queue}, and gives it to {hosts}",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from twisted.internet.defer import maybeDeferred
+
 from relaymail import __version__
 from relaymail.addresses import normalDomain
 from relaymail.admin.desk import ACCEPTED, Desk, Stream, noSuchName
@@ -288,7 +290,7 @@ async def reload(desk: Desk, given: Given) -> Document:
     """
     Read the configuration again.
     """
-    changed = await desk.relay.reload()
+    changed = await maybeDeferred(desk.relay.reload)
     return {"changed": [printable(str(name)) for name in changed]}
 
 

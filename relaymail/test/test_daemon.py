@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any, ClassVar
 
+from twisted.application.service import Service
+
+from relaymail.admin.server import ControlSettings
 from relaymail.configuration import configure
 from relaymail.daemon import TwistdRelay
 from relaymail.errors import ConfigurationError
@@ -32,7 +36,13 @@ class TestDaemon(TwistdRelay):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.heard: list[str] = []
+        self.controls: list[ControlSettings] = []
         vars(self)["notifierFactory"] = self._notifierFor
+        vars(self)["controlFactory"] = self._controlFor
+
+    def _controlFor(self, relay: Any, settings: ControlSettings, reactor: Any) -> Any:
+        self.controls.append(settings)
+        return Service()
 
     def _notifierFor(self, reactor: Any) -> Notifier:
         return Notifier(reactor, dict(ENVIRONMENT), lambda: 5.0, self._hear)
@@ -73,6 +83,37 @@ class TwistdRelayTests(RelayTestCase):
         self.assertEqual(relay.heard, ["READY=1"])
         self.stop(relay)
         self.assertEqual(relay.heard, ["READY=1", "STOPPING=1"])
+
+    def test_control(self) -> None:
+        """
+        It is asked by a socket beside its queue, which nobody has asked for, and
+        where else it was told.
+        """
+        token = Path(self.mktemp())
+        token.write_text("0123456789abcdef\n")
+        relay = self.daemon()
+        relay.startService()
+        (found,) = relay.controls
+        path = f"{self.directory}/queue.db-control"
+        self.assertEqual(found, ControlSettings(socket=path, isOptional=True))
+        told = configure(
+            queue=self.mktemp(),
+            socket="/run/relay",
+            endpoint="tcp:8025",
+            tokenFile=str(token.absolute()),
+            hosts=["relay.example.com"],
+            origins=["https://board.example.com"],
+        )
+        self.assertEqual(
+            TestDaemon(told)._controlSettings(),
+            ControlSettings(
+                socket="/run/relay",
+                endpoint="tcp:8025",
+                token=b"0123456789abcdef",
+                hosts=("relay.example.com",),
+                origins=("https://board.example.com",),
+            ),
+        )
 
     def test_reload(self) -> None:
         """
