@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.defer import Deferred
 
 #: The bounds between the ages that a L{Shape} tells apart, in seconds: each is
@@ -195,6 +197,11 @@ class IInspectable(Interface):
     and with L{NotSupported <relaymail.errors.NotSupported>} where a queue of this
     kind cannot do that.
     """
+
+    onWithdrawn: Callable[[str], None] | None = Attribute(
+        "Called with a name that waits no longer although nobody claimed it, and "
+        "may wait again. None: nobody wants to know."
+    )
 
     def look(
         selection: Selection, limit: int = 100, after: str | None = None

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, execute, fail, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, execute, fail, succeed
 
 from relaymail.errors import NameBusy, NotSupported
 from relaymail.inspection import (
@@ -137,7 +137,11 @@ class WindowInspection(Window):
         See L{IInspectable.requeue<relaymail.inspection.IInspectable.requeue>}.
         What was set aside is no name any more here.
         """
-        return maybeDeferred(self._requeue, name)
+        try:
+            written = self._requeue(name)
+        except Exception:
+            return fail()
+        return succeed(None) if written is None else written
 
     def claim(self, name: str) -> Deferred[None] | None:
         """
