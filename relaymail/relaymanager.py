@@ -38,6 +38,7 @@ from twisted.python.failure import Failure
 from relaymail.deliver.attempts import BACK_OFF, _AttemptManager, setAllWaiting
 from relaymail.deliver.bounces import Bounces
 from relaymail.deliver.connections import Connections, KeptConnections
+from relaymail.deliver.operating import OperatingMixin
 from relaymail.deliver.relayers import (
     ESMTPManagedRelayer,
     ESMTPManagedRelayerFactory,
@@ -47,7 +48,6 @@ from relaymail.deliver.relayers import (
     takesPart,
 )
 from relaymail.deliver.settlement import OnOutcome
-from relaymail.deliver.steering import SteeringMixin
 from relaymail.deliver.turns import Call
 from relaymail.deliver.work import Claim, Work
 from relaymail.dialogue.patience import PATIENCE
@@ -98,7 +98,7 @@ _LOOK_AGAIN = 5.0
 _log = Logger()
 
 
-class SmartHostSMTPRelayingManager(SteeringMixin):
+class SmartHostSMTPRelayingManager(OperatingMixin):
     """
     Relays what is in a queue.
 

@@ -66,6 +66,7 @@ class TroubleKind(Enum):
     UNSENDABLE = "the message or its addresses cannot be sent"
     EXPIRED = "the message was in the queue for too long"
     LOCAL = "a failure of this relay"
+    OPERATOR = "taken out of the queue by the operator of this relay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,10 @@ class Trouble:
         """
         The trouble as one bounded, printable line.
         """
-        told = f"{self.kind.value} while {self.phase.value}"
+        told = self.kind.value
+        if self.kind is not TroubleKind.OPERATOR:
+            # Nothing was being tried then.
+            told = f"{told} while {self.phase.value}"
         return printable(f"{told}: {self.detail}" if self.detail else told)
 
 

@@ -110,12 +110,12 @@ class Settlement:
 
     def _unopened(self, name: str) -> Letter | None:
         """
-        Give a letter that a relayer of a program's own did not open here.
+        Give a letter that was not opened here.
         """
         try:
             letter: Letter = self._queue.letter(name)
         except Exception:
-            # It was delivered all the same; there is only no line for it.
+            # It goes all the same; there is only no line for it.
             return None
         return letter
 
@@ -126,6 +126,20 @@ class Settlement:
         self.forget(name)
         self._record(name, letter, outcome)
         bounces.add(name, letter, outcome)
+
+    def removed(self, name: str, outcome: Outcome) -> Deferred[None] | None:
+        """
+        Take a name out of the queue that somebody does not want to be sent,
+        whether it can be read or not.
+
+        @return: Fires when that would survive a power cut; L{None}: it does.
+        """
+        letter = self._letters.pop(name, None) or self._unopened(name)
+        self.forget(name)
+        if letter is not None:
+            self._record(name, letter, outcome)
+        written: Deferred[None] | None = self._queue.done(name, outcome)
+        return written
 
     def retried(self, name: str, letter: Letter, outcome: Outcome, when: float) -> None:
         """

@@ -12,13 +12,16 @@ from math import inf
 from types import MappingProxyType
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from relaymail.addresses import domainOf, normalDomain
 from relaymail.deliver.connections import KeptConnections
 from relaymail.deliver.work import Work
 from relaymail.envelopes import Outline
 from relaymail.errors import MalformedAddress
+from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
 from relaymail.outcome.verdicts import LaneState
 from relaymail.route.hosts import Host
@@ -99,7 +102,8 @@ class SteeringMixin:
     def suspend(self, destination: str, why: str = "by the operator") -> None:
         """
         Send nothing to a destination until L{resume}; its mail rests, and does
-        not expire.  With smart hosts, that is all mail.
+        not expire.  With smart hosts, that is all mail.  A queue that can does
+        not forget it (L{restoreSuspensions}).
 
         @param destination: The domain.
         @param why: Why, in words.
@@ -107,9 +111,9 @@ class SteeringMixin:
         @raise MalformedAddress: When it is no domain.
         """
         site = self._siteOf(normalDomain(destination))
-        self._work.scheduler.paces.hold(site, why)
-        self._log.info("{site} is suspended: {why}", site=_shownSite(site), why=why)
-        self._work.rest(site)
+        self._keepFrom(site, why)
+        if IInspectable.providedBy(self.queue):
+            self._remember(self.queue.suspend(normalDomain(destination), why))
 
     def resume(self, destination: str) -> None:
         """
@@ -124,6 +128,10 @@ class SteeringMixin:
         site = self._siteOf(normalDomain(destination))
         if self._work.scheduler.paces.resume(site):
             self._log.info("{site} is suspended no longer", site=_shownSite(site))
+        if IInspectable.providedBy(self.queue):
+            for name in self.queue.suspensions():
+                if self._siteOf(name) == site:
+                    self._remember(self.queue.resume(name))
         self._lookAgain()
 
     def settingsChanged(self) -> None:
@@ -133,8 +141,37 @@ class SteeringMixin:
         """
         for kept in self._kept:
             self._kept.letGo(kept.relay)
+        if IInspectable.providedBy(self.queue):
+            paces = self._work.scheduler.paces
+            for site in [site for site in paces if paces.isHeld(site)]:
+                paces.resume(site)
+            self.restoreSuspensions()
         self._work.placeAgain()
         self._lookAgain()
+
+    def restoreSuspensions(self) -> None:
+        """
+        Suspend what an operator had suspended when the queue was last open.
+        """
+        if IInspectable.providedBy(self.queue):
+            for destination, why in self.queue.suspensions().items():
+                self._keepFrom(self._siteOf(destination), why)
+
+    def _keepFrom(self, site: Hashable, why: str) -> None:
+        self._work.scheduler.paces.hold(site, why)
+        self._log.info("{site} is suspended: {why}", site=_shownSite(site), why=why)
+        self._work.rest(site)
+
+    def _remember(self, written: Deferred[None] | None) -> None:
+        if written is not None:
+            written.addErrback(self._notRemembered)
+
+    def _notRemembered(self, failure: Failure) -> None:
+        self._log.failure(
+            "It was done as the operator wished, but could not be written: it is as "
+            "before when the relay is started again",
+            failure,
+        )
 
     def suspendedUntil(self, destination: str) -> float | None:
         """

@@ -32,6 +32,8 @@ from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
 
 #: RFC 3463 3.5: the message spent too long in the queue.
 EXPIRED_STATUS = "4.4.7"
+#: RFC 3463 3.1: it was no host, system or policy, and there is no code for people.
+OPERATOR_STATUS = "5.0.0"
 #: RFC 3463 3.8: the classes of status that say that a host's policy wants mail
 #: later, such as because there is too much of it.
 _POLICY = "4.7."
@@ -187,6 +189,7 @@ _STATUS: dict[Kind, str] = {
     TroubleKind.UNSENDABLE: "4.6.0",
     TroubleKind.EXPIRED: EXPIRED_STATUS,
     TroubleKind.LOCAL: "4.3.0",
+    TroubleKind.OPERATOR: "4.0.0",
 }
 
 #: What holds in a phase for all that no other row names.
@@ -222,6 +225,7 @@ _ANYWHERE: dict[Kind, Row] = {
     TroubleKind.UNSENDABLE: _row(Fate.BOUNCE, "5.6.0"),
     TroubleKind.EXPIRED: _row(Fate.BOUNCE, EXPIRED_STATUS),
     TroubleKind.LOCAL: _row(Fate.RETRY, "4.3.0"),
+    TroubleKind.OPERATOR: _row(Fate.BOUNCE, OPERATOR_STATUS),
 }
 
 #: What holds for one kind of evidence in one phase.

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail
+
 from relaymail.deliver import steering
+from relaymail.errors import QueueFull
 from relaymail.outcome.verdicts import LaneState
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.schedule.paces import FIRST_PACE, MANY_FAILURES, State
@@ -156,6 +159,63 @@ class SettingsChangedTests(StoryTestCase):
         self.assertEqual(
             [message.recipients for message in smartHost.received], [("c@example.net",)]
         )
+
+
+class RememberTests(StoryTestCase):
+    """
+    What an operator suspended, in the queue.
+    """
+
+    def test_remembered(self) -> None:
+        """
+        The queue is told what is suspended, and what is no longer.
+        """
+        manager, queue = self.world.manager, self.world.queue
+        manager.suspend("Example.ORG", "they asked")
+        manager.suspend("example.net", "so did they")
+        self.assertEqual(
+            queue.suspensions(),
+            {"example.org": "they asked", "example.net": "so did they"},
+        )
+        manager.resume("example.org")
+        self.assertEqual(queue.suspensions(), {"example.net": "so did they"})
+
+    def test_restored(self) -> None:
+        """
+        What the queue remembers is suspended when it is open again.
+        """
+        manager = self.world.manager
+        self.world.queue.suspend("example.org", "they asked")
+        manager.restoreSuspensions()
+        standing = manager.standingOf("example.org")
+        self.assertEqual(standing.state, State.SUSPENDED)
+        self.assertIn("they asked", standing.why)
+        manager.resume("example.org")
+        self.assertEqual(manager.standingOf("example.org").state, State.READY)
+
+    def test_smartHostsResumeTogether(self) -> None:
+        """
+        With smart hosts whatever was suspended is resumed with any domain, and
+        is not remembered either.
+        """
+        self.set(smartHosts=(Host("relay.example", tls=TLSNeed.NEVER),))
+        self.world.manager.suspend("example.org", "they asked")
+        self.world.manager.resume("example.net")
+        self.assertEqual(self.world.queue.suspensions(), {})
+
+    def test_P6_notWritten(self) -> None:
+        """
+        What could not be written is done all the same, and said.
+        """
+
+        def suspend(destination: str, why: str) -> Deferred[None]:
+            return fail(QueueFull("there is no room"))
+
+        self.patch(self.world.queue, "suspend", suspend)
+        self.world.manager.suspend("example.org", "they asked")
+        self.assertEqual(len(self.flushLoggedErrors(QueueFull)), 1)
+        standing = self.world.manager.standingOf("example.org")
+        self.assertEqual(standing.state, State.SUSPENDED)
 
 
 class StandingTests(StoryTestCase):
