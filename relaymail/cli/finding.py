@@ -40,18 +40,13 @@ def find(settings: Settings) -> Place:
 
     @raise RelayMailError: When the configuration cannot be read.
     """
-    # It takes a moment to import.
-    from relaymail.configuration import readConfiguration
+    from relaymail.configuration.places import findPlaces
     from relaymail.queue.place import QueueKind
 
-    configuration = readConfiguration(settings.config)
-    queue = configuration.queue
+    places = findPlaces(settings.config)
+    isSpool = places.queue.kind is QueueKind.SPOOL
     return Place(
-        queue.path,
-        queue.kind is QueueKind.SPOOL,
-        configuration.controlSocket,
-        settings.url,
-        _token(settings),
+        places.queue.path, isSpool, places.socket, settings.url, _token(settings)
     )
 
 

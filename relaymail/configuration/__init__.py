@@ -9,29 +9,33 @@ file (L{readConfiguration}), from the options of C{twistd} over it, or from a pr
 (L{configure}).
 """
 
-from relaymail.configuration.comparing import changes, needRestart
-from relaymail.configuration.reading import findFile, readConfiguration, readFile
-from relaymail.configuration.secrets import readHosts, readToken
-from relaymail.configuration.structuring import configure
-from relaymail.configuration.tables import (
-    DEFAULT_CONNECTIONS,
-    DEFAULT_MESSAGES,
-    DEFAULT_QUEUE,
-    DEFAULT_SMTP,
-    SMTP_PORT,
-    Configuration,
-    Control,
-    Delivery,
-    Intake,
-    Machines,
-)
-from relaymail.configuration.words import (
-    chooseHostname,
-    parseNamedRate,
-    parseNumber,
-    parseQueue,
-    parseSize,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relaymail.configuration.comparing import changes, needRestart
+    from relaymail.configuration.reading import findFile, readConfiguration, readFile
+    from relaymail.configuration.secrets import readHosts, readToken
+    from relaymail.configuration.structuring import configure
+    from relaymail.configuration.tables import (
+        DEFAULT_CONNECTIONS,
+        DEFAULT_MESSAGES,
+        DEFAULT_QUEUE,
+        DEFAULT_SMTP,
+        SMTP_PORT,
+        Configuration,
+        Control,
+        Delivery,
+        Intake,
+        Machines,
+    )
+    from relaymail.configuration.words import (
+        chooseHostname,
+        parseNamedRate,
+        parseNumber,
+        parseQueue,
+        parseSize,
+    )
 
 __all__ = [
     "DEFAULT_CONNECTIONS",
@@ -58,3 +62,49 @@ __all__ = [
     "readHosts",
     "readToken",
 ]
+
+#: Where each of these is.
+_HOMES = {
+    "comparing": (
+        "changes",
+        "needRestart",
+    ),
+    "reading": (
+        "findFile",
+        "readConfiguration",
+        "readFile",
+    ),
+    "secrets": (
+        "readHosts",
+        "readToken",
+    ),
+    "structuring": ("configure",),
+    "tables": (
+        "DEFAULT_CONNECTIONS",
+        "DEFAULT_MESSAGES",
+        "DEFAULT_QUEUE",
+        "DEFAULT_SMTP",
+        "SMTP_PORT",
+        "Configuration",
+        "Control",
+        "Delivery",
+        "Intake",
+        "Machines",
+    ),
+    "words": (
+        "chooseHostname",
+        "parseNamedRate",
+        "parseNumber",
+        "parseQueue",
+        "parseSize",
+    ),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        # What only asks where the relay is does not wait for all of the others.
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

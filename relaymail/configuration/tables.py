@@ -6,23 +6,22 @@ an option, on a page, in a help or in an error, comes from here.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import attrs
 
 from relaymail.configuration.options import Option, option, optionsOf
+from relaymail.configuration.places import DEFAULT_QUEUE as DEFAULT_QUEUE
+from relaymail.configuration.places import socketBeside
 from relaymail.errors import ConfigurationError
 from relaymail.intake.networks import DEFAULT_NETWORKS, Network, parseNetworks
-from relaymail.queue.place import QueueKind, QueuePlace
+from relaymail.queue.place import QueuePlace
 from relaymail.route.hosts import Host
 from relaymail.route.smarthosts import PasswordKind, PasswordSource, SmartHost
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY
 from relaymail.schedule.paces import LARGEST_PACE
 from relaymail.schedule.rates import Rate
 
-#: Where the queue is when nothing is said.
-DEFAULT_QUEUE = "spool"
 #: Where mail is taken when nothing is said: by this machine's programs, on a
 #: port that needs no privilege.
 DEFAULT_SMTP = "tcp:2525:interface=127.0.0.1"
@@ -45,8 +44,6 @@ MAX_SIZE = 2**40
 #: The longest path of a socket, in bytes: the system takes 107, and what is made
 #: beside it while it is put in place has a longer name.
 MAX_SOCKET = 100
-#: What the path of the control socket ends in.
-CONTROL = "control"
 
 
 @attrs.frozen(kw_only=True)
@@ -390,11 +387,7 @@ class Configuration:
         """
         The path of the control socket.
         """
-        if self.control.socket:
-            return self.control.socket
-        if self.queue.kind is QueueKind.DIRECTORY:
-            return os.path.join(self.queue.path, CONTROL)
-        return f"{self.queue.path}-{CONTROL}"
+        return self.control.socket or socketBeside(self.queue)
 
 
 #: The tables, with their classes, in the order of the page.

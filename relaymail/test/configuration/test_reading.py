@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.configuration import (
     Configuration,
+    files,
     findFile,
     readConfiguration,
     readFile,
@@ -78,9 +79,9 @@ class FileCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.directory = Path(os.path.abspath(self.mktemp()))
         self.directory.mkdir()
-        environment = {k: v for k, v in os.environ.items() if k != reading.VARIABLE}
+        environment = {k: v for k, v in os.environ.items() if k != files.VARIABLE}
         self.patch(os, "environ", environment)
-        self.patch(reading, "SYSTEM_FILE", str(self.directory / "system.toml"))
+        self.patch(files, "SYSTEM_FILE", str(self.directory / "system.toml"))
         before = os.getcwd()
         self.addCleanup(os.chdir, before)
         os.chdir(self.directory)
@@ -259,7 +260,7 @@ class ReadingTests(FileCase):
         """
         fifo = str(self.directory / "fifo")
         os.mkfifo(fifo)
-        large = self.write("#" * reading.MAX_FILE + "\n")
+        large = self.write("#" * files.MAX_FILE + "\n")
         for path, told in (
             (fifo, "is not a file"),
             (str(self.directory), "Is a directory"),
@@ -352,7 +353,7 @@ class SearchTests(FileCase):
         local = self.write("[delivery]\nmx-port = 2\n")
         self.assertEqual(findFile(), local)
         other = self.write("[delivery]\nmx-port = 3\n", "other.toml")
-        os.environ[reading.VARIABLE] = "other.toml"
+        os.environ[files.VARIABLE] = "other.toml"
         self.assertEqual(findFile(), other)
         self.assertEqual(readConfiguration().delivery.mxPort, 3)
         self.assertEqual(findFile(local), local)
