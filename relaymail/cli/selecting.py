@@ -6,12 +6,17 @@ Which of what is queued is meant: the filters on the command line.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from relaymail.cli.values import DURATION, SIZE
-from relaymail.inspection import NameState, Selection
+
+if TYPE_CHECKING:
+    from relaymail.inspection import Selection
+
+#: Where mail can stand: what L{NameState} has, which takes a moment to import.
+STATES = ("waiting", "resting", "relaying", "held", "aside")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,9 +40,9 @@ _FILTERS: tuple[tuple[str, str, Any, str, str], ...] = (
     (
         "state",
         "state",
-        click.Choice([state.value for state in NameState]),
+        click.Choice(STATES),
         "STATE",
-        "Where it stands: " + ", ".join(state.value for state in NameState) + ".",
+        f"Where it stands: {', '.join(STATES)}.",
     ),
     ("reply", "reply", str, "TEXT", "With that in the last reply."),
 )
@@ -80,6 +85,8 @@ def selectionOf(said: Mapping[str, Any]) -> Selection:
 
     @param said: The values of L{selecting}'s options.
     """
+    from relaymail.inspection import NameState, Selection
+
     found = {attribute: said[name] for attribute, name, *_ in _FILTERS}
     state = found.pop("state")
     return Selection(

@@ -11,7 +11,7 @@ import click
 from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.cli.selecting import queryOf, selecting, selectionOf
+from relaymail.cli.selecting import STATES, queryOf, selecting, selectionOf
 from relaymail.inspection import NameState, Selection
 
 
@@ -75,6 +75,12 @@ class SelectingTests(SynchronousTestCase):
                 reply="4.7.1",
             ),
         )
+
+    def test_states(self) -> None:
+        """
+        All states that there are can be asked for.
+        """
+        self.assertEqual(STATES, tuple(state.value for state in NameState))
 
     def test_nothing(self) -> None:
         """
