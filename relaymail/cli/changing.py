@@ -38,12 +38,15 @@ class Change:
     @ivar done: What was done, after a number of recipients.
     @ivar question: What is asked before it is done, for it cannot be undone.
     @ivar takesWhy: Whether one can say why.
+    @ivar state: Which are meant, unless it is said by ID or otherwise: for the
+        others there is nothing to do.
     """
 
     name: str
     done: str
     question: str = ""
     takesWhy: bool = False
+    state: str = ""
 
 
 @dataclass(slots=True)
@@ -54,13 +57,20 @@ class Work:
     @ivar matched: How many were meant.
     @ivar done: How many of them it was done with.
     @ivar skipped: Those it was not done with, as the API tells of them.
-    @ivar left: How many it was not done with.
+    @ivar left: How many it was not done with, or cannot be.
     """
 
     matched: int = 0
     done: int = 0
     skipped: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0
+
+    @property
+    def possible(self) -> int:
+        """
+        How many of them it can be done with.
+        """
+        return self.matched - self.left
 
     def add(self, answer: Mapping[str, Any]) -> None:
         """
@@ -113,18 +123,22 @@ def _changing(change: Change, told: str) -> click.Command:
                 "Nothing was said of which mail is meant: give IDs or filters, or "
                 "--all for all that is queued."
             )
-        if isAll:
+        if change.state and not said["ids"]:
+            body.setdefault("state", change.state)
+        elif isAll:
             body["all"] = True
         if why:
             body["why"] = why
         asked = client()
         if isDry:
-            return _report(
-                change, perform(asked, change, {**body, "dryRun": True}), True
-            )
-        if change.question and not isSure and isAsked():
+            body["dryRun"] = True
+        elif change.question and not isSure and isAsked():
             _confirm(asked, change, body)
-        return _report(change, perform(asked, change, body), False)
+        work = perform(asked, change, body)
+        _report(change, work, isDry)
+        # Who names one wants that one; who says which are meant wants what can be.
+        isWrong = work.left and (said["ids"] or not work.possible)
+        return FAILED if isWrong else 0
 
     run.__doc__ = told
     return click.command(change.name)(_withOptions(change, run))
@@ -169,16 +183,16 @@ def _confirm(asked: Client, change: Change, body: Mapping[str, Any]) -> None:
 
     @raise click.Abort: When the answer is no.
     """
-    matched = perform(asked, change, {**body, "dryRun": True}, MAX_COUNTED).matched
-    if matched:
-        several = "at least " if matched >= MAX_COUNTED else ""
-        question = change.question.format(several + count(matched, "recipient"))
+    found = perform(asked, change, {**body, "dryRun": True}, MAX_COUNTED)
+    if found.possible:
+        several = "at least " if found.matched >= MAX_COUNTED else ""
+        question = change.question.format(several + count(found.possible, "recipient"))
         click.confirm(question, abort=True, err=True)
 
 
-def _report(change: Change, work: Work, isDry: bool) -> int:
+def _report(change: Change, work: Work, isDry: bool) -> None:
     """
-    Say what was done, and give the exit code.
+    Say what was done.
     """
     if current().asJSON:
         showJSON(
@@ -192,12 +206,11 @@ def _report(change: Change, work: Work, isDry: bool) -> int:
     elif not work.matched and not work.left:
         note("Nothing of that is queued.")
     elif isDry:
-        click.echo(f"{count(work.matched, 'recipient')} would be {change.done}.")
+        click.echo(f"{count(work.possible, 'recipient')} would be {change.done}.")
     else:
         click.echo(f"{count(work.done, 'recipient')} {change.done}.")
     if not current().asJSON:
         _tellSkipped(work)
-    return FAILED if work.left else 0
 
 
 def _tellSkipped(work: Work) -> None:
@@ -225,7 +238,7 @@ hold = _changing(
     """,
 )
 release = _changing(
-    Change("release", "released"),
+    Change("release", "released", state="held"),
     """
     Keep mail back no longer.
 

@@ -73,7 +73,7 @@ class ChangingTests(CommandTestCase):
             answer(100, 100, "b"),
             answer(7, 7),
         ]
-        done = self.run_("queue", "flush", "--domain", "example.org", code=1)
+        done = self.run_("queue", "flush", "--domain", "example.org")
         self.assertEqual(done.stdout, "206 recipients tried now.\n")
         self.assertIn("5: it is being relayed", done.stderr)
         self.assertEqual(
@@ -84,6 +84,33 @@ class ChangingTests(CommandTestCase):
                 {"domain": "example.org", "after": "b"},
             ],
         )
+
+    def test_leftOut(self) -> None:
+        """
+        It is a failure when what was named was left out, or all of it.
+        """
+        for answered, words, code in (
+            (answer(2, 1, None, "7"), ("7", "8"), 1),
+            (answer(2, 1, None, "7"), ("--domain", "example.org"), 0),
+            (answer(1, 0, None, "7"), ("--domain", "example.org"), 1),
+        ):
+            self.answers["POST queue/hold"] = [answered]
+            done = self.run_("queue", "hold", *words, code=code)
+            self.assertIn("7: it is being relayed", done.stderr)
+
+    def test_release(self) -> None:
+        """
+        Of what is not held there is nothing to be released.
+        """
+        for words, asked in (
+            (["--all"], {"state": "held"}),
+            (["--domain", "a.example"], {"domain": "a.example", "state": "held"}),
+            (["7"], {"id": ["7"]}),
+        ):
+            self.answers["POST queue/release"] = [answer()]
+            self.run_("queue", "release", *words)
+            self.assertEqual(self.client.asked[-1][1], asked)
+        self.run_("queue", "release", code=2)
 
     def test_endless(self) -> None:
         """
@@ -104,7 +131,7 @@ class ChangingTests(CommandTestCase):
         """
         A dry run says how many, and does nothing.
         """
-        self.answers["POST queue/delete"] = [answer(12, 0)]
+        self.answers["POST queue/delete"] = [answer(13, 0, None, "5")]
         done = self.run_("queue", "delete", "--state", "held", "-n")
         self.assertEqual(done.stdout, "12 recipients would be deleted.\n")
         self.assertEqual(self.client.asked[0][1], {"state": "held", "dryRun": True})
@@ -114,7 +141,7 @@ class ChangingTests(CommandTestCase):
         The document has the sum.
         """
         self.answers["POST queue/flush"] = [answer(2, 1, "a", "7"), answer(3, 3)]
-        told = self.runJSON("queue", "flush", "--all", code=1)
+        told = self.runJSON("queue", "flush", "--all")
         self.assertEqual((told["matched"], told["done"]), (5, 4))
         self.assertEqual([each["id"] for each in told["skipped"]], ["7"])
         self.assertIs(told["dryRun"], False)
