@@ -83,15 +83,17 @@ def _writeJSON(pages: Iterator[Any]) -> None:
     """
     Write one document, page by page: all that is queued may not fit in memory.
     """
-    click.echo('{"entries": [', nl=False)
-    comma, following = "\n", None
+    # What is before the first entry is written with it: there may be none.
+    comma, following = '{"entries": [\n', None
     for page in pages:
         for entry in page["entries"]:
             click.echo(f"{comma}{json.dumps(entry)}", nl=False)
             comma = ",\n"
         following = page["next"]
+    start = "" if comma == ",\n" else comma
     told = json.dumps(following)
-    click.echo(f'\n], "next": {told}, "complete": {json.dumps(following is None)}}}')
+    isAll = json.dumps(following is None)
+    click.echo(f'{start}\n], "next": {told}, "complete": {isAll}}}')
 
 
 def _row(entry: Mapping[str, Any], time: float) -> list[object]:
