@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 import socket
+from contextlib import suppress
 from typing import IO
 
 from relaymail.cli.giving import LATER, OK
@@ -18,6 +19,8 @@ CHUNK = 65_536
 IDLE = 660.0
 #: How long a connection may take, in seconds.
 PATIENCE = 30.0
+#: How long the relay may say nothing once the client has left, in seconds.
+GRACE = 30.0
 
 _NOT_NOW = b"421 4.3.2 The relay does not answer; try again later\r\n"
 
@@ -49,22 +52,26 @@ def _pass(relay: socket.socket, stdin: IO[bytes], stdout: IO[bytes]) -> int:
     source = stdin.fileno()
     waiting: list[int | socket.socket] = [relay, source]
     while True:
-        ready, _, _ = select.select(waiting, [], [], IDLE)
+        patience = IDLE if source in waiting else GRACE
+        ready, _, _ = select.select(waiting, [], [], patience)
         if not ready:
-            return LATER
-        if source in ready:
-            said = _read(stdin)
-            if said:
-                relay.sendall(said)
-            else:
-                waiting.remove(source)
-                relay.shutdown(socket.SHUT_WR)
+            return LATER if source in waiting else OK
         if relay in ready:
             answered = relay.recv(CHUNK)
             if not answered:
                 return OK
             stdout.write(answered)
             stdout.flush()
+        if source in ready:
+            said = _read(stdin)
+            if not said:
+                waiting.remove(source)
+                # What is answered to the rest is still to be read, and half a
+                # connection is none to the relay.  Behind half a line, or half a
+                # message, this is a part of it, and ends neither.
+                said = b"QUIT\r\n"
+            with suppress(BrokenPipeError, ConnectionResetError):
+                relay.sendall(said)
 
 
 def _read(stdin: IO[bytes]) -> bytes:
