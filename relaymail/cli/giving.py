@@ -10,7 +10,6 @@ nothing else is tried, for that would be a second copy.
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,8 @@ from relaymail.cli.words import clean
 from relaymail.errors import QueueError
 
 if TYPE_CHECKING:
+    import http.client
+
     from relaymail.configuration import Configuration
 
 #: Exit codes (sysexits).
@@ -43,6 +44,8 @@ MAX_TARGET = 12_000
 #: The longest answer that is read, in octets: a name for each recipient.
 MAX_ANSWER = 1 << 20
 
+_CREATED = 201
+_REFUSED = frozenset({400, 413, 415, 422})
 _SPLIT = re.compile(r"(?<!\\):")
 
 
@@ -167,6 +170,8 @@ def bySocket(path: str, message: Message) -> list[str]:
 def _posted(
     connection: http.client.HTTPConnection, target: str, message: Message
 ) -> list[str]:
+    import http.client
+
     headers = {"Content-Type": "message/rfc822", "Accept": "application/json"}
     try:
         # What is refused is refused before it is read.
@@ -184,10 +189,10 @@ def _posted(
 
 
 def _judged(status: int, document: dict[str, Any]) -> list[str]:
-    if status == http.HTTPStatus.CREATED:
+    if status == _CREATED:
         return [str(name) for name in document.get("ids") or ()]
     why = clean(document.get("error") or f"the status {status}")
-    if status in (400, 413, 415, 422):
+    if status in _REFUSED:
         raise NotGiven(DATA, f"the relay refused the message: {why}")
     raise NotThisWay(f"the control socket: {why}")
 

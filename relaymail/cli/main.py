@@ -7,12 +7,14 @@ It answers at once: a part is imported when it runs, and Twisted's reactor never
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import Any
 
 import click
 
 from relaymail import __version__
+from relaymail.cli.called import calledAs
 from relaymail.cli.lazy import LazyGroup, Part
 from relaymail.cli.settings import ALONE, NONE
 from relaymail.cli.troubles import UNREAD, end
@@ -56,6 +58,8 @@ class Main(LazyGroup):
         @param standalone_mode: Whether to do that; else errors are raised, and
             what the part gives is given, as L{click.Command.main} has it.
         """
+        if standalone_mode and not args and "args" not in extra:
+            args = (calledAs(sys.argv[0], sys.argv[1:]),)
         run = partial(super().main, *args, standalone_mode=False, **extra)
         return end(run) if standalone_mode else run()
 

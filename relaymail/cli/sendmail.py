@@ -20,6 +20,7 @@ import click
 
 from relaymail.cli.giving import (
     CONFIG,
+    DATA,
     LATER,
     OK,
     OS_ERROR,
@@ -30,7 +31,7 @@ from relaymail.cli.giving import (
     waysOf,
 )
 from relaymail.cli.words import clean, now
-from relaymail.errors import ConfigurationError
+from relaymail.errors import ConfigurationError, RelayMailError
 
 if TYPE_CHECKING:
     from relaymail.cli.sendmailing import Told
@@ -38,29 +39,6 @@ if TYPE_CHECKING:
 
 #: Octets of randomness in the token of a message.
 TOKEN_BYTES = 16
-
-#: What the names by which sendmail is called say, before what they are told.
-NAMES: dict[str, tuple[str, ...]] = {
-    "sendmail": (),
-    "mailq": ("-bp",),
-    "newaliases": ("-bi",),
-}
-
-_HELP = """\
-Usage: relaymail sendmail [OPTIONS] [RECIPIENT]...
-
-Send a message that is read from the standard input, as programs do.
-
-  -t              Take the recipients from To, Cc and Bcc, and remove Bcc.
-  -f, -r ADDRESS  The sender; <> for none.  [default: the user]
-  -F NAME         The full name, for a From field that is missing.
-  -i, -oi         A dot alone on a line does not end the message.
-  -bs             Speak SMTP on the standard input and output.
-  -bp             List the queue, as mailq does.
-  --              What follows are recipients.
-
-Other options of sendmail are taken and mean nothing.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +63,41 @@ class _AsItIs(click.Command):
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--help" in args:
+            click.echo(ctx.get_help())
+            ctx.exit()
         ctx.params = {"arguments": tuple(args)}
         ctx.args = []
         return []
 
 
-@click.command(cls=_AsItIs, add_help_option=False)
+@click.command(cls=_AsItIs, context_settings={"help_option_names": ["--help"]})
+@click.argument("arguments", nargs=-1, metavar="[RECIPIENT]...")
+@click.option(
+    "-t", is_flag=True, help="Take the recipients from To, Cc and Bcc; remove Bcc."
+)
+@click.option(
+    "-f", "-r", metavar="ADDRESS", help="The sender, <> for none.  [default: the user]"
+)
+@click.option(
+    "-F", metavar="NAME", help="The full name, for a From field that is missing."
+)
+@click.option(
+    "-i", "-oi", is_flag=True, help="A dot alone on a line does not end the message."
+)
+@click.option("-bs", is_flag=True, help="Speak SMTP on standard input and output.")
+@click.option("-bp", is_flag=True, help="List the queue, as mailq does.")
 def sendmail(arguments: tuple[str, ...]) -> int:
     """
     Send a message as programs do.
+
+    It is read from the standard input, up to its end or a dot alone on a line.
+    Other options of sendmail are taken and mean nothing.  The exit codes are
+    those of sysexits: 75 when the message could not be given to the relay now.
     """
     from relaymail.cli.settings import current
 
     return run(arguments, config=current().config)
-
-
-def calledAs(name: str, arguments: Sequence[str]) -> tuple[str, ...] | None:
-    """
-    Give what C{relaymail} is told when it is called by another name, as by a link
-    from C{/usr/sbin/sendmail}; L{None} where that is its own.
-
-    @param name: What it is called: C{sys.argv[0]}.
-    @param arguments: What it is told.
-    """
-    before = NAMES.get(os.path.basename(name))
-    return None if before is None else ("sendmail", *before, *arguments)
 
 
 def run(
@@ -128,9 +116,6 @@ def run(
     @return: The exit code.
     """
     try:
-        if "--help" in arguments:
-            click.echo(_HELP, nl=False)
-            return OK
         return _obey(
             arguments, lambda: setup or readSetup(config), stdin or sys.stdin.buffer
         )
@@ -140,6 +125,9 @@ def run(
     except ConfigurationError as e:
         _say(str(e))
         return CONFIG
+    except RelayMailError as e:
+        _say(str(e))
+        return DATA
     except OSError as e:
         _say(f"the system says: {e.strerror or e}")
         return OS_ERROR
@@ -181,6 +169,7 @@ def compose(
     """
     from relaymail.cli.sendmailing import (
         author,
+        checkRecipients,
         ownAddress,
         readMessage,
         readRecipients,
@@ -191,6 +180,7 @@ def compose(
     from relaymail.submission import canonical
 
     machines = setup.machines
+    checkRecipients(told)
     data = readMessage(stdin, setup.limit, ignoreDots=told.ignoreDots)
     content = canonical(data)
     sender = readSender(told.sender, name, machines)

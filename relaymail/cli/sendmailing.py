@@ -186,6 +186,18 @@ def withoutBcc(header: bytes) -> bytes:
     )
 
 
+def checkRecipients(told: Told) -> None:
+    """
+    See that a command line says who a message is for.
+
+    @raise NotGiven: When it does not.
+    """
+    if not (told.recipients or told.fromHeader):
+        raise NotGiven(
+            USAGE, "there is no recipient; name one, or give -t and a To field"
+        )
+
+
 def readRecipients(told: Told, content: bytes, machines: Machines) -> tuple[str, ...]:
     """
     Give the recipients that a command line, and a header where it says so, name.
@@ -202,10 +214,7 @@ def readRecipients(told: Told, content: bytes, machines: Machines) -> tuple[str,
     if told.fromHeader:
         found += recipientsIn(splitHeader(content)[0])
     if not found:
-        raise NotGiven(
-            USAGE if not told.fromHeader else DATA,
-            "there is no recipient; name one, or give -t and a To field",
-        )
+        raise NotGiven(DATA, "the header names no recipient in To, Cc or Bcc")
     whole = tuple(dict.fromkeys(_whole(address, machines) for address in found))
     if len(whole) > MAX_RECIPIENTS:
         raise NotGiven(DATA, f"there are more than {MAX_RECIPIENTS} recipients")

@@ -17,6 +17,7 @@ from relaymail.cli.sendmailing import (
     Told,
     addressesIn,
     author,
+    checkRecipients,
     nameIn,
     parse,
     readMessage,
@@ -183,7 +184,7 @@ class AddressTests(SynchronousTestCase):
         """
         many = [f"a{n}@b" for n in range(MAX_RECIPIENTS + 1)]
         for told, content, code in (
-            (Told(), b"", USAGE),
+            (Told(recipients=[""]), b"", DATA),
             (Told(fromHeader=True), b"Subject: x\r\n", DATA),
             (Told(fromHeader=True), b"To: one two\r\n", DATA),
             (Told(recipients=["one two"]), b"", DATA),
@@ -197,6 +198,16 @@ class AddressTests(SynchronousTestCase):
             )
             self.assertEqual(error.code, code, told)
             self.assertTrue(str(error).isprintable())
+
+    def test_checkRecipients(self) -> None:
+        """
+        It is known before anything is read where nobody is named.
+        """
+        self.assertEqual(
+            self.assertRaises(NotGiven, checkRecipients, Told()).code, USAGE
+        )
+        checkRecipients(Told(fromHeader=True))
+        checkRecipients(Told(recipients=["a"]))
 
     def test_readSender(self) -> None:
         """
