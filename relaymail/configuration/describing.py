@@ -9,8 +9,9 @@ C{docs/configuration.rst} that is made of them, as C{relaymail config describe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import Any
 
@@ -39,6 +40,7 @@ class Description:
     @ivar write: What is to be written.
     @ivar example: A value, as it stands in a file.
     @ivar flag: Its option of C{twistd relaymail}.
+    @ivar flagName: The same without what follows it.
     @ivar restart: Whether a change of it is only seen by a new start.
     """
 
@@ -51,6 +53,7 @@ class Description:
     write: str
     example: str
     flag: str
+    flagName: str
     restart: bool
 
     @property
@@ -76,6 +79,7 @@ def describe(one: Option) -> Description:
         write=one.kind.expected,
         example=said.example,
         flag=flagOf(one),
+        flagName=one.flag,
         restart=said.restart,
     )
 
@@ -155,7 +159,7 @@ def _entry(told: Description) -> list[str]:
     facts = []
     for name, text in _facts(told):
         isCode = name in ("example", "flag") or (name == "default" and _isCode(told))
-        facts.append(f"{name}: ``{text}``" if isCode else f"{name}: {text}")
+        facts.append(f"{name}: ``{text}``" if isCode else f"{name}: {_plain(text)}")
     lines.append("")
     for fact in facts:
         first, *rest = wrap(fact, WIDTH - 6, break_long_words=False) or [""]
@@ -169,7 +173,15 @@ def _isCode(told: Description) -> bool:
 
 
 def _indented(text: str) -> list[str]:
-    return [f"    {line}" for line in wrap(text, WIDTH - 4, break_long_words=False)]
+    lines = wrap(_plain(text), WIDTH - 4, break_long_words=False)
+    return [f"    {line}" for line in lines]
+
+
+def _plain(text: str) -> str:
+    """
+    Keep a page from reading marks into text.
+    """
+    return re.sub(r"([*`|\\])", r"\\\1", text)
 
 
 #: What stands for a value of each kind behind its flag, in C{flagOf}.
@@ -203,7 +215,7 @@ def toJson(told: Description) -> dict[str, Any]:
     """
     Tell of an option to a program.
     """
-    return {name: getattr(told, name) for name in told.__dataclass_fields__}
+    return {"path": told.path, **asdict(told)}
 
 
 if __name__ == "__main__":

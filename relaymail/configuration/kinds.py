@@ -17,9 +17,7 @@ from typing import Any
 from relaymail.addresses import normalDomain
 from relaymail.configuration.names import (
     parseLocal,
-    parseMailbox,
     parseOrigin,
-    parsePattern,
     parseTarget,
 )
 from relaymail.configuration.values import (
@@ -264,6 +262,22 @@ def _variable(text: str) -> str:
     return text
 
 
+def _rewriting(value: Any, base: str) -> tuple[tuple[str, str], ...]:
+    # It takes a moment to import, and is rarely needed.
+    from relaymail.machines.senders import SenderRewrites
+
+    def pair(name: str, becomes: Any) -> str:
+        if not isinstance(becomes, str):
+            raise Unfit
+        SenderRewrites({name: becomes})
+        return becomes.strip()
+
+    found: tuple[tuple[str, str], ...] = tableOf(str, lambda one, _: one, pair)(
+        value, base
+    )
+    return found
+
+
 def _shownPairs(value: Any) -> dict[str, Any]:
     return {name: one if isinstance(one, str) else str(one) for name, one in value}
 
@@ -383,8 +397,8 @@ KINDS: dict[str, Kind] = {
     ),
     "rewriting": Kind(
         "a table of senders",
-        "an address, @domain or *@domain, with the address it is made into",
-        tableOf(parsePattern, textOr(parseMailbox)),
+        "senders with what they become, such as @host.internal=ops@example.com",
+        _rewriting,
         _shownPairs,
         _isTuple,
     ),

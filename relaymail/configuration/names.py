@@ -1,13 +1,13 @@
 # -*- test-case-name: relaymail.test.configuration.test_structuring -*-
 """
-How local names, addresses, patterns of senders and origins of web pages are read.
+How local names, addresses and origins of web pages are read.
 """
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from relaymail.addresses import checkAddress, normalDomain
+from relaymail.addresses import checkAddress
 from relaymail.errors import ConfigurationError, MalformedAddress
 
 #: A domain to check local names with.
@@ -57,27 +57,6 @@ def parseMailbox(text: str) -> str:
         return checkAddress(text.strip())
     except MalformedAddress as e:
         raise ConfigurationError(str(e).removesuffix("; nothing was queued")) from e
-
-
-def parsePattern(text: str) -> str:
-    """
-    Read which senders are meant: an address, or C{@domain} or C{*@domain} for each
-    address there.
-
-    @raise ConfigurationError: When it is none of them.
-    """
-    local, at, domain = text.rpartition("@")
-    if not at:
-        raise ConfigurationError(
-            f"{text[:80]!r} is no pattern of senders: write an address, @domain or "
-            "*@domain"
-        )
-    if local not in ("", "*"):
-        return parseMailbox(text).lower()
-    try:
-        return f"{local}@{normalDomain(domain)}"
-    except MalformedAddress as e:
-        raise ConfigurationError(str(e)) from e
 
 
 def parseOrigin(text: str) -> str:

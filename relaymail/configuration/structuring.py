@@ -104,7 +104,7 @@ def structure(
     try:
         found = _converter().structure(merged, Configuration)
     except cattrs.BaseValidationError as e:
-        problems += _problemsIn(e, merged)
+        problems += _problemsIn(e, merged, f"{file}: " if file else "")
     if problems:
         raise ConfigurationError("\n".join(_bounded(problems)))
     return found if file is None else attrs.evolve(found, file=file)
@@ -222,19 +222,23 @@ def _hook(one: Option) -> Callable[[_Said, Any], Any]:
     return read
 
 
-def _problemsIn(error: BaseException, merged: Mapping[str, Any]) -> Iterator[str]:
+def _problemsIn(
+    error: BaseException, merged: Mapping[str, Any], file: str
+) -> Iterator[str]:
     """
     Give the problems that an error of cattrs holds.
+
+    @param file: What those begin with that are of several options together.
     """
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            yield from _problemsIn(each, merged)
+            yield from _problemsIn(each, merged, file)
     elif isinstance(error, cattrs.ForbiddenExtraKeysError):
         yield from _unknown(error, merged)
     elif isinstance(error, _Problem):
         yield from map(str, error.args)
     elif isinstance(error, ConfigurationError):
-        yield str(error)
+        yield f"{file}{error}"
     else:
         raise error
 

@@ -225,8 +225,10 @@ class Machines:
     rewriteSenders: tuple[tuple[str, str], ...] = option(
         (),
         "rewriting",
-        "What a sender is made into. The left side is an address, or @domain or "
-        "*@domain for each address there; the first that fits is taken.",
+        "What senders become. The left side is an address, or @domain for each address "
+        "there, @*.domain for each below it, or @* for all; the right side is an "
+        "address, or @domain, which leaves what stands before the @. An address goes "
+        "before its domain, and that before the domains above it.",
         standard="none",
         example='{ "@host7.internal" = "robots@example.com" }',
         flag="rewrite-sender",
@@ -381,6 +383,22 @@ class Configuration:
     machines: Machines = Machines()
     control: Control = Control()
     file: str | None = attrs.field(default=None, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """
+        Check what belongs together.
+        """
+        told = self.machines
+        if told.aliases or told.rewriteSenders:
+            # It takes a moment to import, and is rarely needed.
+            from relaymail.machines import Machines as Rules
+
+            Rules(
+                told.origin,
+                dict(told.aliases),
+                dict(told.rewriteSenders),
+                self.hostname,
+            )
 
     @property
     def controlSocket(self) -> str:

@@ -127,9 +127,15 @@ def _items(value: Any, split: str) -> Iterable[tuple[Within, Any]]:
     return [((), value)]
 
 
-def tableOf(readName: Callable[[str], str], readValue: Read) -> Read:
+def tableOf(
+    readName: Callable[[str], str],
+    readValue: Read,
+    check: Callable[[str, Any], Any] = lambda name, value: value,
+) -> Read:
     """
     Read a table, as one, as texts C{NAME=VALUE}, or as pairs.
+
+    @param check: Reads a value further, with its name.
     """
 
     def pair(value: Any, base: str) -> tuple[str, Any]:
@@ -142,7 +148,8 @@ def tableOf(readName: Callable[[str], str], readValue: Read) -> Read:
                 name, value = value
             except (TypeError, ValueError):
                 raise Unfit from None
-        return readName(name.strip()), readValue(value, base)
+        name = readName(name.strip())
+        return name, check(name, readValue(value, base))
 
     pairs = eachOf(pair)
 

@@ -19,11 +19,11 @@ from relaymail.configuration.tables import BY_ATTRIBUTE
 from relaymail.route.hosts import Credentials, Host
 
 _NAMES = st.sampled_from(["example.org", "b.example.com", "xn--bcher-kva.example"])
-_ADDRESSES = st.builds("{}@{}".format, st.text("abC.", min_size=1), _NAMES).filter(
+_ADDRESSES = st.builds("{}@to.example".format, st.text("abC.", min_size=1)).filter(
     lambda address: not address.startswith(".") and ".@" not in address
 )
 _ADDRESSES = _ADDRESSES.filter(lambda a: ".." not in a and len(a) < 60)
-_LOCALS = st.text("abc-", min_size=1, max_size=8)
+_LOCALS = st.text("abc", min_size=1, max_size=8)
 _RATES = st.builds(
     "{}/{}{}".format,
     st.integers(1, 9999),
@@ -69,9 +69,11 @@ SETTINGS = st.fixed_dictionaries(
         "senderRates": st.dictionaries(st.just("*"), _RATES),
         "origin": _NAMES,
         "aliases": st.dictionaries(
-            _LOCALS, st.lists(st.one_of(_ADDRESSES, _LOCALS), min_size=1, max_size=3)
+            _LOCALS, st.lists(_ADDRESSES, min_size=1, max_size=3), max_size=3
         ),
-        "rewriteSenders": st.dictionaries(_NAMES.map("@{}".format), _ADDRESSES),
+        "rewriteSenders": st.dictionaries(
+            _LOCALS.map("@{0}.internal".format), _ADDRESSES
+        ),
         "drop": st.text('/ab \u00fc"\\\x1b\n', min_size=1, max_size=9),
         "tokenCommand": st.just('pass show "relay"'),
         "endpoint": st.just("tcp:8025"),

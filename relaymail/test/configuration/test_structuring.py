@@ -161,3 +161,27 @@ class ConfigureTests(SynchronousTestCase):
         """
         told = configure(queue="s", drop="", endpoint="", socket="", origin="")
         self.assertEqual(told, configure(queue="s"))
+
+    def test_machines(self) -> None:
+        """
+        What is said of mail of machines is tried as a whole, too.
+        """
+        for said, told in (
+            ({"aliases": {"a": "b", "b": "a"}}, "go round in a loop"),
+            ({"aliases": {"a": "nobody"}}, "no origin is configured"),
+            (
+                {
+                    "rewriteSenders": {
+                        "@a.example": "x@b.example",
+                        "@b.example": "y@c.d",
+                    }
+                },
+                "which another one changes",
+            ),
+            ({"rewriteSenders": {"@a.example": "nobody"}}, "which is no address"),
+            ({"rewriteSenders": ["@a.example"]}, "is not a table of senders"),
+        ):
+            error = self.assertRaises(
+                ConfigurationError, configure, queue="s", hostname="h.example", **said
+            )
+            self.assertIn(told, str(error))

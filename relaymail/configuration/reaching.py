@@ -1,0 +1,139 @@
+# -*- test-case-name: relaymail.test.configuration.test_reaching -*-
+"""
+Which destinations would have no route under a configuration, as far as can be known
+without the network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from relaymail.addresses import literalAddress, normalDomain
+from relaymail.configuration.tables import Configuration
+from relaymail.errors import MalformedAddress
+from relaymail.machine import machineAddresses
+from relaymail.replies import printable
+from relaymail.route.destinations import DestinationPolicy
+from relaymail.route.hosts import Host
+from relaymail.route.smarthosts import SmartHost
+
+#: What cannot be told without the network, for people.
+NOT_CHECKED = (
+    "Not checked, for it takes the network: whether the DNS knows the destinations and "
+    "their hosts, and whether these answer, offer TLS and take the password."
+)
+
+_TCP = re.compile(r"tcp[46]?:(?:port=)?(\d{1,5})(?![^:])")
+_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
+#: What an endpoint without an interface listens on.
+_ANY = ("0.0.0.0", "::")
+#: Names that are this machine's everywhere (RFC 6761 6.3).
+_LOCALHOST = ("localhost", "localhost.localdomain")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """
+    What is known of where mail can go.
+
+    @ivar hostname: What the relay calls itself.
+    @ivar smartHosts: The hosts that get all mail, if any.
+    @ivar mxPort: The port of mail exchange hosts.
+    @ivar policy: Which addresses may be connected to.
+    """
+
+    hostname: str
+    smartHosts: tuple[SmartHost | Host, ...]
+    mxPort: int
+    policy: DestinationPolicy
+
+    def trouble(self, destination: str) -> str | None:
+        """
+        Say why mail for a destination has no route; L{None}: as far as can be known
+        it has one.
+
+        @param destination: What stands behind the @ of a recipient.
+        """
+        try:
+            domain = normalDomain(destination)
+        except MalformedAddress as e:
+            return f"it is no domain that mail can be sent to: {printable(str(e), 200)}"
+        if self.smartHosts:
+            # They get everything, whatever the destination is.
+            return None
+        literal = literalAddress(domain)
+        if literal is not None:
+            return self._refused(literal)
+        if domain in _LOCALHOST or domain.endswith(".localhost"):
+            return self._refused("127.0.0.1")
+        if domain == self.hostname.lower():
+            return (
+                "it is this relay's own name, and the relay keeps no mailboxes: mail "
+                "would come back here; name a smart host, or an alias"
+            )
+        return None
+
+    def smartTroubles(self) -> Iterator[str]:
+        """
+        Say which smart hosts are this relay itself.
+        """
+        for host in self.smartHosts:
+            port = host.port or self.mxPort
+            own = {self.hostname.lower(), *_LOCALHOST, *self.policy.ownAddresses}
+            if port in self.policy.ownPorts and host.name.lower() in own - set(_ANY):
+                yield (
+                    f"the smart host {host.name}:{port} is this relay itself: all mail "
+                    "would come back here"
+                )
+
+    def _refused(self, address: str) -> str | None:
+        trouble = self.policy.trouble(address, self.mxPort)
+        if trouble is None:
+            return None
+        return (
+            f"{trouble.text}; mail goes there only when delivery.allow-destinations "
+            "says so, and never to this relay itself"
+        )
+
+
+def reachOf(configuration: Configuration) -> Reach:
+    """
+    Give what is known of where mail can go under a configuration.
+    """
+    hosts, ports = ownAddresses(configuration.intake.smtp)
+    if hosts & set(_ANY):
+        hosts |= machineAddresses()
+    delivery = configuration.delivery
+    return Reach(
+        hostname=configuration.hostname,
+        smartHosts=delivery.smartHosts,
+        mxPort=delivery.mxPort,
+        policy=DestinationPolicy(delivery.allowDestinations, hosts, ports),
+    )
+
+
+def ownAddresses(endpoints: Iterable[str]) -> tuple[frozenset[str], frozenset[int]]:
+    """
+    Give the addresses and ports that endpoints listen on, as far as their
+    descriptions say.
+    """
+    hosts: set[str] = set()
+    ports: set[int] = set()
+    for endpoint in endpoints:
+        found = _TCP.match(endpoint)
+        if found is None:
+            continue
+        ports.add(int(found[1]))
+        interface = _INTERFACE.search(endpoint)
+        name = re.sub(r"\\(.)", r"\1", interface[1]) if interface else ""
+        hosts |= {name} if name else set(_ANY)
+    return frozenset(filter(_isAddress, hosts)), frozenset(ports)
+
+
+def _isAddress(name: str) -> bool:
+    try:
+        return literalAddress(normalDomain(f"[{name}]")) is not None
+    except MalformedAddress:
+        return ":" in name
