@@ -7,7 +7,6 @@ not say.  It is only for people, and only looked for when something is wrong.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 
 from relaymail.configuration.values import Within
@@ -75,6 +74,8 @@ def _parts(path: str) -> Within:
 def _plain(part: str) -> str:
     if part[0] not in "\"'":
         return part
+    import tomllib
+
     try:
         return next(iter(tomllib.loads(f"{part} = 0")))
     except ValueError:

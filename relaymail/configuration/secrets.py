@@ -7,11 +7,9 @@ needs one asks for it here, once, while it may be read.
 from __future__ import annotations
 
 import os
-import selectors
-import shlex
-import subprocess
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from relaymail.configuration.tables import Configuration
 from relaymail.errors import ConfigurationError
@@ -23,6 +21,9 @@ from relaymail.route.smarthosts import (
     SmartHost,
     toHost,
 )
+
+if TYPE_CHECKING:
+    import subprocess
 
 #: How long a command may take to print a secret, in seconds: one that asks a
 #: service over the network, and no longer.
@@ -114,6 +115,10 @@ def _printed(command: str) -> bytes:
     @raise OSError: When it cannot be run, fails, prints too much, or takes too
         long.
     """
+    # These take a moment to import, and are rarely needed.
+    import shlex
+    import subprocess
+
     try:
         words = shlex.split(command)
     except ValueError as e:
@@ -142,6 +147,8 @@ def _output(process: subprocess.Popen[bytes]) -> bytes:
 
     @raise TimeoutError: When it takes too long.
     """
+    import selectors
+
     assert process.stdout is not None
     end = time.monotonic() + COMMAND_PATIENCE
     printed = b""

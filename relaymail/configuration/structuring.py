@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -279,6 +278,8 @@ def _noSuch(table: str, key: str, known: Iterable[str], value: Any) -> str:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
     near = get_close_matches(name.lower().replace("_", "-"), known, 1)
     near = near or get_close_matches(name, known, 1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -19,7 +19,6 @@ from relaymail.queue.place import QueuePlace
 from relaymail.route.hosts import Host
 from relaymail.route.smarthosts import PasswordKind, PasswordSource, SmartHost
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY
-from relaymail.schedule.paces import LARGEST_PACE
 from relaymail.schedule.rates import Rate
 
 #: Where mail is taken when nothing is said: by this machine's programs, on a
@@ -32,6 +31,9 @@ SMTP_PORT = 25
 DEFAULT_CONNECTIONS = 100
 #: The most that can be asked for.
 MAX_CONNECTIONS = 50_000
+#: How many connections there may be to one destination: L{relaymail.schedule.paces}
+#: says why.
+DEFAULT_PACE = 20
 #: How many messages one connection carries: enough to make the cost of
 #: setting it up small, few enough that a host behind a balancer is left again.
 DEFAULT_MESSAGES = 100
@@ -159,7 +161,7 @@ class Delivery:
         most=MAX_CONNECTIONS,
     )
     maxConnectionsPerDestination: int = option(
-        LARGEST_PACE,
+        DEFAULT_PACE,
         "number",
         "The most connections to the hosts of one destination at a time, or to the "
         "smart hosts.",

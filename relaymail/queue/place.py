@@ -11,8 +11,6 @@ import stat
 from dataclasses import dataclass
 from enum import Enum
 
-from relaymail.queue.records import isName
-
 #: The file of a spool, in a directory of which only the path was said.
 SPOOL_FILE = "queue.db"
 #: What a database begins with.
@@ -79,4 +77,9 @@ def recognise(path: str) -> QueuePlace:
 
 
 def _isOfDirectory(name: str) -> bool:
-    return name[-2:] in _SUFFIXES and isName(name[:-2])
+    if name[-2:] not in _SUFFIXES:
+        return False
+    # It takes a moment to import, and is rarely needed.
+    from relaymail.queue.records import isName
+
+    return isName(name[:-2])

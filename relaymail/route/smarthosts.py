@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 from ipaddress import ip_address
 from typing import Any, NoReturn
@@ -199,6 +198,8 @@ def _refuseKey(value: str, key: str) -> NoReturn:
             f"a {key} never stands there: write password-file, password-env or "
             "password-command",
         )
+    from difflib import get_close_matches
+
     near = get_close_matches(key, _KEYS, 1)
     meant = f"; did you mean {near[0]}?" if near else ""
     _refuse(

@@ -12,6 +12,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.configuration.tables import (
+    DEFAULT_PACE,
     DEFAULT_SIZE,
     DEFAULT_SMTP,
     OPTIONS,
@@ -23,6 +24,7 @@ from relaymail.configuration.tables import (
 from relaymail.configuration.words import parseQueue
 from relaymail.errors import ConfigurationError
 from relaymail.intake.limits import DEFAULT_LIMITS
+from relaymail.schedule.paces import LARGEST_PACE
 
 #: How many options there may be in the end: who runs a relay is to know them all.
 MAX_OPTIONS = 60
@@ -51,6 +53,7 @@ class ConfigurationTests(SynchronousTestCase):
         )
         self.assertEqual(told.intake.maxMessageSize, DEFAULT_LIMITS.messageSize)
         self.assertEqual(DEFAULT_SIZE, DEFAULT_LIMITS.messageSize)
+        self.assertEqual(DEFAULT_PACE, LARGEST_PACE)
         self.assertEqual(told.delivery.mxPort, 25)
         self.assertEqual(told.delivery.retry, (60, 300, 900, 1800, 3600))
         self.assertEqual(told.delivery.expire, 5 * 86400)
