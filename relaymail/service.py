@@ -246,6 +246,7 @@ class Relay(ReloadMixin, MultiService):
         self._hasQueue = True
         self.manager = self._makeManager(self.queue)
         self.intake = self._makeIntake(self.queue)
+        self.manager.restoreSuspensions()
         self.queue.onWaiting = self.manager.wake
         self.queue.suspendedUntil = self.manager.suspendedUntil
         self.manager.wake()

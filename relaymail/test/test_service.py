@@ -516,6 +516,20 @@ class StopTests(RelayTestCase):
     Tests for how a relay stops.
     """
 
+    def test_suspensionOutlivesIt(self) -> None:
+        """
+        What an operator has suspended is suspended at the next start, too.
+        """
+        relay = self.start()
+        relay.manager.suspend("example.org", "they asked")
+        self.reactor.advance(0)
+        self.stop(relay)
+        again = self.start()
+        standing = again.manager.standingOf("example.org")
+        self.assertEqual(
+            (standing.state.value, standing.why), ("suspended", "they asked")
+        )
+
     def test_P10_stopsInOrder(self) -> None:
         """
         The intake and what is being delivered end before the queue is
