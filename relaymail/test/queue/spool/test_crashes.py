@@ -171,6 +171,7 @@ class KillTests(SynchronousTestCase):
     """
 
     chance: random.Random | None = None
+    story: type[Story] = Story
 
     def setUp(self) -> None:
         """
@@ -244,7 +245,7 @@ class KillTests(SynchronousTestCase):
         next process begins, and let the one after that find what there is.
         """
         self.begin()
-        story = Story(self.clock, self.points, self.open)
+        story = self.story(self.clock, self.points, self.open)
         self.points.crashAfter(count)
         with contextlib.suppress(Crash):
             story.tell()
