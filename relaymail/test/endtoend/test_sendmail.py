@@ -6,8 +6,10 @@ Tests for the sendmail command, with a relay and in a process of its own.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 from twisted.internet.threads import deferToThread
@@ -149,6 +151,85 @@ class SendmailTests(EndToEndTestCase):
         done = await self.run_("-bs", data=b"EHLO x\r\n")
         self.assertEqual(done.returncode, 75)
         self.assertTrue(done.stdout.startswith(b"421 4.3.2 "))
+
+
+class ControlTests(EndToEndTestCase):
+    """
+    Mail goes by the control socket where the user may open it.
+    """
+
+    async def start(self, server: SMTPServer) -> Any:
+        """
+        Start a relay, and give what runs commands that find it.
+        """
+        # The path of a socket is to be short.
+        place = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, place)
+        socket = os.path.join(place, "control")
+        twistd = self.makeTwistd(
+            f"--smarthost={server.address}",
+            "--allow-destination=127.0.0.0/8",
+            f"--control-socket={socket}",
+            "--alias=root=b@one.example",
+        )
+        await twistd.start()
+        file = os.path.join(place, "relaymail.toml")
+        with open(file, "w") as config:
+            # Nothing listens there.
+            config.write(
+                f'queue = "{twistd.spool}"\nhostname = "relay.example"\n'
+                f'intake.smtp = ["tcp:1:interface=127.0.0.1"]\n'
+                f'control.socket = "{socket}"\nmachines.origin = "example.org"\n'
+            )
+        environment = {
+            **os.environ,
+            "RELAYMAIL_CONFIG": file,
+            "PYTHONPATH": ":".join(filter(None, sys.path)),
+        }
+
+        def run(*words: str, data: bytes = b"") -> Any:
+            return deferToThread(
+                subprocess.run,
+                [*COMMAND[:-1], *words],
+                input=data,
+                capture_output=True,
+                env=environment,
+                timeout=PATIENCE,
+            )
+
+        return run
+
+    async def test_send(self) -> None:
+        """
+        C{relaymail send --wait} says what became of a message.
+        """
+        server = self.startServer({"RCPT": ["250 2.1.5 Ok", "550 5.1.1 Who?"]})
+        run = await self.start(server)
+        done = await run("send", "b@one.example", "--body=hi", "-s", "One", "--wait")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertIn(b"Queued as 1.\n", done.stdout)
+        self.assertIn(b"\nb@one.example: delivered", done.stdout)
+        done = await run("send", "c@one.example", "--body=hi", "--wait")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"c@one.example: bounced", done.stdout)
+        self.assertIn(b"Who?", done.stdout)
+
+    async def test_sendmail(self) -> None:
+        """
+        C{relaymail sendmail} gives its message there, and is told what is
+        refused.
+        """
+        server = self.startServer()
+        run = await self.start(server)
+        done = await run("sendmail", "-t", "-fcron", data=TEXT)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        await until(lambda: _count(server.received) >= 2, "all have it")
+        self.assertEqual(
+            sorted(r for m in server.received for r in m.recipients),
+            ["c@one.example", "root@example.org"],
+        )
+        done = await run("sendmail", "a@one.example", data=b"x" * 20_000_000)
+        self.assertEqual((done.returncode, done.stdout), (65, b""))
 
 
 def _count(received: list[Received]) -> int:
