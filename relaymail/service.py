@@ -32,6 +32,7 @@ from relaymail.configuration import (
     readFile,
     readHosts,
 )
+from relaymail.dropping.files import prepare
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.server import IntakeFactory
@@ -157,9 +158,10 @@ class Relay(ReloadMixin, MultiService):
         @param recipients: One address or several.
         @param content: The message with its header, as bytes, text (sent as
             UTF-8) or an L{email.message.EmailMessage}; its line ends are made
-            CRLF.
+            CRLF, and a Date and a Message-ID are put in where they are missing.
 
-        @return: Fires with a name for each recipient, in their order, when
+        @return: Fires with a name for each different recipient, in their order,
+            where an alias stands for those that it names, when
             the message would survive a power cut.  Fails with
             L{MalformedAddress <relaymail.errors.MalformedAddress>},
             L{MalformedMessage <relaymail.errors.MalformedMessage>},
@@ -269,6 +271,8 @@ class Relay(ReloadMixin, MultiService):
         timer.clock = reactor
         companions = [self.guardFactory(reactor), timer]
         if told.machines.drop:
+            # What cannot be used is to be known while all can still be given up.
+            prepare(told.machines.drop)
             limit = told.intake.maxMessageSize
             drop = DropDirectory(
                 told.machines.drop, self.send, reactor, told.hostname, limit

@@ -5,6 +5,7 @@ C{relaymail status} and C{relaymail reload}: the relay as a whole.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,17 +14,29 @@ import click
 from relaymail.cli.output import showJSON, showPairs
 from relaymail.cli.reading import client, reader
 from relaymail.cli.settings import current
-from relaymail.cli.troubles import DOWN
+from relaymail.cli.troubles import DOWN, ServiceDown
 from relaymail.cli.words import age, clean, moment
+
+#: How often it is looked whether the relay runs, in seconds.
+GLANCE = 0.1
 
 
 @click.command()
-def status() -> int:
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 3600),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait for so long for it to run, as a script does that starts it.",
+)
+def status(wait: float) -> int:
     """
     Show how the relay is.
 
     The exit code is 69 when it is not running.
     """
+    if wait:
+        _await(time.monotonic() + wait)
     source = reader()
     told = source.status()
     if current().asJSON:
@@ -31,6 +44,21 @@ def status() -> int:
     else:
         _show(told)
     return DOWN if source.isOffline else 0
+
+
+def _await(end: float) -> None:
+    """
+    Wait until the relay answers.
+
+    @param end: Until when at most, by the monotonic clock, in seconds.
+    """
+    while time.monotonic() < end:
+        try:
+            client().get("status")
+        except ServiceDown:
+            time.sleep(GLANCE)
+        else:
+            return
 
 
 def _show(told: Mapping[str, Any]) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from twisted.python.modules import getModule
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from relaymail.configuration import readFile, readHosts
+
 #: The checkout.
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -201,4 +203,19 @@ class ReadmeTests(SynchronousTestCase):
         examples = [text for kind, text in self.blocks if kind == "python"]
         for example in examples:
             compile(example, "README.md", "exec")
-        self.assertEqual([example.count("\n") for example in examples], [5, 8])
+        self.assertEqual([example.count("\n") for example in examples], [8])
+
+    def test_configuration(self) -> None:
+        """
+        The configuration that is shown can be used, where there is the password.
+        """
+        (text,) = [text for kind, text in self.blocks if kind == "toml"]
+        self.assertLessEqual(text.count("\n"), 5)
+        path = Path(self.mktemp())
+        path.mkdir()
+        (path / "relaymail.toml").write_text(text)
+        (path / "secret").write_text("hunter2\n")
+        told = readFile(str(path / "relaymail.toml"))
+        (host,) = readHosts(told)
+        assert host.credentials is not None
+        self.assertEqual(host.credentials.password, b"hunter2")

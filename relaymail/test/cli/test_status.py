@@ -5,6 +5,8 @@ Tests for L{relaymail.cli.status}.
 
 from __future__ import annotations
 
+import time
+
 from relaymail.test.cli.commands import HOSTILE, CommandTestCase
 
 STATUS = {
@@ -21,6 +23,12 @@ STATUS = {
     "queued": 12345,
     "totals": {"accepted": 5, "bounced": 0},
 }
+
+
+def _give(answer: object) -> object:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 class StatusTests(CommandTestCase):
@@ -44,6 +52,28 @@ class StatusTests(CommandTestCase):
         """
         self.answers["GET status"] = STATUS
         self.assertEqual(self.runJSON("status"), STATUS)
+
+    def test_wait(self) -> None:
+        """
+        A relay that is being started is waited for.
+        """
+        told: list[object] = [self.down(), self.down(), STATUS, STATUS]
+        slept: list[float] = []
+        self.patch(time, "sleep", slept.append)
+        self.patch(self.client, "get", lambda path: _give(told.pop(0)))
+        self.run_("status", "--wait", "20")
+        self.assertEqual((told, len(slept)), ([], 2))
+
+    def test_waitInVain(self) -> None:
+        """
+        When the time is over it is told that it does not run.
+        """
+        now = [0.0]
+        self.patch(time, "monotonic", lambda: now[0])
+        self.patch(time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
+        self.answers["GET status"] = self.down()
+        self.run_("status", "--wait", "3", code=69)
+        self.assertGreaterEqual(now[0], 3)
 
     def test_hostile(self) -> None:
         """

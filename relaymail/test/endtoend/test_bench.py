@@ -171,7 +171,7 @@ class BenchTests(SynchronousTestCase):
                 children = awaitChildren(process.pid, 3)
                 process.send_signal(number)
                 process.communicate(timeout=PATIENCE)
-            self.assertEqual(process.returncode, 1)
+            self.assertEqual(process.returncode, 130)
             self.assertEqual([pid for pid in children if isAlive(pid)], [])
 
 
