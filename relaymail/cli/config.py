@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: many as a spool gives in one go.
 MAX_DESTINATIONS = 1_000
 
+#: What endpoints begin with that systemd hands to the relay, and to nobody else.
+_HANDED = "systemd:"
+
 _COLUMNS = (
     Column("DESTINATION", canShrink=True),
     Column("QUEUED", isNumber=True),
@@ -155,7 +158,11 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
 
     control = [told.control.endpoint] if told.control.endpoint else []
     looks: list[tuple[str, Any, tuple[Any, ...]]] = [
-        *(("intake.smtp", checkEndpoint, (each,)) for each in told.intake.smtp),
+        *(
+            ("intake.smtp", checkEndpoint, (each,))
+            for each in told.intake.smtp
+            if not each.startswith(_HANDED)
+        ),
         ("intake.tls-key", loadTLS, (told.intake.tlsKey, told.intake.tlsCert)),
         *(
             (f"delivery.smart-hosts[{index}]", readHost, (each,))

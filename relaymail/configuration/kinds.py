@@ -36,6 +36,7 @@ from relaymail.configuration.words import (
     parseFile,
     parsePath,
     parseQueue,
+    parseRatedDomain,
     parseRateName,
     parseSize,
     showSize,
@@ -380,9 +381,16 @@ KINDS: dict[str, Kind] = {
         lambda value: [showDuration(each) for each in value],
         lambda value: _isTuple(value) and bool(value) and all(map(_isTime, value)),
     ),
-    "rates": Kind(
+    "destination rates": Kind(
         "a table of rates",
-        "names with their rates, such as example.org=100/m",
+        "domains with their rates, such as example.org=100/m",
+        tableOf(parseRatedDomain, textOr(parseRate, Rate)),
+        _shownPairs,
+        _isTuple,
+    ),
+    "sender rates": Kind(
+        "a table of rates",
+        "addresses or domains with their rates, such as news@example.com=1000/h",
         tableOf(parseRateName, textOr(parseRate, Rate)),
         _shownPairs,
         _isTuple,

@@ -56,7 +56,7 @@ def option(default: Any, kind: str, means: str, **more: Any) -> Any:
     """
     Make the attribute of an option.
 
-    @param default: What holds when nothing is said; L{attrs.NOTHING}: there is
+    @param default: What holds when nothing is said; C{attrs.NOTHING}: there is
         none.
     @param kind: As in L{Meaning}.
     @param means: As in L{Meaning}.

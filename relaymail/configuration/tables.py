@@ -179,7 +179,7 @@ class Delivery:
     )
     destinationRates: tuple[tuple[str, Rate], ...] = option(
         (),
-        "rates",
+        "destination rates",
         "How many recipients of a destination may be sent to in a time; * is each "
         "destination that is not named.",
         unit="recipients",
@@ -190,7 +190,7 @@ class Delivery:
     )
     senderRates: tuple[tuple[str, Rate], ...] = option(
         (),
-        "rates",
+        "sender rates",
         "How many recipients a sender may send to in a time: an address, a domain for "
         "all of its addresses together, or * for each other address.",
         unit="recipients",

@@ -192,6 +192,22 @@ def parseRateName(text: str) -> str:
     return f"{local.lower()}{at}{domain}"
 
 
+def parseRatedDomain(text: str) -> str:
+    """
+    Read which destination a rate is of.
+
+    @return: C{"*"} or a domain.
+
+    @raise ConfigurationError: When it is none of them; an address is none.
+    """
+    if "@" in text:
+        raise ConfigurationError(
+            f"{text[:80]!r} does not say which destination the rate is of: "
+            "write a domain, such as example.org=100/m"
+        )
+    return parseRateName(text)
+
+
 def parseFile(text: str, base: str = "") -> str:
     """
     Read the path of a file that must be there.

@@ -169,7 +169,7 @@ class CheckTests(ConfigCase):
             """
             hostname = "relay.example.com"
             [intake]
-            smtp = ["tcp:25", "tcp:many"]
+            smtp = ["tcp:25", "tcp:many", "systemd:domain=INET:index=7"]
             tls-key = "key.pem"
             tls-cert = "key.pem"
             [control]

@@ -12,6 +12,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.configuration import configure, values
+from relaymail.configuration.describing import flagOf
+from relaymail.configuration.kinds import KINDS
+from relaymail.configuration.tables import OPTIONS
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Host
 from relaymail.schedule.rates import Rate
@@ -126,6 +129,26 @@ class ConfigureTests(SynchronousTestCase):
             destinationRates=["A.example=5/s", "a.example=6/s"],
         )
         self.assertIn("'a.example' stands there twice", str(error))
+
+    def test_ratedAddress(self) -> None:
+        """
+        A rate of a destination is of a domain: one of an address would limit
+        nothing.
+        """
+        rates = {"news@example.com": "5/s"}
+        configure(queue="spool", senderRates=rates)
+        error = self.assertRaises(
+            ConfigurationError, configure, queue="spool", destinationRates=rates
+        )
+        self.assertIn("write a domain", str(error))
+
+    def test_kinds(self) -> None:
+        """
+        Every kind of values is that of an option, and has words for its flag.
+        """
+        self.assertEqual({one.said.kind for one in OPTIONS}, set(KINDS))
+        for one in OPTIONS:
+            self.assertNotIn(" VALUE", flagOf(one))
 
     def test_many(self) -> None:
         """
