@@ -16,6 +16,7 @@ from twisted.python import usage
 from relaymail.certificates import loadTLS
 from relaymail.configuration import Configuration, findFile
 from relaymail.configuration.describing import helpOf
+from relaymail.configuration.files import passedOver
 from relaymail.configuration.options import Option
 from relaymail.configuration.reading import (
     LOCAL_FILE,
@@ -128,6 +129,9 @@ class Options(usage.Options):
         said = {one.attribute: self[one.flag] for one in OPTIONS}
         said = {name: None if value == [] else value for name, value in said.items()}
         flags = flat(said, lambda one: f"--{one.flag}: ", self._base)
+        problem = passedOver(self["config"], self._base)
+        if problem is not None:
+            raise ConfigurationError(problem)
         file = findFile(self["config"], self._base)
         layers = [flags] if file is None else [readLayer(file), flags]
         configuration = structure(layers, file, self._base)

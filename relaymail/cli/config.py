@@ -119,8 +119,13 @@ def check(againstQueue: bool) -> int:
 
 def _read() -> Configuration:
     from relaymail.configuration import readConfiguration
+    from relaymail.configuration.files import passedOver
 
-    return readConfiguration(current().config)
+    file = current().config
+    problem = passedOver(file)
+    if problem is not None:
+        note(problem)
+    return readConfiguration(file)
 
 
 def _described(option: str | None) -> tuple[Description, ...]:

@@ -34,22 +34,22 @@ def findFile(explicit: str | None = None, base: str = "") -> str | None:
     """
     Say which configuration file holds: the one that is named, the one that
     C{RELAYMAIL_CONFIG} names, C{relaymail.toml} in the working directory, or the
-    system's.
+    system's.  One in the working directory that is another user's is passed over, for
+    programs send mail from wherever they are.
 
     @param explicit: The path that somebody named.
     @param base: The working directory, where it is another by now.
 
     @return: Its absolute path, L{None} where there is none.
 
-    @raise ConfigurationError: When the one in the working directory could be
-        somebody else's.
+    @raise ConfigurationError: When others may write the one in the working
+        directory.
     """
     named = explicit or os.environ.get(VARIABLE)
     if named:
         return os.path.abspath(os.path.join(base, named))
     local = os.path.abspath(os.path.join(base, LOCAL_FILE))
-    if os.path.lexists(local):
-        _checkOwner(local)
+    if os.path.lexists(local) and _isOwn(local):
         return local
     return SYSTEM_FILE if os.path.lexists(SYSTEM_FILE) else None
 
@@ -106,22 +106,41 @@ def textOf(path: str) -> str:
         raise ConfigurationError(f"{path}:{line}: this is not UTF-8") from None
 
 
-def _checkOwner(path: str) -> None:
+def passedOver(explicit: str | None = None, base: str = "") -> str | None:
     """
-    Check that nobody else has put a file where it would be found: it can name
-    commands.
+    Say that there is a file in the working directory that L{findFile} passes over,
+    and why; L{None}: there is none.
+
+    @param explicit: As for L{findFile}.
+    @param base: As for L{findFile}.
+    """
+    local = os.path.abspath(os.path.join(base, LOCAL_FILE))
+    isAsked = not (explicit or os.environ.get(VARIABLE))
+    if not isAsked or not os.path.lexists(local) or _isOwn(local):
+        return None
+    return (
+        f"{local}: this file is in the working directory, and is not read because it "
+        "is another user's; name it by --config if it is meant"
+    )
+
+
+def _isOwn(path: str) -> bool:
+    """
+    Tell whether nobody else has put a file, or a link to one, where it would be
+    found: it can name commands.
+
+    @raise ConfigurationError: When others could change it.
     """
     try:
         found = [os.lstat(path), os.stat(path)]
-    except OSError as e:
+    except OSError:
+        # A link to nowhere, or out of our sight.
+        return False
+    if any(one.st_uid not in (0, os.geteuid()) for one in found):
+        return False
+    if found[1].st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigurationError(
-            f"{path}: the configuration file cannot be read: {e.strerror}"
-        ) from None
-    isOwn = all(one.st_uid in (0, os.geteuid()) for one in found)
-    if isOwn and not found[1].st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return
-    why = "others may write it (chmod go-w)" if isOwn else "it is another user's"
-    raise ConfigurationError(
-        f"{path}: this file is in the working directory, and is not read because "
-        f"{why}; name it by --config if it is meant"
-    )
+            f"{path}: this file is in the working directory, and is not read because "
+            "others may write it (chmod go-w); name it by --config if it is meant"
+        )
+    return True

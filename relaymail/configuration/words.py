@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable
 
 from relaymail.addresses import normalDomain
 from relaymail.errors import ConfigurationError, MalformedAddress
-from relaymail.queue.place import QueueKind, QueuePlace, recognise
+from relaymail.queue.place import SPOOL_FILE, QueueKind, QueuePlace, recognise
 from relaymail.schedule.rates import EACH, Rate, parseRate
 
 _SIZES = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
@@ -138,6 +139,13 @@ def parseQueue(text: str, base: str = "") -> QueuePlace:
         return _checkPlace(QueuePlace(kind, path))
     try:
         return recognise(path)
+    except PermissionError:
+        # It is another user's, who can see what is there; a program that only wants
+        # to send mail need not.
+        isFile = os.path.isfile(path)
+        return QueuePlace(
+            QueueKind.SPOOL, path if isFile else os.path.join(path, SPOOL_FILE)
+        )
     except (OSError, ValueError) as e:
         raise ConfigurationError(
             f"{path!r} cannot be a queue ({e}); nothing was changed there"
@@ -219,10 +227,17 @@ def parseFile(text: str, base: str = "") -> str:
 
     @raise ConfigurationError: When there is no such file.
     """
-    path = os.path.join(base, text)
-    if not text or not os.path.isfile(path):
+    path = os.path.abspath(os.path.join(base, text))
+    try:
+        isFile = bool(text) and stat.S_ISREG(os.stat(path).st_mode)
+    except PermissionError:
+        # Who may not see it need not have it: whoever reads it will be told.
+        return path
+    except (OSError, ValueError):
+        isFile = False
+    if not isFile:
         raise ConfigurationError(f"{text[:200]!r} is not a file")
-    return os.path.abspath(path)
+    return path
 
 
 def parsePath(text: str, base: str = "") -> str:

@@ -23,7 +23,7 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail import __version__, tap
-from relaymail.configuration import Configuration
+from relaymail.configuration import Configuration, files
 from relaymail.configuration.tables import OPTIONS
 from relaymail.errors import QueueLocked
 from relaymail.queue.opening import QueueKind, QueuePlace
@@ -65,6 +65,14 @@ class OptionsTests(SynchronousTestCase):
     """
     Tests for L{tap.Options}.
     """
+
+    def setUp(self) -> None:
+        """
+        Have no file of this machine's.
+        """
+        environment = {k: v for k, v in os.environ.items() if k != files.VARIABLE}
+        self.patch(os, "environ", environment)
+        self.patch(files, "SYSTEM_FILE", os.path.abspath("system.toml"))
 
     def test_defaults(self) -> None:
         """
@@ -228,6 +236,15 @@ class OptionsTests(SynchronousTestCase):
         first, second = sorted(str(error).split("\n"))
         self.assertIn("--expire: 'never' is not a duration", first)
         self.assertIn("wrong.toml:2: delivery.mx-prot: ", second)
+
+    def test_othersFile(self) -> None:
+        """
+        The service does not start where there is a file of another user, as if
+        there was none.
+        """
+        Path("relaymail.toml").symlink_to("nowhere")
+        self.addCleanup(os.unlink, "relaymail.toml")
+        self.assertIn("is not read", str(self.assertRaises(usage.UsageError, parse)))
 
     def test_newOptions(self) -> None:
         """

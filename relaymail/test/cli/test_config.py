@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from relaymail.configuration import reading
+from relaymail.configuration import files
 from relaymail.configuration.describing import asRst
 from relaymail.configuration.tables import OPTIONS
 from relaymail.envelopes import Envelope
@@ -29,9 +29,9 @@ class ConfigCase(CommandTestCase):
         super().setUp()
         self.directory = Path(os.path.abspath(self.mktemp()))
         self.directory.mkdir()
-        environment = {k: v for k, v in os.environ.items() if k != reading.VARIABLE}
+        environment = {k: v for k, v in os.environ.items() if k != files.VARIABLE}
         self.patch(os, "environ", environment)
-        self.patch(reading, "SYSTEM_FILE", str(self.directory / "system.toml"))
+        self.patch(files, "SYSTEM_FILE", str(self.directory / "system.toml"))
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.directory)
 

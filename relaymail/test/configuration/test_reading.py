@@ -22,6 +22,7 @@ from relaymail.configuration import (
     readFile,
     reading,
 )
+from relaymail.configuration.files import passedOver
 from relaymail.configuration.structuring import Layer, structure
 from relaymail.errors import ConfigurationError
 
@@ -380,11 +381,25 @@ class SearchTests(FileCase):
 
     def test_othersFile(self) -> None:
         """
-        Nor is one of another user.
+        One of another user is passed over, so that who runs a program there is not
+        told what to do by it; that is said to who asks.
         """
-        self.write("")
+        self.assertIsNone(passedOver())
+        path = self.write("[delivery]\nmx-port = 26\n")
+        self.assertIsNone(passedOver())
         self.patch(os, "geteuid", lambda: os.getuid() + 1)
         if os.getuid() == 0:
             os.chown("relaymail.toml", 12345, -1)
-        error = self.assertRaises(ConfigurationError, findFile)
-        self.assertIn("it is another user's", str(error))
+        self.assertIsNone(findFile())
+        self.assertEqual(readConfiguration().delivery.mxPort, 25)
+        self.assertIn("it is another user's", passedOver() or "")
+        self.assertIsNone(passedOver(path))
+        self.assertEqual(findFile(path), path)
+
+    def test_link(self) -> None:
+        """
+        A link to nowhere is passed over.
+        """
+        os.symlink("nowhere", "relaymail.toml")
+        self.assertIsNone(findFile())
+        self.assertIn("is not read", passedOver() or "")

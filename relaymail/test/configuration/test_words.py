@@ -11,10 +11,13 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.configuration import words
 from relaymail.configuration.words import (
     chooseHostname,
+    parseFile,
     parseNamedRate,
     parseNumber,
+    parsePath,
     parseQueue,
     parseSize,
 )
@@ -102,6 +105,20 @@ class QueueTests(SynchronousTestCase):
         os.symlink("nowhere", self.path)
         self.assertRaises(ConfigurationError, parseQueue, self.path)
 
+    def test_outOfSight(self) -> None:
+        """
+        A queue that only another user can see is a spool, as far as who sends mail
+        can know.
+        """
+
+        def refuse(path: str) -> QueuePlace:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(words, "recognise", refuse)
+        self.assertEqual(parseQueue(self.path), self.spool(f"{self.path}/queue.db"))
+        Path(self.path).write_text("")
+        self.assertEqual(parseQueue(self.path), self.spool(self.path))
+
     def test_unknownKind(self) -> None:
         """
         A kind of queue that is not known is told of.
@@ -140,6 +157,37 @@ class SmallTests(SynchronousTestCase):
             "a.example.com",
         )
         self.assertEqual(chooseHostname(["vm"]), "localhost.localdomain")
+
+
+class FileTests(SynchronousTestCase):
+    """
+    Tests for L{parseFile} and L{parsePath}.
+    """
+
+    def test_file(self) -> None:
+        """
+        A file must be there, as far as can be seen.
+        """
+        path = os.path.abspath(self.mktemp())
+        os.mkdir(path)
+        for text in ("", path, f"{path}/a", "a\0b"):
+            self.assertRaises(ConfigurationError, parseFile, text)
+        Path(path, "a").write_text("")
+        self.assertEqual(parseFile("a", path), f"{path}/a")
+
+        def refuse(path: str) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(os, "stat", refuse)
+        self.assertEqual(parseFile("b", path), f"{path}/b")
+
+    def test_path(self) -> None:
+        """
+        Nothing needs to be at a path.
+        """
+        self.assertEqual(parsePath("../b", "/a/c"), "/a/b")
+        for text in ("", "a\0b"):
+            self.assertRaises(ConfigurationError, parsePath, text)
 
 
 class SizeTests(SynchronousTestCase):
