@@ -15,6 +15,7 @@ from relaymail.errors import ConfigurationError, QueueFull, QueueUnusable
 from relaymail.inspection import AGE_BOUNDS, AGE_GROUPS, NameState
 from relaymail.queue.memory import MemoryQueue
 from relaymail.test.admin.worlds import API
+from relaymail.testing import Act
 
 
 class StatusTests(SynchronousTestCase):
@@ -284,7 +285,7 @@ class DestinationTests(SynchronousTestCase):
         """
         The connections to a destination are counted.
         """
-        self.relay.world.host("192.0.2.25")
+        self.relay.world.host("192.0.2.25", {"MAIL": Act.SILENCE})
         self.relay.world.exchange("example.org", {"mx.example.org": "192.0.2.25"})
         self.relay.queue.onWaiting = self.relay.manager.wake
         self.relay.put("a@example.com", "b@example.org")

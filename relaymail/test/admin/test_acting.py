@@ -1,0 +1,188 @@
+# -*- test-case-name: relaymail.test.admin.test_acting -*-
+"""
+Tests for L{relaymail.admin.acting}: what is done with what is queued.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import fail
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.admin.acting import ACTS, STRETCH
+from relaymail.errors import NameBusy, NotSupported
+from relaymail.inspection import NameState
+from relaymail.test.admin.worlds import API
+
+
+class ActingTests(SynchronousTestCase):
+    """
+    What is done with names.
+    """
+
+    def setUp(self) -> None:
+        self.api = API()
+        self.relay = self.api.relay
+        self.queue = self.relay.queue
+
+    def act(self, name: str, **said: Any) -> Any:
+        """
+        Have something done.
+        """
+        answer = self.api.post(f"/v1/queue/{name}", said)
+        self.assertEqual(answer.status, 200, answer.body)
+        return answer.document
+
+    def test_everything(self) -> None:
+        """
+        Each thing that can be done is done with the names that are meant, and with
+        no other.
+        """
+        for act, did in (
+            ("flush", "hasten"),
+            ("hold", "hold by the operator"),
+            ("requeue", "requeue"),
+            ("bounce", "bounce by the operator"),
+            ("delete", "remove by the operator"),
+        ):
+            self.setUp()
+            meant, _ = self.relay.put("a@example.com", "b@a.example", "c@b.example")
+            self.assertEqual(
+                self.act(act, domain="a.example"),
+                {
+                    "matched": 1,
+                    "done": 1,
+                    "skipped": [],
+                    "next": None,
+                    "complete": True,
+                },
+            )
+            self.assertEqual(self.queue.did, [(did, meant)])
+
+    def test_release(self) -> None:
+        """
+        Only what is held is released.
+        """
+        (held,) = self.relay.put("", "a@a.example", state=NameState.HELD)
+        (other,) = self.relay.put("", "b@a.example")
+        answer = self.act("release", all=True)
+        self.assertEqual(self.queue.did, [("release", held)])
+        self.assertEqual((answer["matched"], answer["done"]), (2, 1))
+        self.assertEqual(answer["skipped"], [{"id": other, "why": "it is not held"}])
+
+    def test_states(self) -> None:
+        """
+        What is done depends on where a name stands; what it is not done with is told
+        with why.
+        """
+        able = {
+            "flush": {NameState.WAITING, NameState.RESTING},
+            "hold": {NameState.WAITING, NameState.RESTING},
+            "release": {NameState.HELD},
+            "requeue": set(NameState) - {NameState.RELAYING},
+            "bounce": {NameState.WAITING, NameState.RESTING, NameState.HELD},
+            "delete": set(NameState) - {NameState.RELAYING},
+        }
+        self.assertEqual({act.name for act in ACTS}, set(able))
+        for act, states in able.items():
+            for state in NameState:
+                self.setUp()
+                self.relay.put("", "a@a.example", state=state)
+                answer = self.act(act, state=state.value)
+                isDone = state in states
+                self.assertEqual(answer["done"], int(isDone), (act, state))
+                self.assertEqual(len(answer["skipped"]), int(not isDone))
+
+    def test_why(self) -> None:
+        """
+        Why something is done is kept, printable.
+        """
+        (name,) = self.relay.put("", "a@a.example")
+        self.act("hold", id=name, why="wait\x1b[31m\nfor it")
+        self.assertEqual(self.queue.did, [("hold wait [31m for it", name)])
+
+    def test_nothingSaid(self) -> None:
+        """
+        Where nothing says what is meant nothing is done.
+        """
+        self.relay.put("", "a@a.example")
+        for said in ({}, {"all": False}, {"why": "so", "dryRun": True}, {"limit": 10}):
+            answer = self.api.post("/v1/queue/delete", said)
+            self.assertEqual(answer.status, 400)
+            self.assertIn("Nothing says which mail is meant", answer.document["error"])
+        self.assertEqual(self.queue.did, [])
+
+    def test_dryRun(self) -> None:
+        """
+        A dry run only says how many are meant.
+        """
+        self.relay.put("", "a@a.example", "b@a.example")
+        self.relay.put("", "c@a.example", state=NameState.RELAYING)
+        answer = self.act("delete", all=True, dryRun=True)
+        self.assertEqual((answer["matched"], answer["done"]), (3, 0))
+        self.assertEqual(len(answer["skipped"]), 1)
+        self.assertEqual(self.queue.did, [])
+
+    def test_stretches(self) -> None:
+        """
+        So much is done for one answer as takes a moment, and the next goes on.
+        """
+        names = self.relay.put("", *(f"{n}@a.example" for n in range(STRETCH + 20)))
+        answer = self.act("hold", all=True)
+        self.assertEqual((answer["done"], answer["complete"]), (STRETCH, False))
+        answer = self.act("hold", all=True, after=answer["next"])
+        self.assertEqual((answer["done"], answer["complete"]), (20, True))
+        self.assertIsNone(answer["next"])
+        self.assertEqual([name for _, name in self.queue.did], names)
+
+    def test_failures(self) -> None:
+        """
+        What goes wrong with one name does not keep the others from being done, and
+        is told, or logged where nobody expected it.
+        """
+        names = self.relay.put("", *(f"{n}@a.example" for n in range(5)))
+        errors: list[Any] = [
+            KeyError(names[0]),
+            NameBusy("an attempt is under way"),
+            NotSupported("it cannot be held"),
+            OSError("the disk"),
+        ]
+        done: list[str] = []
+
+        def hold(name: str, why: str) -> Any:
+            number = names.index(name)
+            return fail(errors[number]) if number < 4 else done.append(name)
+
+        self.patch(self.queue, "hold", hold)
+        answer = self.act("hold", all=True)
+        self.assertEqual((answer["matched"], answer["done"]), (5, 1))
+        self.assertEqual(done, names[4:])
+        self.assertEqual(
+            [each["why"] for each in answer["skipped"]],
+            [
+                "it is no longer queued",
+                "an attempt is under way.",
+                "it cannot be held.",
+                "it failed; the relay's log says why",
+            ],
+        )
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+    def test_deletedIsRemembered(self) -> None:
+        """
+        Of a name that was deleted is known that it was.
+        """
+        (name,) = self.relay.put("a@example.com", "b@a.example")
+        self.act("delete", id=[name])
+        answer = self.api.get(f"/v1/queue/{name}").document
+        self.assertEqual(answer["state"], "removed")
+        self.assertEqual(answer["outcome"]["recipient"], "b@a.example")
+        self.assertEqual(self.api.desk.recent.counts["removed"], 1)
+
+    def test_numbersInWords(self) -> None:
+        """
+        Numbers may be given as text, as the command does.
+        """
+        self.relay.put("", "a@a.example")
+        self.assertEqual(self.act("flush", older="0", all="true")["matched"], 1)

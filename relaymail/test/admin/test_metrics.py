@@ -1,0 +1,137 @@
+# -*- test-case-name: relaymail.test.admin.test_metrics -*-
+"""
+Tests for L{relaymail.admin.metrics}: what a monitor collects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.admin.metrics import KIND, Snapshot, render
+from relaymail.admin.recent import KINDS, MAX_COUNTED, OTHER
+from relaymail.inspection import DestinationCount, Listed, NameState
+from relaymail.test.admin.worlds import API, Connection, request
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def samples(text: bytes) -> Samples:
+    """
+    Read what a monitor reads.
+    """
+    found: Samples = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            key = sample.name, tuple(sorted(sample.labels.items()))
+            assert key not in found, key
+            found[key] = sample.value
+    return found
+
+
+class MetricsTests(SynchronousTestCase):
+    """
+    What is collected.
+    """
+
+    def setUp(self) -> None:
+        self.api = API()
+        self.relay = self.api.relay
+
+    def collect(self) -> Samples:
+        """
+        Collect it.
+        """
+        answer = self.api.get("/metrics")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.headers["Content-Type"], KIND)
+        return samples(answer.body)
+
+    def test_numbers(self) -> None:
+        """
+        Totals, outcomes, connections, what is queued and the process are there.
+        """
+        self.relay.queue.counted = {"accepted": 7, "delivered": 5}
+        self.relay.put("", "a@a.example", "b@a.example", "c@b.example")
+        found = self.collect()
+        for name, labels, value in (
+            ("relaymail_recipients_total", (("event", "accepted"),), 7),
+            ("relaymail_recipients_total", (("event", "delivered"),), 5),
+            ("relaymail_state", (("state", "running"),), 1),
+            ("relaymail_state", (("state", "full"),), 0),
+            ("relaymail_connections", (("direction", "in"),), 3),
+            ("relaymail_connections_max", (), 2),
+            ("relaymail_queued", (), 3),
+            ("relaymail_relaying", (), 0),
+            ("relaymail_destinations", (), 2),
+            (
+                "relaymail_destination_queued",
+                (("destination", "a.example"), ("state", "active")),
+                2,
+            ),
+            (
+                "relaymail_outcomes_total",
+                (("destination", OTHER), ("outcome", "delivered")),
+                0,
+            ),
+        ):
+            self.assertEqual(found[name, labels], value, name)
+        self.assertIn(("process_open_fds", ()), found)
+
+    def test_A05_cardinality(self) -> None:
+        """
+        However many destinations there are, the number of series is bounded, and
+        the sums are right.
+        """
+        for number in range(3 * MAX_COUNTED):
+            name = f"d{number}.example"
+            self.relay.queue.extra[name] = Listed(
+                name, name, "", f"a@{name}", name, 1, 0.0, 0, 0.0, NameState.WAITING
+            )
+        found = self.collect()
+        queued = [
+            v for (n, _), v in found.items() if n == "relaymail_destination_queued"
+        ]
+        self.assertEqual(sum(queued), 3 * MAX_COUNTED)
+        self.assertLessEqual(len(queued), 3 * MAX_COUNTED + 1)
+        self.assertLess(len(found), 2500)
+
+    def test_A03_labels(self) -> None:
+        """
+        What others chose is printable, and ends no line.
+        """
+        evil = 'x"} 1\n\x1b[31mrelaymail_queued 7\n'
+        counts = dict.fromkeys(KINDS, 1)
+        text = render(
+            Snapshot(
+                state="running",
+                started=0,
+                totals={evil: 1},
+                outcomes={evil: counts},
+                queued=1,
+                relaying=0,
+                destinations=(DestinationCount(evil, 1, 0),),
+                number=1,
+            )
+        )
+        self.assertNotIn(b"\x1b", text)
+        self.assertEqual(samples(text)["relaymail_queued", ()], 1)
+
+    def test_inAThread(self) -> None:
+        """
+        It is written out where the reactor does not wait for it.
+        """
+        ran: list[Any] = []
+
+        def run(function: Any) -> Deferred[bytes]:
+            ran.append(function)
+            return Deferred()
+
+        self.api.desk.run = run
+        connection = Connection(self.api)
+        connection.give(request("GET", "/metrics"))
+        self.assertEqual((len(ran), connection.sent), (1, b""))
+        self.assertIn(b"relaymail_queued", ran[0]())
