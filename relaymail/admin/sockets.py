@@ -23,8 +23,9 @@ from relaymail.errors import ConfigurationError
 LONGEST_PATH = 103
 #: Who may use the socket: its user.
 MODE = 0o600
-#: What files may not have while the socket is made.
-_UMASK = 0o177
+#: What nobody else may have while the socket is made; its user has all, for what
+#: another thread makes meanwhile may be a directory.
+_UMASK = 0o077
 
 
 def listen(path: str, factory: Any, reactor: Any) -> IListeningPort:

@@ -15,7 +15,8 @@ from relaymail.errors import ConfigurationError, QueueFull, QueueUnusable
 from relaymail.inspection import AGE_BOUNDS, AGE_GROUPS, NameState
 from relaymail.queue.memory import MemoryQueue
 from relaymail.test.admin.worlds import API
-from relaymail.testing import Act
+from relaymail.test.admin.test_views import texts
+from relaymail.testing import Act, Raw
 
 
 class StatusTests(SynchronousTestCase):
@@ -466,3 +467,52 @@ class SendTests(SynchronousTestCase):
         )
         self.assertEqual(answer.status, 503)
         self.assertEqual(answer.document, {"error": "no room."})
+
+
+class HostileTests(SynchronousTestCase):
+    """
+    Text from outside.
+    """
+
+    def test_A03_everywhere(self) -> None:
+        """
+        What clients, senders and remote hosts say is printable wherever it is
+        shown, and nothing of it is taken for anything but text.
+        """
+        api = API()
+        said = b"\x1b[31m<script>alert(1)</script>\x07\xe2\x80\xae\xff"
+        api.relay.world.host(
+            "192.0.2.25",
+            {
+                "RCPT a@example.org": Raw(b"451 4.7.1 " + said + b"\r\n"),
+                "RCPT c@example.org": Raw(b"250 " + said + b"\r\n"),
+                ".": Raw(b"250 " + said + b"\r\n"),
+            },
+        )
+        api.relay.world.exchange("example.org", {"mx.example.org": "192.0.2.25"})
+        api.relay.queue.onWaiting = api.relay.manager.wake
+        content = b"Received: from %b\r\nSubject: %b\r\n\r\nx\r\n" % (said, said)
+        kept, done = api.relay.put(
+            "s<b>@example.com", "a@example.org", "c@example.org", content=content
+        )
+        evil = "e\x1b[2J\r\n@exa\x1bmple.net\n"
+        (strange,) = api.relay.put(evil, evil, content=content)
+        api.relay.world.run(5)
+        paths = (
+            "/v1/status /v1/queue /v1/destinations /v1/top /metrics "
+            f"/v1/queue/{kept} /v1/queue/{done} /v1/queue/{strange}"
+        )
+        for path in paths.split():
+            answer = api.get(path)
+            self.assertEqual(answer.status, 200, path)
+            self.assertNotIn(b"\x1b", answer.body)
+            self.assertNotIn(b"\\u001b", answer.body)
+            self.assertNotIn(b"\\u202e", answer.body)
+            self.assertNotIn(b"\x07", answer.body)
+            if path != "/metrics":
+                shown = "\n".join(texts(answer.document)).split("\n")
+                self.assertEqual([t for t in shown if not t.isprintable()], [])
+        self.assertIn("<script>", api.get("/v1/top").document["rows"][0]["lastReply"])
+        self.assertEqual(api.get(f"/v1/queue/{done}").document["state"], "delivered")
+        header = api.get(f"/v1/queue/{kept}").document["header"]
+        self.assertEqual(len(header.split("\n")), 2)
