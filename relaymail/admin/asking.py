@@ -5,6 +5,7 @@ What is asked of the relay: how it is, what is queued, and where that goes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ Given = Mapping[str, Any]
 
 #: How many names, and destinations, are given where nothing is said.
 PAGE = 100
+#: How long a path may be, in characters.
+MAX_PATH = 4096
 #: How many destinations L{top} gives where nothing is said.
 TOP = 20
 
@@ -57,11 +60,15 @@ async def status(desk: Desk, given: Given) -> Document:
         "addresses": [addressView(address) for address in relay.addresses],
         "state": state,
         "trouble": trouble,
-        "configuration": getattr(relay, "configurationFile", None),
+        "configuration": _path(getattr(relay.configuration, "file", None)),
         "connections": desk.connections(),
         "queued": shape.total.total,
         "totals": totals,
     }
+
+
+def _path(path: str | None) -> str | None:
+    return None if path is None else printable(os.path.abspath(path), MAX_PATH)
 
 
 async def health(desk: Desk, given: Given) -> Document:

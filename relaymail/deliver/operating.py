@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from relaymail.addresses import normalDomain
 from relaymail.deliver.bounces import Bounces
-from relaymail.deliver.settlement import Settlement
+from relaymail.deliver.settlement import OnOutcome, Settlement
 from relaymail.deliver.steering import SteeringMixin
 from relaymail.errors import NotSupported, QueueError
 from relaymail.inspection import IInspectable
@@ -26,6 +26,7 @@ class OperatingMixin(SteeringMixin):
 
     bounces: Bounces
     isStopping: bool
+    onOutcome: OnOutcome | None = None
 
     def flushSoon(self) -> None:
         """
@@ -89,7 +90,7 @@ class OperatingMixin(SteeringMixin):
         return claimed
 
     def _giveUp(self, name: str, outcome: Bounce) -> None:
-        settlement = Settlement(self.queue)
+        settlement = Settlement(self.queue, self.onOutcome)
         letter = settlement.letter(name)
         if letter is None:
             raise QueueError(f"{name} cannot be read, so nobody was told; see the log")
@@ -97,7 +98,7 @@ class OperatingMixin(SteeringMixin):
         self.flushSoon()
 
     def _remove(self, name: str, outcome: Removed) -> Deferred[None]:
-        removed = Settlement(self.queue).removed(name, outcome)
+        removed = Settlement(self.queue, self.onOutcome).removed(name, outcome)
         return succeed(None) if removed is None else removed
 
 

@@ -6,6 +6,8 @@ the relay.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,7 +15,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail import __version__
 from relaymail.errors import ConfigurationError, QueueFull, QueueUnusable
 from relaymail.inspection import AGE_BOUNDS, AGE_GROUPS, NameState
-from relaymail.queue.memory import MemoryQueue
 from relaymail.test.admin.test_views import texts
 from relaymail.test.admin.worlds import API
 from relaymail.testing import Act
@@ -38,7 +39,7 @@ class StatusTests(SynchronousTestCase):
             IPv6Address("TCP", "::1", 2525),
             UNIXAddress("/run/mail"),
         ]
-        self.relay.configurationFile = "/etc/relaymail/relaymail.toml"
+        self.relay.configuration.file = "/etc/relaymail/relaymail.toml"
         self.relay.queue.counted = {"accepted": 7, "delivered": 5}
         self.relay.put("a@example.com", "b@example.org", "c@example.org")
         self.assertEqual(
@@ -86,7 +87,7 @@ class StatusTests(SynchronousTestCase):
         """
         Of a queue that cannot be looked into it is said so.
         """
-        self.relay.queue = MemoryQueue(self.api.clock)
+        self.relay.queue = SimpleNamespace(clock=self.api.clock)
         answer = self.api.get("/v1/queue")
         self.assertEqual(answer.status, 409)
         self.assertIn("cannot be looked into", answer.document["error"])

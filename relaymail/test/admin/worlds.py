@@ -73,7 +73,7 @@ class LookedQueue(MemoryQueue):
             raise self.room
         return bool(self.room)
 
-    def _listed(self, name: str) -> Listed:
+    def _told(self, name: str) -> Listed:
         entry = self._entries[name]
         sender, recipient = map(str, entry.envelope or ("", ""))
         return Listed(
@@ -92,7 +92,7 @@ class LookedQueue(MemoryQueue):
         )
 
     def _all(self) -> list[Listed]:
-        return [*map(self._listed, self._entries), *self.extra.values()]
+        return [*map(self._told, self._entries), *self.extra.values()]
 
     def look(
         self, selection: Selection, limit: int = 100, after: str | None = None
@@ -218,6 +218,7 @@ class FakeConfiguration:
 
     hostname: str = "relay.example.com"
     queue: str = "spool:queue.db"
+    file: str | None = None
 
 
 @dataclass
@@ -250,7 +251,6 @@ class FakeRelay:
         manager.flush = lambda name: succeed(None)
         self.intake = FakeIntake()
         self.configuration = FakeConfiguration()
-        self.configurationFile: str | None = None
         self.addresses: list[Any] = []
         self.started = 0.0
         self.changed: Any = ["expire"]
