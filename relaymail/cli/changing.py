@@ -6,7 +6,7 @@ C{relaymail queue flush} and so on: what changes what is queued.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,9 +136,7 @@ def _changing(change: Change, told: str) -> click.Command:
             _confirm(asked, change, body)
         work = perform(asked, change, body)
         _report(change, work, isDry)
-        # Who names one wants that one; who says which are meant wants what can be.
-        isWrong = work.left and (said["ids"] or not work.possible)
-        return FAILED if isWrong else 0
+        return FAILED if isWrong(work, set(said["ids"])) else 0
 
     run.__doc__ = told
     return click.command(change.name)(_withOptions(change, run))
@@ -168,6 +166,18 @@ def _withOptions(change: Change, run: Callable[..., int]) -> Callable[..., int]:
     for option in reversed(made):
         run = option(run)
     return selecting(run)
+
+
+def isWrong(work: Work, names: Collection[str]) -> bool:
+    """
+    Tell whether it is a failure that some were left out: who names one wants that
+    one, who says which are meant wants what can be.
+
+    @param names: The IDs that were named.
+    """
+    if names:
+        return work.left > 0 or work.matched < len(names)
+    return work.left > 0 and not work.possible
 
 
 def isAsked() -> bool:

@@ -173,6 +173,8 @@ def _told(name: str, value: Any) -> object:
 def _showEntry(entry: Mapping[str, Any]) -> None:
     time = now()
     standing = entry.get("standing") or {}
+    if standing.get("state") == "ready":
+        standing = {}
     showPairs(
         [
             ("id", entry["id"]),

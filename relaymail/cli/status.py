@@ -75,7 +75,7 @@ def _show(told: Mapping[str, Any]) -> None:
             ("configuration", told.get("configuration")),
             ("takes mail on", ", ".join(map(_address, told.get("addresses") or ()))),
             ("started", moment(started) if started else ""),
-            ("runs since", age(told["uptime"]) if "uptime" in told else ""),
+            ("runs for", age(told["uptime"]) if "uptime" in told else ""),
             ("connections in", open_.get("in")),
             ("connections out", open_.get("out")),
             ("queued", f"{told['queued']:,}"),

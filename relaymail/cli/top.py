@@ -5,10 +5,11 @@ C{relaymail top}: what is queued by destination and age, and what goes on.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -48,7 +49,7 @@ def top(once: bool, limit: int | None) -> None:
 
     Each number is how many recipients' mail is younger than what is above it, and
     older than what is left of that. On a terminal it is shown anew every two
-    seconds, until q is pressed.
+    seconds, until q or Ctrl-C is pressed.
     """
     source = reader()
     if current().asJSON:
@@ -57,15 +58,13 @@ def top(once: bool, limit: int | None) -> None:
         for line in picture(source.top(limit or LIMIT)):
             click.echo(line)
     else:
-        watch(source, limit)
+        _watched(source, limit)
 
 
 def isLive() -> bool:
     """
     Tell whether there is a terminal to be written again and again.
     """
-    import os
-
     return (
         isTerminal()
         and sys.stdin.isatty()
@@ -87,6 +86,12 @@ def watch(source: Reader, limit: int | None) -> None:
             sys.stdout.flush()
             if _pressed(INTERVAL):
                 return
+
+
+def _watched(source: Reader, limit: int | None) -> None:
+    # Ctrl-C is one of the ways to say that one has seen enough.
+    with suppress(KeyboardInterrupt):
+        watch(source, limit)
 
 
 @contextmanager
@@ -115,8 +120,13 @@ def _pressed(seconds: float) -> bool:
     """
     import select
 
-    ready, _, _ = select.select([sys.stdin], [], [], seconds)
-    return bool(ready) and sys.stdin.read(1) in ("q", "Q", "")
+    keys = sys.stdin.fileno()
+    ready, _, _ = select.select([keys], [], [], seconds)
+    if not ready:
+        return False
+    # Not by the file, which would keep what it has read beyond one key.
+    pressed = os.read(keys, 64)
+    return not pressed or b"q" in pressed.lower()
 
 
 def picture(told: Mapping[str, Any]) -> Iterator[str]:

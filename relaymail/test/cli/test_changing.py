@@ -98,6 +98,14 @@ class ChangingTests(CommandTestCase):
             done = self.run_("queue", "hold", *words, code=code)
             self.assertIn("7: it is being relayed", done.stderr)
 
+    def test_unknown(self) -> None:
+        """
+        It is a failure when something that was named is not queued.
+        """
+        for answered in (answer(0, 0), answer(1, 1)):
+            self.answers["POST queue/hold"] = [answered]
+            self.run_("queue", "hold", "7", "99", code=1)
+
     def test_release(self) -> None:
         """
         Of what is not held there is nothing to be released.

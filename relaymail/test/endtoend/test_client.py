@@ -85,20 +85,21 @@ class FakeServer(HTTPServer):
         self.server_name, self.server_port = "localhost", 0
 
 
-class ClientTests(SynchronousTestCase):
+class ServedTestCase(SynchronousTestCase):
     """
-    Tests for L{Client}.
+    A case with a relay on a socket.
+
+    @ivar path: Where the socket is.
     """
 
     def setUp(self) -> None:
         """
-        Begin with a relay on a socket.
+        Choose where it is.
         """
         # The test's own directory may have a name too long for a socket.
         made = tempfile.TemporaryDirectory()
         self.addCleanup(made.cleanup)
         self.path = os.path.join(made.name, "control")
-        self.client = Client(Place("queue", True, self.path))
 
     def serve(self, address: Any = None, family: Any = socket.AF_UNIX) -> FakeServer:
         """
@@ -111,6 +112,19 @@ class ClientTests(SynchronousTestCase):
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         return server
+
+
+class ClientTests(ServedTestCase):
+    """
+    Tests for L{Client}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a client.
+        """
+        super().setUp()
+        self.client = Client(Place("queue", True, self.path))
 
     def test_get(self) -> None:
         """
