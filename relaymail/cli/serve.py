@@ -47,13 +47,15 @@ DAEMON_FLAGS = (
 @click.option(
     "--daemon", is_flag=True, help="Run in the background; the log is twistd.log."
 )
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.argument(
+    "options", nargs=-1, type=click.UNPROCESSED, metavar="[RELAY OPTIONS]..."
+)
 def serve(daemon: bool, options: Sequence[str], **daemonOptions: Any) -> None:
     """
     Run the relay, in the foreground.
 
-    It is `twistd relaymail`, in the place of this process. OPTIONS are those of
-    the relay, such as --smtp, --queue and --smarthost, which go before the
+    It is `twistd relaymail`, in the place of this process. RELAY OPTIONS are
+    those of the relay, such as --smtp, --queue and --smarthost, which go before the
     configuration file; `relaymail serve --help-options` lists them all. What is
     listed below are options of twistd. In the foreground the log goes to standard
     output, and no file with the number of the process is written unless --pidfile

@@ -28,6 +28,8 @@ LIMIT = 20
 MAX_LIMIT = 1000
 #: How many lines of a terminal are not destinations'.
 OTHER_LINES = 6
+#: How many columns, the last, only a relay that runs fills.
+ONLINE = 3
 
 #: What a terminal is told: take another page, and go back to the first; clear
 #: the page, and go to its start (ECMA-48).
@@ -136,14 +138,17 @@ def picture(told: Mapping[str, Any]) -> Iterator[str]:
     @param told: The document of the API.
     """
     yield _heading(told)
-    rates = told.get("rates")
+    open_, rates = told.get("connections"), told.get("rates")
     if rates:
         each = ", ".join(f"{rate:.1f} {name}" for name, rate in rates.items())
         yield clean(f"each second of the last minute: {each}")
     yield ""
-    table = Table(columnsOf(told["bounds"]))
+    # What a spool alone does not tell leaves room for what it does.
+    columns = columnsOf(told["bounds"])
+    known = len(columns) if open_ else len(columns) - ONLINE
+    table = Table(columns[:known])
     total = {**told["total"], "name": "TOTAL"}
-    rows = [_row(row) for row in [total, *told["rows"]]]
+    rows = [_row(row)[:known] for row in [total, *told["rows"]]]
     yield from table.lines([[clean(cell) for cell in row] for row in rows])
     if told.get("sampled"):
         yield "The ages are reckoned from a part of the mail."

@@ -75,7 +75,9 @@ class TopTests(CommandTestCase):
         What a spool alone tells is enough.
         """
         self.answers["GET top"] = shape(row("example.org", 9))
-        self.assertEqual(len(self.run_("top", "--once").stdout.splitlines()), 5)
+        lines = self.run_("top", "--once").stdout.splitlines()
+        self.assertEqual(len(lines), 5)
+        self.assertTrue(lines[2].endswith("more"))
 
     def test_json(self) -> None:
         """
@@ -90,7 +92,9 @@ class TopTests(CommandTestCase):
         What others said is safe to see.
         """
         odd = row(HOSTILE, 1, connections=1, state=HOSTILE, lastReply=HOSTILE)
-        self.answers["GET top"] = shape(odd, rates={HOSTILE: 1.0})
+        self.answers["GET top"] = shape(
+            odd, rates={HOSTILE: 1.0}, connections={"in": 0, "out": 0, "max": 1}
+        )
         self.assertEqual(len(self.run_("top").stdout.splitlines()), 6)
 
     def test_live(self) -> None:
