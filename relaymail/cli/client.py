@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from relaymail.cli.finding import Place
+from relaymail.cli.output import note
 from relaymail.cli.troubles import LATER, CommandError, NotNow, ServiceDown
 from relaymail.cli.words import clean
 
@@ -65,6 +66,8 @@ class Client:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        if place.token is not None and isReadable(place.url):
+            note(f"The token goes to {place.url} unencrypted: https:// would hide it.")
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """
@@ -169,7 +172,10 @@ class Client:
         try:
             if len(text) > MAX_ANSWER:
                 raise ValueError("it is too long")
-            return json.loads(text)
+            told = json.loads(text)
+            if not isinstance(told, dict):
+                raise ValueError("it is no object")
+            return told
         except (ValueError, RecursionError) as e:
             raise CommandError(
                 f"What answers at {self.where} is no relay of this version: {e}."
@@ -279,6 +285,16 @@ def connectionTo(place: Place) -> http.client.HTTPConnection:
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=PATIENCE)
     return http.client.HTTPSConnection(host, port, timeout=PATIENCE)
+
+
+def isReadable(url: str | None) -> bool:
+    """
+    Tell whether what is sent there can be read on the way.
+    """
+    parts = url.lower().removeprefix("http://") if url else ""
+    host = parts.rpartition(":")[0] or parts
+    isNear = host in ("localhost", "[::1]") or host.startswith("127.")
+    return bool(url) and parts != (url or "").lower() and not isNear
 
 
 def quoted(name: str) -> str:

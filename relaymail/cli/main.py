@@ -56,7 +56,7 @@ class Main(LazyGroup):
         Run the command, and end the process.
 
         @param standalone_mode: Whether to do that; else errors are raised, and
-            what the part gives is given, as L{click.Command.main} has it.
+            what the part gives is given, as C{click.Command.main} has it.
         """
         if standalone_mode and not args and "args" not in extra:
             args = (calledAs(sys.argv[0], sys.argv[1:]),)

@@ -15,7 +15,9 @@ import click
 from relaymail.cli.settings import Settings, current
 
 #: What Python runs: the same as the command C{twistd}.
-CODE = "from twisted.scripts.twistd import run; run()"
+CODE = (
+    "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+)
 
 #: The options of C{twistd} that are taken here, with what they are of; they stand
 #: before the word C{relaymail} there.

@@ -5,6 +5,9 @@ Tests for L{relaymail.cli.listing}.
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from relaymail.cli import listing
 from relaymail.test.cli.commands import HOSTILE, CommandTestCase, entry, page
 
@@ -87,6 +90,15 @@ class ListTests(CommandTestCase):
             entry(sender=HOSTILE, recipient=HOSTILE, reply=HOSTILE, why=HOSTILE)
         )
         self.assertEqual(len(self.run_("queue", "list").stdout.splitlines()), 2)
+
+    @settings(deadline=None, max_examples=30)
+    @given(st.text(max_size=40), st.text(max_size=40))
+    def test_anyText(self, address: str, reply: str) -> None:
+        """
+        Whatever others wrote, an entry is one line that no terminal obeys.
+        """
+        self.answers["GET queue"] = page(entry(recipient=address, reply=reply))
+        self.assertEqual(self.run_("queue", "list").stdout.count("\n"), 2)
 
 
 class ShowTests(CommandTestCase):

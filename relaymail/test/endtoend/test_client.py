@@ -200,7 +200,7 @@ class ClientTests(ServedTestCase):
         What answers something else is no relay.
         """
         server = self.serve()
-        for server.answer in (b"", b"hello", b"\xff\xfe", b"[" * 100_000):
+        for server.answer in (b"", b"hello", b"[]", b"\xff\xfe", b"[" * 100_000):
             error = self.assertRaises(CommandError, self.client.get, "status")
             self.assertIn("no relay of this version", str(error))
 
@@ -291,6 +291,26 @@ class ClientTests(ServedTestCase):
         server.status = 401
         error = self.assertRaises(Refusal, client.get, "status")
         self.assertIn("--token-file", str(error))
+
+    def test_readable(self) -> None:
+        """
+        It is told when the token can be read on the way.
+        """
+        for url, isSo in (
+            ("http://relay.example.com:8025", True),
+            ("HTTP://192.0.2.1:8025", True),
+            ("https://relay.example.com:8025", False),
+            ("http://127.0.0.1:8025", False),
+            ("http://localhost:8025", False),
+            ("http://[::1]:8025", False),
+            (None, False),
+        ):
+            self.assertIs(module.isReadable(url), isSo, url)
+        said: list[str] = []
+        self.patch(module, "note", said.append)
+        Client(Place("", True, "", "http://192.0.2.1:1", "secret"))
+        self.assertEqual(len(said), 1)
+        self.assertNotIn("secret", said[0])
 
     def test_wrongURL(self) -> None:
         """
