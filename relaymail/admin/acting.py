@@ -61,7 +61,7 @@ class Act:
 
 
 def _hasten(desk: Desk, entry: Listed, why: str) -> Any:
-    return desk.queue.hasten(entry.name)
+    return desk.manager.tryNow(entry.name, entry.destination)
 
 
 def _hold(desk: Desk, entry: Listed, why: str) -> Any:

@@ -64,6 +64,22 @@ class OperatingMixin(SteeringMixin):
             lambda _: self._remove(name, outcome)
         )
 
+    def tryNow(self, name: str, destination: str) -> Deferred[None]:
+        """
+        Let a name be due now, also where its destination fails and would not be
+        tried yet.  What an operator has suspended stays so.
+
+        @param destination: The domain it is for.
+
+        @return: Fires as L{IInspectable.hasten
+            <relaymail.inspection.IInspectable.hasten>} does.
+        """
+        if not IInspectable.providedBy(self.queue):
+            return fail(_notSupported())
+        self.forgive(destination)
+        hastened: Deferred[None] = self.queue.hasten(name)
+        return hastened
+
     def flush(self, destination: str) -> Deferred[int]:
         """
         Send to a destination now: it is suspended no longer, and all that rests

@@ -134,6 +134,24 @@ class SteeringMixin:
                     self._remember(self.queue.resume(name))
         self._lookAgain()
 
+    def forgive(self, destination: str) -> None:
+        """
+        Try a destination at once that is suspended because it failed, but not one
+        that was suspended by L{suspend}.
+
+        @param destination: The domain.
+        """
+        try:
+            site = self._siteOf(normalDomain(destination))
+        except MalformedAddress:
+            return
+        paces = self._work.scheduler.paces
+        if paces.isHeld(site) or paces.suspendedUntil(site, self._now()) is None:
+            return
+        paces.resume(site)
+        self._log.info("{site} is to be tried at once", site=_shownSite(site))
+        self._lookAgain()
+
     def settingsChanged(self) -> None:
         """
         Take what was changed here into account for what waits already: where it

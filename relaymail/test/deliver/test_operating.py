@@ -9,6 +9,8 @@ from zope.interface import directlyProvides
 from relaymail.errors import MalformedAddress, NameBusy, NotSupported, QueueError
 from relaymail.inspection import Selection
 from relaymail.interfaces import IQueue
+from relaymail.outcome.verdicts import LaneState
+from relaymail.schedule.paces import MANY_FAILURES
 from relaymail.schedule.rates import Rate
 from relaymail.test.stories.harness import Logged, StoryTestCase, statusOf
 
@@ -161,6 +163,59 @@ class RemoveNowTests(OperatingTestCase):
         self.failureResultOf(manager.removeNow(name, "why"), NameBusy)
         self.failureResultOf(manager.removeNow("99", "why"), KeyError)
         self.assertIn(name, self.world.queue.getRelayed())
+
+
+class TryNowTests(OperatingTestCase):
+    """
+    Tests for C{tryNow}.
+    """
+
+    def failing(self) -> str:
+        """
+        Give a name whose destination is suspended because it failed.
+        """
+        name = self.resting()
+        for _ in range(MANY_FAILURES):
+            self.world.manager.noteLane("example.org", LaneState.FAILING, "refused")
+        self.assertIsNotNone(self.world.manager.suspendedUntil("example.org"))
+        return name
+
+    def test_failing(self) -> None:
+        """
+        A name is tried at once, although its destination fails.
+        """
+        name = self.failing()
+        server = self.world.host("192.0.2.10")
+        done = self.world.manager.tryNow(name, "Example.ORG")
+        self.world.run(1)
+        self.successResultOf(done)
+        self.assertEqual(len(server.received), 1)
+
+    def test_suspended(self) -> None:
+        """
+        It is not where an operator has suspended the destination.
+        """
+        name = self.resting()
+        self.world.manager.suspend("example.org", "why")
+        server = self.world.host("192.0.2.10")
+        self.successResultOf(self.world.manager.tryNow(name, "example.org"))
+        self.world.run(100)
+        self.assertEqual(server.received, [])
+
+    def test_otherQueues(self) -> None:
+        """
+        A queue that cannot be told says so; one that has no such name, too.
+        """
+        manager = self.world.manager
+        self.failureResultOf(manager.tryNow("99", "a b"), KeyError)
+        manager.queue = _Plain()
+        self.failureResultOf(manager.tryNow("99", "example.org"), NotSupported)
+
+
+class _Plain:
+    """
+    A queue that nobody can ask.
+    """
 
 
 class FlushTests(OperatingTestCase):
