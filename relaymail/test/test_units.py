@@ -41,6 +41,7 @@ ALLOWED = {
     ("relaymail.test.test_notify", "socket"): "what is told to one",
     ("relaymail.test.test_privileges", "subprocess"): "a process has its ids",
     ("relaymail.test.cli.test_sendmail", "subprocess"): "what an import imports",
+    ("relaymail.test.cli.test_status", "time"): "is patched",
     ("relaymail.test.testing.test_exports", "subprocess"): "what an import imports",
     ("relaymail.test.deliver.test_attempts", "twisted.internet.reactor"): "is it",
     ("relaymail.test.test_logs", "time"): "sets the zone",
