@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,6 +21,7 @@ from twisted.web.http import HTTPChannel, HTTPFactory
 from relaymail.admin.desk import Desk
 from relaymail.admin.guarding import Rules, plainHost
 from relaymail.admin.requests import ControlRequest
+from relaymail.admin.views import addressView
 from relaymail.intake.deadlines import Deadline
 
 #: How many connections there may be at an entrance: each command has one.
@@ -34,6 +36,8 @@ HEADER_PATIENCE = 15.0
 LINGER = 2.0
 #: How long requests may take to end when the relay goes down, in seconds.
 STOP_PATIENCE = 3.0
+#: How often it is told at most that somebody was not let in, in seconds.
+TELL = 60.0
 #: The most digits of a Content-Length.
 _DIGITS = 18
 
@@ -204,6 +208,7 @@ class ControlFactory(HTTPFactory):
     @ivar desk: Where what is asked is answered.
     """
 
+    _log = Logger()
     noisy = False
     protocol: Any = ControlChannel
 
@@ -216,6 +221,8 @@ class ControlFactory(HTTPFactory):
         self.desk = desk
         self._rules = rules
         self._channels: set[ControlChannel] = set()
+        self._turnedAway = 0
+        self._told = -inf
         self._waiting: Deferred[None] | None = None
 
     def rulesFor(self, address: IAddress) -> Rules:
@@ -251,6 +258,27 @@ class ControlFactory(HTTPFactory):
         """
         Do nothing: what changes something says so itself.
         """
+
+    def turnedAway(self, error: str, peer: IAddress) -> None:
+        """
+        Note that somebody was not let in: it is told now and then, however often
+        it is tried.
+
+        @param error: Why.
+        @param peer: Who.
+        """
+        self._turnedAway += 1
+        now = self.reactor.seconds()
+        if now < self._told + TELL:
+            return
+        self._log.warn(
+            "Not let in to the control API: {count} requests since this was last "
+            "said, the last from {peer}: {error}",
+            count=self._turnedAway,
+            peer=addressView(peer),
+            error=error,
+        )
+        self._turnedAway, self._told = 0, now
 
     def joined(self, channel: ControlChannel) -> None:
         """

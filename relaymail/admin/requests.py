@@ -78,6 +78,8 @@ class ControlRequest(Request):
             asked, rules, isOpen or _asksWhatMay(method, found)
         )
         if self.refusal is not None:
+            peer = self.channel.getPeer()
+            self.channel.factory.turnedAway(self.refusal.error, peer)
             return
         self._allowOrigin(asked)
         if operation is None:

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.admin.channels import (
@@ -194,6 +195,25 @@ class FactoryTests(SynchronousTestCase):
         last = Connection(self.api)
         last.give(request("GET", "/health"))
         self.assertEqual(readAnswers(last.sent, "GET")[0].status, 200)
+
+    def test_A09_turnedAway(self) -> None:
+        """
+        That somebody was not let in is in the log, but not as often as he tries, and
+        never with what he has shown.
+        """
+        events: list[Any] = []
+        note: Any = events.append
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
+        self.api.withToken()
+        for second in range(130):
+            self.api.get("/v1/status", Authorization=f"Bearer guess-{second}")
+            self.api.relay.world.run(1)
+        lines = [formatEvent(event) for event in events]
+        told = [line for line in lines if line.startswith("Not let in")]
+        self.assertEqual(len(told), 3)
+        self.assertIn("60 requests since this was last said, the last from ", told[1])
+        self.assertNotIn("guess", "".join(lines))
 
     def test_hostsOfTheConnection(self) -> None:
         """

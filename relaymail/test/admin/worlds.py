@@ -422,6 +422,7 @@ class API:
         connection = Connection(self)
         connection.give(request(method, path, body, **headers))
         (answer,) = readAnswers(connection.sent, method)
+        connection.channel.connectionLost(None)
         return answer
 
 
