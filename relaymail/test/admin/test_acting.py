@@ -13,7 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.admin.acting import ACTS, STRETCH
 from relaymail.errors import NameBusy, NotSupported
 from relaymail.inspection import NameState
+from relaymail.queue.memory import MemoryQueue
 from relaymail.test.admin.worlds import API
+from relaymail.testing import Act
 
 
 class ActingTests(SynchronousTestCase):
@@ -186,3 +188,95 @@ class ActingTests(SynchronousTestCase):
         """
         self.relay.put("", "a@a.example")
         self.assertEqual(self.act("flush", older="0", all="true")["matched"], 1)
+
+
+class StoryTests(SynchronousTestCase):
+    """
+    What is done is really done.
+    """
+
+    def setUp(self) -> None:
+        self.api = API(MemoryQueue)
+        self.relay = self.api.relay
+        self.server = self.relay.world.host("192.0.2.25", {"MAIL": "451 4.3.0 Later"})
+        self.relay.world.exchange("a.example", {"mx.a.example": "192.0.2.25"})
+        self.relay.world.exchange("example.com", {"mx.example.com": "192.0.2.25"})
+        self.relay.queue.onWaiting = self.relay.manager.wake
+
+    def act(self, name: str, **said: Any) -> None:
+        """
+        Have something done, with all.
+        """
+        answer = self.api.post(f"/v1/queue/{name}", {"all": True, **said})
+        self.assertEqual(answer.document["skipped"], [], name)
+        self.assertEqual(answer.document["done"], 1, name)
+
+    def entry(self, name: str) -> Any:
+        """
+        Ask for what is known of a name.
+        """
+        return self.api.get(f"/v1/queue/{name}").document
+
+    def test_heldAndReleased(self) -> None:
+        """
+        What is held is not tried, and what is released is.
+        """
+        (name,) = self.relay.put("s@example.com", "b@a.example")
+        self.relay.world.run(1)
+        self.assertEqual(self.entry(name)["state"], "resting")
+        self.act("hold", why="for the night")
+        entry = self.entry(name)
+        self.assertEqual((entry["state"], entry["why"]), ("held", "for the night"))
+        self.relay.world.run(86400)
+        self.assertEqual(self.entry(name)["attempts"], 1)
+        self.act("release")
+        self.relay.world.run(1)
+        self.assertEqual(self.entry(name)["attempts"], 2)
+
+    def test_flushedAndRequeued(self) -> None:
+        """
+        What is flushed is tried now; what is queued anew has no attempts behind it.
+        """
+        (name,) = self.relay.put("s@example.com", "b@a.example")
+        self.relay.world.run(1)
+        self.act("flush")
+        self.relay.world.run(1)
+        self.assertEqual(self.entry(name)["attempts"], 2)
+        self.act("requeue")
+        self.relay.world.run(1)
+        self.assertEqual(self.entry(name)["attempts"], 1)
+        answer = self.api.post("/v1/destinations/a.example/flush")
+        self.assertEqual(answer.document["flushed"], 1)
+
+    def test_bouncedAndDeleted(self) -> None:
+        """
+        What is bounced is told to its sender, what is deleted is not; of both it is
+        known, from what the relaying manager tells.
+        """
+        (name,) = self.relay.put("s@example.com", "b@a.example")
+        self.relay.world.run(1)
+        self.act("bounce", why="it is <spam>\x1b[31m")
+        self.relay.world.run(1)
+        entry = self.entry(name)
+        self.assertEqual(entry["state"], "bounced")
+        self.assertIn("it is <spam> [31m", entry["outcome"]["reply"])
+        (notice,) = self.api.get("/v1/queue").document["entries"]
+        self.assertEqual((notice["sender"], notice["recipient"]), ("", "s@example.com"))
+        self.act("delete")
+        self.assertEqual(self.entry(notice["id"])["state"], "removed")
+        self.assertEqual(self.api.get("/v1/queue").document["entries"], [])
+        self.assertEqual(self.api.desk.recent.counts["bounced"], 1)
+        self.assertEqual(self.api.desk.recent.counts["removed"], 1)
+
+    def test_busy(self) -> None:
+        """
+        What is being sent is left alone, and said to be.
+        """
+        self.relay.world.host("192.0.2.25", {"MAIL": Act.SILENCE})
+        (name,) = self.relay.put("s@example.com", "b@a.example")
+        self.relay.world.run(1)
+        for act in ACTS:
+            answer = self.api.post(f"/v1/queue/{act.name}", {"id": name}).document
+            self.assertEqual((answer["matched"], answer["done"]), (1, 0))
+            (skipped,) = answer["skipped"]
+            self.assertIn("an attempt is under way", skipped["why"])

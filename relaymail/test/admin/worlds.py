@@ -240,15 +240,20 @@ class FakeRelay:
     @ivar changed: What a reload gives, or raises.
     """
 
-    def __init__(self) -> None:
-        self.world = MailWorld(queue=LookedQueue)
+    def __init__(self, queue: Any = LookedQueue) -> None:
+        """
+        @param queue: Makes the queue; what is done with one that is not for tests
+            of the API is really done.
+        """
+        self.world = MailWorld(queue=queue)
         self.queue: Any = self.world.queue
         self.queue.onWaiting = None
         self.manager: Any = self.world.manager
         manager: Any = self.manager
-        manager.bounceNow = self._bounceNow
-        manager.removeNow = self._removeNow
-        manager.flush = lambda name: succeed(None)
+        if queue is LookedQueue:
+            manager.bounceNow = self._bounceNow
+            manager.removeNow = self._removeNow
+            manager.flush = lambda name: succeed(None)
         self.intake = FakeIntake()
         self.configuration = FakeConfiguration()
         self.addresses: list[Any] = []
@@ -383,8 +388,11 @@ class API:
     @ivar rules: Who may come in.
     """
 
-    def __init__(self) -> None:
-        self.relay = FakeRelay()
+    def __init__(self, queue: Any = LookedQueue) -> None:
+        """
+        @param queue: Makes the queue of the relay.
+        """
+        self.relay = FakeRelay(queue)
         self.clock: Any = self.relay.world.machine
         self.rules = Rules()
         self.desk = Desk(self.relay, self.clock, maybeDeferred, describe=document)
