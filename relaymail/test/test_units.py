@@ -38,6 +38,7 @@ ALLOWED = {
     ("relaymail.test.test_machine", "socket"): "is patched",
     ("relaymail.test.cli.test_main", "subprocess"): "what an import imports",
     ("relaymail.test.cli.test_fsck", "subprocess"): "what an import imports",
+    ("relaymail.test.doctor.test_answers", "threading"): "each check has a thread",
     ("relaymail.test.test_notify", "socket"): "what is told to one",
     ("relaymail.test.test_privileges", "subprocess"): "a process has its ids",
     ("relaymail.test.cli.test_sendmail", "subprocess"): "what an import imports",

@@ -1,0 +1,144 @@
+# -*- test-case-name: relaymail.test.endtoend.test_doctor -*-
+"""
+Checks of the smart hosts: whether each can be reached, as safely as it must be, and
+takes the password.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Iterator, Sequence
+
+from relaymail.doctor.answers import Answer, fail, ok, warn
+from relaymail.replies import printable
+from relaymail.route.hosts import Host, TLSNeed
+
+#: How long each step may take, in seconds.
+WAIT = 8.0
+#: Where a host listens whose port is not said.
+USUAL_PORT = 25
+
+_ENCRYPTED = (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED)
+
+
+def checkSmartHosts(
+    hosts: Sequence[Host], hostname: str, wait: float = WAIT
+) -> Iterator[Answer]:
+    """
+    Log in to each smart host, and leave.  No mail is sent.
+
+    @param hosts: They, with their passwords.
+    @param hostname: What the relay calls itself.
+    @param wait: How long each step may take, in seconds.
+    """
+    if not hosts:
+        yield ok("none is named: mail goes to the mail exchange hosts")
+    for host in hosts:
+        yield _checkHost(host, hostname, wait)
+
+
+def _checkHost(host: Host, hostname: str, wait: float) -> Answer:
+    name = f"{host.name}:{host.port or USUAL_PORT}"
+    try:
+        return _talk(host, name, hostname, wait)
+    except smtplib.SMTPAuthenticationError as e:
+        said = _hidden(printable(e.smtp_error), host)
+        return fail(
+            f"{name} refused the password of {_userOf(host)}: {e.smtp_code} {said}",
+            "see whether the user and the password are right, also whether the "
+            "account needs a password for programs; mail waits meanwhile",
+        )
+    except smtplib.SMTPNotSupportedError as e:
+        return fail(f"{name}: {e}", "look at the URL of the smart host: tls and port")
+    except ssl.SSLCertVerificationError as e:
+        return fail(
+            f"the certificate of {name} is not valid for it: {e.verify_message}",
+            "write the name that the certificate has, name whom to trust with "
+            "ca-file, or, where nothing secret is sent, say tls=encrypted",
+        )
+    except ssl.SSLError as e:
+        return fail(
+            f"TLS with {name} failed: {e.reason or e}",
+            "look at the scheme and port: smtps is 465, smtp+starttls is 587 or 25",
+        )
+    except smtplib.SMTPResponseException as e:
+        return fail(
+            f"{name} answered {e.smtp_code} {_hidden(printable(e.smtp_error), host)}",
+            "see what it says, and ask its operator",
+        )
+    except smtplib.SMTPException as e:
+        return fail(f"{name}: {_hidden(str(e), host)}", "see whether it is a mail host")
+    except OSError as e:
+        isSlow = isinstance(e, TimeoutError)
+        why = f"no answer within {wait:g} s" if isSlow else e.strerror or e
+        return fail(
+            f"tried to reach {name}: {why}",
+            "look at the name and port, and whether a firewall is in between; mail "
+            "waits meanwhile",
+        )
+
+
+def _talk(host: Host, name: str, hostname: str, wait: float) -> Answer:
+    with _connect(host, hostname, wait) as client:
+        client.ehlo_or_helo_if_needed()
+        isEncrypted = host.implicitTLS
+        offered = client.has_extn("starttls")
+        if not isEncrypted and host.tls is not TLSNeed.NEVER and offered:
+            client.starttls(context=_context(host))
+            client.ehlo()
+            isEncrypted = True
+        if not isEncrypted and host.tls in _ENCRYPTED:
+            raise smtplib.SMTPNotSupportedError("it offers no STARTTLS, and must")
+        how = "over TLS" if isEncrypted else "in clear"
+        if host.credentials is None:
+            return ok(f"{name} was reached {how}; no user is named")
+        if not isEncrypted and not host.authInClear:
+            return fail(
+                f"{name} offers no TLS, and the password is not sent without",
+                "use another port, or say auth=clear if the way to it is safe",
+            )
+        user, password = host.credentials.user, host.credentials.password
+        client.login(user, password.decode("utf-8"))
+        answer = ok if isEncrypted else _inClear
+        return answer(f"{name} took the password of {_userOf(host)} {how}")
+
+
+def _inClear(found: str) -> Answer:
+    return warn(found, "whoever is in between reads it: use TLS where the host has it")
+
+
+def _connect(host: Host, hostname: str, wait: float) -> smtplib.SMTP:
+    port = host.port or USUAL_PORT
+    if host.implicitTLS:
+        return smtplib.SMTP_SSL(
+            host.name,
+            port,
+            local_hostname=hostname,
+            timeout=wait,
+            context=_context(host),
+        )
+    return smtplib.SMTP(host.name, port, local_hostname=hostname, timeout=wait)
+
+
+def _context(host: Host) -> ssl.SSLContext:
+    if host.tls is TLSNeed.VERIFIED:
+        return ssl.create_default_context(cafile=host.caFile)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _userOf(host: Host) -> str:
+    return host.credentials.user if host.credentials else "nobody"
+
+
+def _hidden(text: str, host: Host) -> str:
+    """
+    Give what a host said, without the password: some say it again.
+    """
+    if host.credentials is None or not host.credentials.password:
+        return text
+    password = host.credentials.password.decode("utf-8", "replace")
+    return text.replace(password, "…")

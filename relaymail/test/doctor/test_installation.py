@@ -1,0 +1,128 @@
+# -*- test-case-name: relaymail.test.doctor.test_installation -*-
+"""
+Tests for L{relaymail.doctor.installation}.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.configuration import configure, readFile
+from relaymail.doctor.answers import Answer, Verdict
+from relaymail.doctor.installation import (
+    checkConfiguration,
+    checkQueue,
+    checkSecrets,
+    relayOf,
+)
+from relaymail.errors import ConfigurationError
+from relaymail.queue.place import QueueKind, QueuePlace
+from relaymail.queue.spool.spool import Spool
+
+
+class InstallationTests(SynchronousTestCase):
+    """
+    Tests for each check.
+    """
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir(0o700)
+
+    def write(self, name: str, text: str, mode: int = 0o600) -> str:
+        """
+        Write a file.
+        """
+        path = self.directory / name
+        path.write_text(text)
+        path.chmod(mode)
+        return str(path)
+
+    def assertFound(
+        self, found: Iterable[Answer], *expected: tuple[Verdict, str]
+    ) -> None:
+        """
+        Check what is answered.
+        """
+        answers = list(found)
+        self.assertEqual([a.verdict for a in answers], [v for v, _ in expected])
+        for answer, (verdict, words) in zip(answers, expected, strict=True):
+            self.assertIn(words, answer.found)
+            self.assertEqual(bool(answer.remedy), verdict is not Verdict.OK)
+
+    def test_configuration(self) -> None:
+        """
+        A file that can be used is well; one that others may write, and one that
+        cannot be used, are failures.
+        """
+        self.assertFound(
+            checkConfiguration(configure(queue=str(self.directory))),
+            (Verdict.OK, "no configuration file"),
+        )
+        path = self.write("relaymail.toml", f'queue = "{self.directory}/q.db"')
+        found = readFile(path)
+        self.assertFound(checkConfiguration(found), (Verdict.OK, f"{path} can be used"))
+        os.chmod(path, 0o666)
+        expected = (Verdict.FAILURE, f"others may write {path} (0666)")
+        self.assertFound(checkConfiguration(found), expected)
+        wrong = ConfigurationError("hostnam is no option")
+        self.assertFound(
+            checkConfiguration(wrong), (Verdict.FAILURE, "hostnam is no option")
+        )
+
+    def secrets(self, **settings: Any) -> list[Answer]:
+        """
+        Check the secrets of a configuration.
+        """
+        made = configure(queue=str(self.directory / "q.db"), **settings)
+        return list(checkSecrets(made))
+
+    def test_A09_secrets(self) -> None:
+        """
+        Files of passwords that can be read, and not by everybody, are well; what
+        is in them is not told.
+        """
+        self.assertFound(self.secrets(), (Verdict.OK, "no password is in a file"))
+        path = self.write("password", "correct horse")
+        hosts = [f"smtps://me@mail.example?password-file={path}"]
+        self.assertFound(self.secrets(smartHosts=hosts), (Verdict.OK, path))
+        os.chmod(path, 0o644)
+        found = self.secrets(smartHosts=hosts)
+        self.assertFound(found, (Verdict.FAILURE, f"everybody may use {path} (0644)"))
+        self.assertNotIn("horse", found[0].found + found[0].remedy)
+        os.unlink(path)
+        found = self.secrets(smartHosts=hosts)
+        self.assertFound(found, (Verdict.FAILURE, "No such file"))
+
+    def test_queue(self) -> None:
+        """
+        A queue that is not there yet, or that can be used, is well, and it is
+        said who uses it.
+        """
+        path = f"{self.directory}/spool/queue.db"
+        place = QueuePlace(QueueKind.SPOOL, path)
+        self.assertFound(checkQueue(place), (Verdict.OK, "is not there yet"))
+        os.mkdir(os.path.dirname(path), 0o700)
+        spool = Spool(path, Clock())
+        spool.lock()
+        self.addCleanup(spool.stop)
+        self.assertFound(checkQueue(place), (Verdict.OK, f"process {os.getpid()}"))
+        self.assertEqual(relayOf(place), os.getpid())
+        spool.stop()
+        self.assertFound(checkQueue(place), (Verdict.OK, "no relay uses it"))
+
+    def test_A08_queueOfOthers(self) -> None:
+        """
+        A queue that others may write is a failure.
+        """
+        os.chmod(self.directory, 0o777)
+        place = QueuePlace(QueueKind.DIRECTORY, str(self.directory))
+        self.assertFound(
+            checkQueue(place), (Verdict.FAILURE, "can be written by others")
+        )
