@@ -137,7 +137,7 @@ class SmartHostTests(DoctorTestCase):
         """
         server = self.startServer({"CONNECT": Act.SILENCE})
         found = await self.login(server, "smtp", "&auth=clear")
-        self.assertAnswer(found, Verdict.FAILURE, f"no answer within {WAIT:g} s")
+        self.assertAnswer(found, Verdict.FAILURE, "timed out")
 
     async def test_nobody(self) -> None:
         """
