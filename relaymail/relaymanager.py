@@ -182,7 +182,9 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         self.managed: dict[Any, list[str]] = {}
         self.isStopping = False
         self.bounces = Bounces(self.queue)
-        self._work = Work(self.queue, self._laneOf, self._isOld, self._now)
+        self._work = Work(
+            self.queue, self._laneOf, self._isOld, self._now, self._heldUntil
+        )
         self._busy: Counter[Hashable] = Counter()
         self._kept = KeptConnections()
         self._looked = -inf

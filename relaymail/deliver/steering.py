@@ -27,7 +27,7 @@ from relaymail.outcome.verdicts import LaneState
 from relaymail.route.hosts import Host
 from relaymail.route.router import Unroutable
 from relaymail.schedule.lanes import LimitedLane, siteOf
-from relaymail.schedule.paces import LARGEST_PACE, Standing
+from relaymail.schedule.paces import HELD, LARGEST_PACE, Standing
 from relaymail.schedule.rates import Rate, limitsFor
 from relaymail.schedule.scheduler import Scheduler
 
@@ -102,18 +102,18 @@ class SteeringMixin:
     def suspend(self, destination: str, why: str = "by the operator") -> None:
         """
         Send nothing to a destination until L{resume}; its mail rests, and does
-        not expire.  With smart hosts, that is all mail.  A queue that can does
-        not forget it (L{restoreSuspensions}).
+        not expire.  Other destinations are none the worse, also where all mail
+        goes to the same smart hosts.
 
         @param destination: The domain.
         @param why: Why, in words.
 
         @raise MalformedAddress: When it is no domain.
         """
-        site = self._siteOf(normalDomain(destination))
-        self._keepFrom(site, why)
+        domain = normalDomain(destination)
+        self._keepFrom(domain, why)
         if IInspectable.providedBy(self.queue):
-            self._remember(self.queue.suspend(normalDomain(destination), why))
+            self._remember(self.queue.suspend(domain, why))
 
     def resume(self, destination: str) -> None:
         """
@@ -125,13 +125,13 @@ class SteeringMixin:
 
         @raise MalformedAddress: When it is no domain.
         """
-        site = self._siteOf(normalDomain(destination))
-        if self._work.scheduler.paces.resume(site):
-            self._log.info("{site} is suspended no longer", site=_shownSite(site))
-        if IInspectable.providedBy(self.queue):
-            for name in self.queue.suspensions():
-                if self._siteOf(name) == site:
-                    self._remember(self.queue.resume(name))
+        domain = normalDomain(destination)
+        for site in {domain, self._siteOf(domain)}:
+            if self._work.scheduler.paces.resume(site):
+                self._log.info("{site} is suspended no longer", site=_shownSite(site))
+        queue = self.queue
+        if IInspectable.providedBy(queue) and domain in queue.suspensions():
+            self._remember(queue.resume(domain))
         self._lookAgain()
 
     def forgive(self, destination: str) -> None:
@@ -146,7 +146,7 @@ class SteeringMixin:
         except MalformedAddress:
             return
         paces = self._work.scheduler.paces
-        if paces.isHeld(site) or paces.suspendedUntil(site, self._now()) is None:
+        if paces.suspendedUntil(site, self._now()) is None or paces.isHeld(site):
             return
         paces.resume(site)
         self._log.info("{site} is to be tried at once", site=_shownSite(site))
@@ -159,11 +159,6 @@ class SteeringMixin:
         """
         for kept in self._kept:
             self._kept.letGo(kept.relay)
-        if IInspectable.providedBy(self.queue):
-            paces = self._work.scheduler.paces
-            for site in [site for site in paces if paces.isHeld(site)]:
-                paces.resume(site)
-            self.restoreSuspensions()
         self._work.placeAgain()
         self._lookAgain()
 
@@ -173,12 +168,12 @@ class SteeringMixin:
         """
         if IInspectable.providedBy(self.queue):
             for destination, why in self.queue.suspensions().items():
-                self._keepFrom(self._siteOf(destination), why)
+                self._keepFrom(destination, why)
 
-    def _keepFrom(self, site: Hashable, why: str) -> None:
-        self._work.scheduler.paces.hold(site, why)
-        self._log.info("{site} is suspended: {why}", site=_shownSite(site), why=why)
-        self._work.rest(site)
+    def _keepFrom(self, domain: str, why: str) -> None:
+        self._work.scheduler.paces.hold(domain, why)
+        self._log.info("{domain} is suspended: {why}", domain=domain, why=why)
+        self._work.rest(self._siteOf(domain))
 
     def _remember(self, written: Deferred[None] | None) -> None:
         if written is not None:
@@ -200,10 +195,12 @@ class SteeringMixin:
         @return: When, in seconds of the queue's clock, or L{None}.
         """
         try:
-            site = self._siteOf(normalDomain(destination))
+            domain = normalDomain(destination)
         except MalformedAddress:
             return None
-        return self._work.scheduler.paces.suspendedUntil(site, self._now())
+        paces, now = self._work.scheduler.paces, self._now()
+        site = domain if paces.isHeld(domain) else self._siteOf(domain)
+        return paces.suspendedUntil(site, now)
 
     def standingOf(self, destination: str, sender: str = "") -> Standing:
         """
@@ -213,7 +210,11 @@ class SteeringMixin:
         @param destination: The domain.
         @param sender: The address it is from, which a rate may depend on.
         """
-        lane = self._laneOf(Outline(sender, f"x@{destination}", None))
+        outline = Outline(sender, f"x@{destination}", None)
+        if self._heldUntil(outline) is not None:
+            paces = self._work.scheduler.paces
+            return paces.standing(normalDomain(destination), self._now())
+        lane = self._laneOf(outline)
         free = self.maxConnections - len(self.managed)
         return self._theScheduler().standing(lane, self._busy, free, self._now())
 
@@ -290,6 +291,20 @@ class SteeringMixin:
 
     def _siteOf(self, destination: str) -> Hashable:
         return tuple(self.smartHosts) or destination
+
+    def _heldUntil(self, outline: Outline) -> float | None:
+        """
+        Say until when what an operator has suspended is to rest, or L{None} where
+        it need not.
+        """
+        paces = self._work.scheduler.paces
+        if not paces.holds:
+            return None
+        try:
+            domain = domainOf(outline.recipient)
+        except MalformedAddress:
+            return None
+        return self._now() + HELD if paces.isHeld(domain) else None
 
     def _isOld(self, outline: Outline) -> bool:
         return self._now() >= outline.arrived + self.expireAfter

@@ -22,6 +22,7 @@ from relaymail.schedule.scheduler import Scheduler
 
 LaneOf = Callable[[Outline], Hashable]
 IsOld = Callable[[Outline], bool]
+HeldUntil = Callable[[Outline], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,15 @@ class Work:
         laneOf: LaneOf,
         isOld: IsOld = lambda outline: False,
         clock: Callable[[], float] = lambda: 0.0,
+        heldUntil: HeldUntil = lambda outline: None,
     ) -> None:
         """
         @param queue: The queue.
         @param laneOf: Gives the lane for what is known of a name.
         @param isOld: Tells whether the time of a name is over.
         @param clock: Gives the time, in seconds.
+        @param heldUntil: Says until when a name is to rest by wish of an operator,
+            or gives L{None}.
         """
         self.scheduler = Scheduler(1, 1)
         self.isStale = True
@@ -69,6 +73,7 @@ class Work:
         self._laneOf = laneOf
         self._isOld = isOld
         self._clock = clock
+        self._heldUntil = heldUntil
         self._takesPart = IQueue.providedBy(queue)
         if IInspectable.providedBy(queue):
             # What waits again would be taken for what waited all the time.
@@ -208,6 +213,9 @@ class Work:
     def _restsUntil(self, site: Hashable, outline: Outline) -> float | None:
         if not self._takesPart:
             return None
+        held = self._heldUntil(outline)
+        if held is not None:
+            return held
         paces = self.scheduler.paces
         until = paces.suspendedUntil(site, self._clock())
         if until is not None and not paces.isHeld(site) and self._isOld(outline):

@@ -165,6 +165,13 @@ class Paces:
         known = self._sites.get(site)
         return known.until if known is not None and known.until > now else None
 
+    @property
+    def holds(self) -> bool:
+        """
+        Whether an operator has suspended anything.
+        """
+        return bool(self._held)
+
     def isHeld(self, site: Hashable) -> bool:
         """
         Tell whether an operator has suspended a site.

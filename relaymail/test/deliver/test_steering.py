@@ -193,15 +193,20 @@ class RememberTests(StoryTestCase):
         manager.resume("example.org")
         self.assertEqual(manager.standingOf("example.org").state, State.READY)
 
-    def test_smartHostsResumeTogether(self) -> None:
+    def test_smartHosts(self) -> None:
         """
-        With smart hosts whatever was suspended is resumed with any domain, and
-        is not remembered either.
+        With smart hosts each destination is suspended by itself, and stays so
+        when others are named.
         """
+        manager = self.world.manager
+        manager.suspend("example.org", "they asked")
         self.set(smartHosts=(Host("relay.example", tls=TLSNeed.NEVER),))
-        self.world.manager.suspend("example.org", "they asked")
-        self.world.manager.resume("example.net")
-        self.assertEqual(self.world.queue.suspensions(), {})
+        manager.settingsChanged()
+        manager.resume("example.net")
+        self.assertEqual(self.world.queue.suspensions(), {"example.org": "they asked"})
+        self.assertEqual(manager.standingOf("example.org").state, State.SUSPENDED)
+        self.assertEqual(manager.standingOf("example.net").state, State.READY)
+        self.assertIsNotNone(manager.suspendedUntil("example.org"))
 
     def test_P6_notWritten(self) -> None:
         """

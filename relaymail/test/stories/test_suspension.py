@@ -253,15 +253,24 @@ class SuspendTests(StoryTestCase):
 
     def test_smartHosts(self) -> None:
         """
-        With smart hosts all mail is for one site.
+        With smart hosts, too, it is one destination that rests, whether its mail
+        came before that or after it, and then goes with the others.
         """
         self.set(smartHosts=(Host("mx.example.org", tls=TLSNeed.NEVER),))
         mx = self.world.host(FIRST)
+        self.world.send(SENDER, "a@one.example", "b@two.example")
         with Logged() as logged:
-            self.world.manager.suspend("anything.example", "no reason")
-        self.assertIn("mx.example.org is suspended: no reason", logged.texts)
-        self.relayed("b@other.example", seconds=60)
-        self.assertEqual(mx.sessions, [])
+            self.world.manager.suspend("one.example", "no reason")
+        self.assertIn("one.example is suspended: no reason", logged.texts)
+        self.world.send(SENDER, "c@one.example", "d@two.example")
+        self.world.run(600)
+        sent = [to for message in mx.received for to in message.recipients]
+        self.assertEqual(sorted(sent), ["b@two.example", "d@two.example"])
+        standing = self.world.manager.standingOf("one.example")
+        self.assertEqual(standing.why, "no reason")
+        self.world.manager.resume("one.example")
+        self.world.run(10)
+        self.assertEqual(len(mx.received), 4)
 
 
 class RateTests(StoryTestCase):
