@@ -5,7 +5,8 @@ The database of a spool: its tables, its version, and how it is opened.
 A recipient is a row, and its number is the name by which the relay knows it.
 The recipients of a message have numbers that follow each other, and the message
 has that of the first: so nothing needs an index to find its way, and taking and
-settling mail touches two tables and no index.  Only what rests is in one.
+settling mail touches two tables and no index.  Only what rests is in one, and
+what is kept back or was set aside.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ CREATE TABLE recipient (
     since REAL                          -- when it began anew, had it not just arrived
 );
 CREATE INDEX resting ON recipient (destination, due) WHERE lease IS NULL;
+CREATE INDEX kept ON recipient (id) WHERE held IS NOT NULL OR aside IS NOT NULL;
 CREATE TABLE destination (
     name TEXT PRIMARY KEY,
     queued INTEGER NOT NULL,
@@ -92,6 +94,7 @@ ALTER TABLE recipient ADD COLUMN held TEXT;
 ALTER TABLE recipient ADD COLUMN since REAL;
 ALTER TABLE destination ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE suspension (destination TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX kept ON recipient (id) WHERE held IS NOT NULL OR aside IS NOT NULL;
 """
 }
 

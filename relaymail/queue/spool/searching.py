@@ -26,17 +26,21 @@ MAX_DIGITS = 18
 #: After the last number there may be.
 _END = 10**MAX_DIGITS
 
-#: Gives what L{listed} takes.  C{NOT INDEXED}: the order is that of the numbers,
-#: whatever else would find the rows.
+#: Gives what L{listed} takes.
 _LISTED = (
     "SELECT r.id, r.message, m.sender, r.address, r.destination, m.size, "
     "coalesce({since}, m.arrived), r.attempts, r.due, r.lease, r.status, r.reply, "
     "r.aside, {held} "
-    "FROM recipient r NOT INDEXED LEFT JOIN message m ON m.id = r.message "
+    "FROM recipient r {by} LEFT JOIN message m ON m.id = r.message "
 )
 _STRETCH = (
-    "SELECT max(id) FROM (SELECT id FROM recipient WHERE id > ? ORDER BY id LIMIT ?)"
+    "SELECT max(id) FROM (SELECT r.id FROM recipient r {by} "
+    "WHERE r.id > ? AND {kept} ORDER BY r.id LIMIT ?)"
 )
+#: The order is that of the numbers, whatever else would find the rows.
+_ALL = ("NOT INDEXED", "1")
+#: What is kept back, or was set aside.
+_KEPT = ("INDEXED BY kept", "(r.held IS NOT NULL OR r.aside IS NOT NULL)")
 _HERE = "r.aside IS NULL AND {held} IS NULL AND "
 #: Where a name may be whose row says so: what is claimed is known by whoever
 #: claimed it.
@@ -47,6 +51,8 @@ _STATES = {
     NameState.HELD: "r.aside IS NULL AND {held} IS NOT NULL",
     NameState.ASIDE: "r.aside IS NOT NULL",
 }
+#: Where few are, which have an index.
+_FEW = frozenset((NameState.HELD, NameState.ASIDE))
 #: Gives the condition of each other part of a selection.
 _CONDITIONS = {
     "sender": "m.sender LIKE :sender ESCAPE '\\'",
@@ -87,6 +93,13 @@ class Columns:
         """
         names = ("NULL", "NULL") if self._isOld else ("r.held", "r.since")
         return statement.replace("{held}", names[0]).replace("{since}", names[1])
+
+    def rows(self, statement: str, state: NameState | None = None) -> str:
+        """
+        Give a statement about the rows of one state, as that database takes it.
+        """
+        by, kept = _KEPT if state in _FEW and not self._isOld else _ALL
+        return self(statement.replace("{by}", by).replace("{kept}", kept))
 
     @property
     def heldOfDestination(self) -> str:
@@ -132,7 +145,8 @@ def search(
     statement, values = _asked(columns, selection, now)
     found: list[Listed] = []
     ends = timer() + SEARCH
-    for stop in _stretches(database, last, bool(selection.names)):
+    stretch = None if selection.names else columns.rows(_STRETCH, selection.state)
+    for stop in _stretches(database, last, stretch):
         rows = database.execute(statement, {**values, "after": last, "stop": stop})
         for row in rows:
             one = correct(listed(row, now))
@@ -159,7 +173,7 @@ def find(
     """
     if not isNumber(name):
         return None
-    statement = columns(_LISTED) + "WHERE r.id = ?"
+    statement = columns.rows(_LISTED) + "WHERE r.id = ?"
     row = database.execute(statement, (int(name),)).fetchone()
     return None if row is None else listed(row, now)
 
@@ -206,16 +220,18 @@ def _placeOf(after: str | None) -> int:
     return int(after)
 
 
-def _stretches(database: sqlite3.Connection, last: int, isFew: bool) -> Iterator[int]:
+def _stretches(
+    database: sqlite3.Connection, last: int, statement: str | None
+) -> Iterator[int]:
     """
     Give the last numbers of the stretches to be looked at.
     """
-    if isFew:
+    if statement is None:
         # They are found by their numbers.
         yield _END
         return
     while True:
-        (last,) = database.execute(_STRETCH, (last, STRETCH)).fetchone()
+        (last,) = database.execute(statement, (last, STRETCH)).fetchone()
         if last is None:
             return
         yield last
@@ -241,7 +257,8 @@ def _asked(
             conditions.append(condition)
             values[part] = _VALUES.get(part, _same)(value)
     statement = _LISTED + "WHERE " + " AND ".join(conditions) + " ORDER BY r.id"
-    return columns(statement), values
+    state = None if selection.names else selection.state
+    return columns.rows(statement, state), values
 
 
 def _same(value: Any) -> Any:

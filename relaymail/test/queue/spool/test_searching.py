@@ -237,6 +237,23 @@ class PageTests(SearchTestCase):
         page = self.search(1, sender="<>")
         self.assertEqual((page.entries, page.isComplete), ((), False))
 
+    def test_whatIsKeptIsFoundAtOnce(self) -> None:
+        """
+        What is held, or was set aside, is found without looking at the rest.
+        """
+        self.ask("UPDATE recipient SET lease = 0, held = 'mine' WHERE id = 22")
+        self.ask("UPDATE recipient SET lease = 0, aside = 'torn' WHERE id = 21")
+        self.patch(searching, "STRETCH", 1)
+        self.patch(searching, "SEARCH", -1.0)
+        for state, number in ((NameState.ASIDE, "21"), (NameState.HELD, "22")):
+            page = self.search(1, number, state=state)
+            self.assertEqual(page.entries, ())
+            after = str(int(number) - 1)
+            (found,) = self.search(1, after, state=state).entries
+            self.assertEqual(found.name, number)
+            first = self.search(9, "0", state=state)
+            self.assertIn(first.next, ("21", "22"))
+
     def test_enough(self) -> None:
         """
         What has found all that was asked for is complete, wherever it ended.
@@ -267,6 +284,7 @@ class OldVersionTests(SelectionTests):
         Take away what it did not have.
         """
         super().setUp()
+        self.ask("DROP INDEX kept")
         for column in ("held", "since"):
             self.ask(f"ALTER TABLE recipient DROP COLUMN {column}")
 

@@ -98,6 +98,7 @@ class SurveyTests(RowsTestCase):
         A spool of the first version is read without being changed.
         """
         self.ask("DROP TABLE suspension")
+        self.ask("DROP INDEX kept")
         for table, column in (
             ("recipient", "held"),
             ("recipient", "since"),
