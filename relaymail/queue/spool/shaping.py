@@ -31,7 +31,9 @@ SAMPLE = 10_000
 #: How many places they are taken from: what came together is of one age.
 PLACES = 500
 #: How long they are read, in seconds.
-PATIENCE = 0.06
+PATIENCE = 0.05
+#: After how long nothing more is read, in seconds.
+LONGEST = 0.1
 #: How many of a destination say how old its mail is; where the sample has fewer,
 #: so many of the first and of the last to be due are read.
 ENOUGH = 100
@@ -93,6 +95,7 @@ def shape(
     @param limit: How many destinations at most.
     @param timer: Tells how long it takes, in seconds.
     """
+    ends = timer() + LONGEST
     queued = inAll(database)[1]
     counts = {each.name: each.queued for each in biggest(database, columns, limit)}
     isSampled = queued > EXACT
@@ -106,7 +109,7 @@ def shape(
     for ages in found.values():
         total.update(ages)
     if isSampled:
-        _addFew(database, columns, now, counts, found)
+        _addFew(database, columns, now, counts, found, lambda: timer() > ends)
     rows = [
         _row(name, count, found.get(name, Counter())) for name, count in counts.items()
     ]
@@ -150,6 +153,7 @@ def _addFew(
     now: float,
     counts: dict[str, int],
     found: _Ages,
+    isLate: Callable[[], bool],
 ) -> None:
     """
     Read more of the destinations of which there is too little to say.
@@ -157,6 +161,8 @@ def _addFew(
     few = [name for name in counts if found.get(name, Counter()).total() < ENOUGH]
     statement = columns(_OF_ONE).replace("{by}", "")
     for name in few[:MAX_READ]:
+        if isLate():
+            return
         more: _Ages = {}
         ways = ("ASC", "DESC") if counts[name] > 2 * ENOUGH else ("ASC",)
         for way in ways:
