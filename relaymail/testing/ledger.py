@@ -136,6 +136,16 @@ class Ledger:
         """
         self.refused.update(self._items(sender, recipients, content))
 
+    def mayRemove(self, sender: str, recipient: str, content: bytes) -> None:
+        """
+        Note that somebody wants a message to be removed: nothing need become of
+        it any more for this recipient, but what could may.
+        """
+        for item in self._known(sender, (recipient,), content):
+            if self.accepted[item]:
+                self.accepted[item] -= 1
+                self.perhaps[item] += 1
+
     def take(
         self, sender: str, recipients: Iterable[str], content: bytes, taken: Taken
     ) -> None:

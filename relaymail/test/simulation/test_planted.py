@@ -30,7 +30,7 @@ FOUND_BY: dict[Callable[[planted.Patch], None], str] = {
     planted.noticeToNobody: f"{_WORLDS}.test_worlds_090",
     planted.laterIsNever: f"{_CRASHES}.test_P3_killed",
     planted.lostWakeUp: f"{_WORLDS}.test_worlds_080",
-    planted.retriesInMemory: f"{_WORLDS}.test_worlds_100",
+    planted.retriesInMemory: f"{_WORLDS}.test_worlds_080",
     planted.oneVerdict: f"{_CRASHES}.test_P3_killed",
     planted.anyReplyWillDo: f"{_CRASHES}.test_P3_killed",
     planted.neverGoodAgain: f"{_WORLDS}.test_worlds_080",

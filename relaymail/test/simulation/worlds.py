@@ -19,6 +19,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from twisted.internet.defer import maybeDeferred
+from twisted.python.failure import Failure
+
+from relaymail.errors import QueueError
+from relaymail.inspection import Listed, NameState, Page, Selection
 from relaymail.test.simulation.contents import makeBody
 from relaymail.testing.assertions import Message
 from relaymail.testing.certificates import Throwaway, selfSigned
@@ -97,6 +102,17 @@ DATABASE_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 DISK_OPERATIONS = ("create", "write", "finish", "sync", "rename", "link", "unlink")
 
 
+#: In how many of the worlds with a spool somebody tells it what to do, and how often
+#: at most.
+OPERATED = 0.4
+ORDERS = 150
+#: What he says of names, and of destinations.
+NAME_ORDERS = ("hold", "hold", "release", "hasten", "bounceNow", "removeNow")
+PLACE_ORDERS = ("suspend", "resume", "flush")
+#: Why.
+WHY = "the operator wished it"
+
+
 class Fortune(Enum):
     """
     What must become of a message for a recipient.
@@ -104,6 +120,9 @@ class Fortune(Enum):
 
     DELIVERED = "delivered"
     FAILED = "failed"
+    #: An operator wanted it to fail, or to be removed, and it may have been too
+    #: late for that.
+    EITHER = "either"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +147,7 @@ class RandomWorld:
     @ivar world: The world.
     @ivar chance: Where its making comes from.
     @ivar fortunes: What must become of each message for each recipient.
+    @ivar orders: How many orders of an operator were carried out.
     """
 
     def __init__(self, seed: int, messages: int = 12) -> None:
@@ -170,6 +190,12 @@ class RandomWorld:
             self._at(BREAKING / 2, self._breakDisk)
         for _ in range(self.chance.choice((0, 0, 1, 3))):
             self._at(BREAKING / 4, self._stop)
+        self.orders = 0
+        self._operator = random.Random(f"operator {seed}")
+        if not self._isDirectory and self._operator.random() < OPERATED:
+            for _ in range(self._operator.randint(1, ORDERS)):
+                within = self._operator.choice((WRITING, BREAKING))
+                self._later(self._operator.uniform(0, within), self._operate)
         self._later(BREAKING, self._mendAll)
 
     def live(self) -> None:
@@ -213,7 +239,7 @@ class RandomWorld:
     def _checkFortune(self, message: Message, recipient: str, fortune: Fortune) -> None:
         ledger, content = self.world.ledger, message.content
         delivered = ledger.count(content, recipient)
-        if recipient not in message.accepted:
+        if recipient not in message.accepted or fortune is Fortune.EITHER:
             return
         isDelivered = fortune is Fortune.DELIVERED
         if bool(delivered) is not isDelivered:
@@ -360,6 +386,7 @@ class RandomWorld:
             self._mend(address)
         self.world.network.mend()
         self._mendDisk()
+        self._letGo()
         self.world.node.machine.points.crashAt = None
 
     def _planCrash(self) -> None:
@@ -396,6 +423,93 @@ class RandomWorld:
             self.world.note(f"the disk fails to {operation}: {error}")
             disk.fail(operation, error, times=chance.choice((1, 2, 10, None)))
         self._later(chance.choice((1.0, HOUR)), self._mendDisk)
+
+    def _operate(self) -> None:
+        """
+        Let somebody tell the relay something.
+        """
+        self._asRelay(self._tell)
+
+    def _asRelay(self, call: Callable[[Any], None]) -> None:
+        """
+        Do something in the process of the relay, if there is one.
+        """
+
+        def now() -> None:
+            relay = self.world.node.relay
+            if relay is not None and hasattr(relay, "manager"):
+                call(relay)
+
+        self.world.node.machine.callLater(0, now)
+
+    def _tell(self, relay: Any) -> None:
+        chance = self._operator
+        if chance.random() < 0.2:
+            order, place = chance.choice(PLACE_ORDERS), chance.choice(self.domains)
+            self._order(relay.manager, order, place.name)
+            return
+        found = relay.queue.look(Selection(), 1000)
+        found.addCallback(self._tellOne, relay)
+        found.addErrback(self._refused)
+
+    def _tellOne(self, page: Page, relay: Any) -> None:
+        if not page.entries:
+            return
+        one = self._operator.choice(page.entries)
+        order = self._operator.choice(NAME_ORDERS)
+        if order in ("bounceNow", "removeNow"):
+            self._giveUp(relay, one, order)
+        else:
+            why = (WHY,) if order == "hold" else ()
+            self._order(relay.queue, order, one.name, *why)
+
+    def _giveUp(self, relay: Any, one: Listed, order: str) -> None:
+        """
+        Have a message given up, unless it is the relay's own.
+        """
+        if not one.sender or one.state is NameState.ASIDE:
+            return
+        with relay.queue.letter(one.name).file as file:
+            content = file.read()
+        ledger = self.world.ledger
+        if order == "removeNow":
+            ledger.mayRemove(one.sender, one.recipient, content)
+        name = ledger.nameOf(content)
+        self.fortunes = [
+            (message, recipient, Fortune.EITHER)
+            if recipient == one.recipient and ledger.nameOf(message.content) == name
+            else (message, recipient, fortune)
+            for message, recipient, fortune in self.fortunes
+        ]
+        self._order(relay.manager, order, one.name, WHY)
+
+    def _order(self, whom: Any, order: str, *arguments: str) -> None:
+        self.world.note(f"{order} {arguments}")
+        told = maybeDeferred(getattr(whom, order), *arguments)
+        told.addCallbacks(self._obeyed, self._refused)
+
+    def _obeyed(self, _: object) -> None:
+        self.orders += 1
+
+    def _refused(self, failure: Failure) -> None:
+        failure.trap(KeyError, QueueError)
+
+    def _letGo(self) -> None:
+        """
+        Let all be sent that was kept back, as soon as there is somebody to.
+        """
+        if self.world.node.relay is None:
+            self._later(HOUR, self._letGo)
+        else:
+            self._asRelay(self._releaseAll)
+
+    def _releaseAll(self, relay: Any) -> None:
+        for destination in relay.queue.suspensions():
+            relay.manager.resume(destination)
+        found = relay.queue.look(Selection(state=NameState.HELD), 1000)
+        found.addCallback(
+            lambda page: [relay.queue.release(one.name) for one in page.entries]
+        )
 
     def _mendDisk(self) -> None:
         self.world.node.repair()

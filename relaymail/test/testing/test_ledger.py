@@ -111,6 +111,21 @@ class LedgerTests(SynchronousTestCase):
         self.take()
         self.assertProblems(f"to <{OTHER}> is lost")
 
+    def test_removed(self) -> None:
+        """
+        What somebody wants to be removed need not be anywhere, and may have
+        been delivered before; twice it may not.
+        """
+        self.accept(TO, OTHER)
+        self.ledger.mayRemove(FROM, TO, MESSAGE)
+        self.ledger.mayRemove(FROM, TO, MESSAGE)
+        name = identify(MESSAGE)
+        self.assertEqual(self.ledger.balance(), [f"{Item(name, FROM, OTHER)} is lost"])
+        for _ in range(2):
+            self.ledger.take(FROM, [TO], MESSAGE, Taken(1.0, "mx"))
+        (problem,) = self.ledger.balance([(FROM, OTHER, MESSAGE)])
+        self.assertIn("was delivered 2 times", problem)
+
     def test_queued(self) -> None:
         """
         What is queued is not.
