@@ -6,7 +6,10 @@ finds it.
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
+import re
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from relaymail.admin.guarding import MAX_BODY, Body
 from relaymail.admin.operations import (
@@ -113,3 +116,20 @@ class RouteTests(SynchronousTestCase):
             self.assertEqual(
                 largestBody(operation, 0), LARGEST_MESSAGE if isMessage else MAX_BODY
             )
+
+
+class PageTests(SynchronousTestCase):
+    """
+    The page about the API.
+    """
+
+    def test_everything(self) -> None:
+        """
+        What can be asked for is on the page, and nothing else is.
+        """
+        page = Path(__file__).parents[3] / "docs" / "control.rst"
+        if not page.exists():
+            raise SkipTest("the pages are not installed")
+        told = re.findall(r"``(GET|POST) (/\S*?)``", page.read_text("utf-8"))
+        there = [(operation.method, operation.path) for operation in OPERATIONS]
+        self.assertEqual(sorted(told), sorted(there))
