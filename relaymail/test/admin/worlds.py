@@ -323,7 +323,7 @@ class Answered:
 
 class Wire(io.BytesIO):
     """
-    What L{http.client} reads an answer from.
+    What C{http.client} reads an answer from.
     """
 
     def makefile(self, mode: str) -> io.BytesIO:
