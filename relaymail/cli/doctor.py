@@ -228,11 +228,26 @@ def _checksOfNetwork(told: Configuration, wish: Wish) -> Iterator[Check]:
         _askers(told),
         told.hostname,
         wish.domain,
+        _smartHost(told),
         told.delivery.mxPort,
         wish.address,
     )
     yield from network.checks(isDirect=not told.delivery.smartHosts)
     yield Check("smart hosts", lambda: checkSmartHosts(readHosts(told), told.hostname))
+
+
+def _smartHost(told: Configuration) -> str:
+    """
+    Give the first smart host that has a name, or nothing.
+    """
+    from ipaddress import ip_address
+
+    for host in told.delivery.smartHosts:
+        try:
+            ip_address(host.name)
+        except ValueError:
+            return host.name
+    return ""
 
 
 def _askers(told: Configuration) -> list[Asker]:

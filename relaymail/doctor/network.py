@@ -72,6 +72,7 @@ class Network:
     @ivar askers: The name servers that the relay asks.
     @ivar hostname: What the relay calls itself.
     @ivar domain: A domain with mail exchange hosts.
+    @ivar host: A host whose address is needed, where mail goes to smart hosts.
     @ivar port: Their port.
     @ivar address: The address that others see, where the operator says it.
     @ivar greet: Connects to a host.
@@ -81,6 +82,7 @@ class Network:
     askers: Sequence[Asker]
     hostname: str
     domain: str = KNOWN_DOMAIN
+    host: str = ""
     port: int = 25
     address: str = ""
     greet: Greet = greet
@@ -91,10 +93,11 @@ class Network:
         Give the checks.
 
         @param isDirect: Whether mail goes to the mail exchange hosts of each
-            destination; else only names are needed.
+            destination; else only the name of a smart host is needed, if it has
+            one.
         """
         if not isDirect:
-            return [Check("resolver", self.checkResolver)]
+            return [Check("resolver", self.checkResolver)] if self.host else []
         return [
             Check("resolver", self.checkResolver),
             Check("port 25", self.checkPort),
@@ -118,15 +121,15 @@ class Network:
             "see that the server runs and answers this machine, or name another one "
             "as delivery.dns; while no name can be found mail waits, and is not lost"
         )
+        name, kind = (self.host, Kind.A) if self.host else (self.domain, Kind.MX)
         try:
-            told = asker.ask(self.domain, Kind.MX)
+            told = asker.ask(name, kind)
         except NoAnswer as e:
             return fail(str(e), remedy)
         took = f"{told.seconds * 1000:.0f} ms"
         if told.trouble:
             return fail(
-                f"asked {asker} for the mail exchange hosts of {self.domain}: "
-                f"{told.trouble}",
+                f"asked {asker} for {kind.name} of {name}: {told.trouble}",
                 remedy,
             )
         if told.seconds > SLOW:

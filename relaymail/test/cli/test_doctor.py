@@ -148,6 +148,8 @@ class ChecksTests(SynchronousTestCase):
         """
         path = self.configure('[delivery]\nsmart-hosts = ["mail.example"]\n')
         self.assertEqual(self.names(path)[-2:], ["resolver", "smart hosts"])
+        path = self.configure('[delivery]\nsmart-hosts = ["192.0.2.1"]\n')
+        self.assertEqual(self.names(path)[-2:], ["certificate", "smart hosts"])
 
     def test_wrongConfiguration(self) -> None:
         """

@@ -118,8 +118,14 @@ class ResolverTests(NetworkTestCase):
         """
         names = [check.name for check in self.make().checks(isDirect=True)]
         self.assertEqual(names, ["resolver", "port 25", "names"])
-        names = [check.name for check in self.make().checks(isDirect=False)]
+        network = self.make(host="relay.example")
+        names = [check.name for check in network.checks(isDirect=False)]
         self.assertEqual(names, ["resolver"])
+        self.assertAnswer(network.checkResolver(), Verdict.OK, "answered")
+        network = self.make(host="nobody.example")
+        found = network.checkResolver()
+        self.assertAnswer(found, Verdict.FAILURE, "A of nobody.example: NXDOMAIN")
+        self.assertEqual(self.make().checks(isDirect=False), [])
 
 
 class PortTests(NetworkTestCase):
