@@ -50,10 +50,10 @@ class AuditTestCase(SynchronousTestCase):
         self.settle(self.spool.done(self.claimed("x@one.example"), BOUNCE))
         name = self.claimed("c@three.example")
         self.settle(self.spool.setWaiting(name, NOW + 60, RETRY))
-        self.change(
-            "UPDATE recipient SET held = 'why' WHERE destination = 'three.example'",
-            "UPDATE destination SET held = 1 WHERE name = 'three.example'",
-        )
+        for _ in range(2):
+            (name,) = self.add("h@held.example")
+            self.settle(self.spool.hold(name, "it is to be looked at"))
+        self.settle(self.spool.release(name))
         self.spool.setAside(self.claimed("z@one.example"), "it is odd")
         self.settle(None)
         self.flushLoggedErrors()
@@ -206,7 +206,7 @@ class SoundTests(AuditTestCase):
         told: list[tuple[str, int, int]] = []
         self.assertSound(stretch=1, told=lambda *each: told.append(each))
         steps = [each for each in told if each[0] == "the recipients"]
-        count = 6
+        count = 8
         self.assertEqual([done for _, done, _ in steps], list(range(count + 1)))
         self.assertEqual({total for *_, total in steps}, {count})
 
@@ -254,7 +254,7 @@ class SoundTests(AuditTestCase):
         """
         found = list(auditSpool(self.path))
         self.assertEqual([each.severity for each in found], [Severity.NOTE])
-        self.assertIn("1 of the 6 recipients", found[0].what)
+        self.assertIn("1 of the 8 recipients", found[0].what)
         self.assertIn("queue list --state aside", found[0].remedy)
 
 
@@ -374,7 +374,7 @@ class DamageTests(AuditTestCase):
         for change in (
             "UPDATE destination SET queued = queued + 1 WHERE name = 'one.example'",
             "UPDATE destination SET resting = resting + 1 WHERE name = 'one.example'",
-            "UPDATE destination SET held = 0 WHERE name = 'three.example'",
+            "UPDATE destination SET held = 0 WHERE name = 'held.example'",
             "DELETE FROM destination WHERE name = 'two.example'",
             "INSERT INTO destination (name, queued, resting) VALUES ('x', 0, 1)",
         ):
