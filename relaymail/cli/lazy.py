@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,13 +39,6 @@ class Part:
     help: str
     options: Collection[str] = EVERY
     isHidden: bool = False
-
-    @property
-    def isThere(self) -> bool:
-        """
-        Whether the module is there.
-        """
-        return find_spec(f"{PACKAGE}.{self.where.partition(':')[0]}") is not None
 
     def load(self) -> click.Command:
         """

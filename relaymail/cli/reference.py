@@ -70,7 +70,7 @@ def _command(
     group: click.Group, name: str, parent: click.Context, depth: int
 ) -> Iterator[str]:
     part = group.parts.get(name) if isinstance(group, LazyGroup) else None
-    if part is not None and (part.isHidden or not part.isThere):
+    if part is not None and part.isHidden:
         return
     command = group.get_command(parent, name)
     assert command is not None

@@ -23,8 +23,6 @@ def parts(group: LazyGroup, *words: str) -> Iterator[tuple[list[str], Part]]:
     Give all parts of a group, and of the groups in it, with their names.
     """
     for part in group.parts.values():
-        if not part.isThere:
-            continue
         yield [*words, part.name], part
         command = part.load()
         if isinstance(command, LazyGroup):
