@@ -158,8 +158,9 @@ def openFilesLimit(process: int | None) -> int:
 
     @raise OSError: When the system does not say.
     """
-    number = 0 if process is None else process
-    return resource.prlimit(number, resource.RLIMIT_NOFILE)[0]
+    if process is None:
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return resource.prlimit(process, resource.RLIMIT_NOFILE)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +247,13 @@ class Machine:
         """
         See that there are descriptors for all connections.
         """
-        limit = self.limit(self.relay)
-        whose = "this shell" if self.relay is None else f"the relay ({self.relay})"
+        relay = self.relay
+        try:
+            limit = self.limit(relay)
+        except OSError:
+            # It is another user's, or has ended.
+            relay, limit = None, self.limit(None)
+        whose = "this shell" if relay is None else f"the relay ({relay})"
         needed = self.descriptors + OTHER_DESCRIPTORS
         if limit == resource.RLIM_INFINITY or limit >= needed:
             yield ok(f"{whose} may have {limit} descriptors, {needed} are enough")

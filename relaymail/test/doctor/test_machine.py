@@ -137,6 +137,19 @@ class MachineTests(SynchronousTestCase):
         self.assertFound(found, (Verdict.WARNING, "the relay (4711) may have 1024"))
         self.assertEqual(asked, [None, 4711])
 
+    def test_relayOfAnother(self) -> None:
+        """
+        Where nothing can be said of the relay, something is said of the shell.
+        """
+
+        def limit(process: int | None) -> int:
+            if process is not None:
+                raise PermissionError(1, "Operation not permitted")
+            return 4096
+
+        found = self.make(limit=limit, relay=1).checkLimits()
+        self.assertFound(found, (Verdict.OK, "this shell may have 4096"))
+
     def test_P8_clock(self) -> None:
         """
         A clock that nobody keeps, that may be wrong, that is years behind or that
