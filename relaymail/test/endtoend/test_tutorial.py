@@ -37,6 +37,18 @@ def freePorts(count: int) -> list[str]:
         return [str(each.getsockname()[1]) for each in found]
 
 
+def doAll(case: SynchronousTestCase, steps: list[Step]) -> None:
+    """
+    Do some steps, and fail where one of them does something else than is shown.
+    """
+    # The path of a socket is short.
+    directory = Path(mkdtemp(prefix="relaymail-"))
+    case.addCleanup(rmtree, directory, ignore_errors=True)
+    wrong = perform(steps, directory, {})
+    if wrong:
+        case.fail(wrong)
+
+
 class TutorialTests(SynchronousTestCase):
     """
     Tests for C{docs/tutorial}.
@@ -51,12 +63,7 @@ class TutorialTests(SynchronousTestCase):
             text = text.replace(shown, free)
         steps = list(stepsOf(text))
         self.assertGreater(len(steps), 20)
-        # The path of a socket is short.
-        directory = Path(mkdtemp(prefix="relaymail-"))
-        self.addCleanup(rmtree, directory, ignore_errors=True)
-        wrong = perform(steps, directory, {})
-        if wrong:
-            self.fail(wrong)
+        doAll(self, steps)
 
 
 class ReadmeTests(SynchronousTestCase):
@@ -84,11 +91,7 @@ class ReadmeTests(SynchronousTestCase):
             Step(show, "id: 1\n…\nrecipient: you@example.net\n…"),
             Step("kill %1; wait"),
         ]
-        directory = Path(mkdtemp(prefix="relaymail-"))
-        self.addCleanup(rmtree, directory, ignore_errors=True)
-        wrong = perform(steps, directory, {})
-        if wrong:
-            self.fail(wrong)
+        doAll(self, steps)
 
 
 class PagesTests(SynchronousTestCase):
