@@ -60,6 +60,8 @@ class ControlChannel(HTTPChannel):
     requestFactory = ControlRequest
     factory: ControlFactory
     transport: Any
+    _buffer: bytes
+    paused: bool
     _isReading = False
     _isOver = False
     _isLeaving = False
@@ -78,7 +80,7 @@ class ControlChannel(HTTPChannel):
         """
         if self._isOver:
             return
-        if not self._isReading and not self._handlingRequest:
+        if not (self._isReading or self._handlingRequest or self.paused):
             self._isReading = True
             self._deadline.set(HEADER_PATIENCE)
         super().dataReceived(data)
@@ -144,11 +146,32 @@ class ControlChannel(HTTPChannel):
         self._deadline.clear()
         if self._isLeaving:
             self.persistent = 0
+        # The next one waits until the client reads: answers that nobody fetches
+        # would pile up.
+        self.paused = bool(self._waitingForTransport and self.persistent)
         # What was received meanwhile is the beginning of the next one.
-        self._isReading = bool(self._dataBuffer)
+        self._isReading = bool(self._dataBuffer) and not self.paused
         if self._isReading:
             self._deadline.set(HEADER_PATIENCE)
         super().requestDone(request)
+
+    def pauseProducing(self) -> None:
+        """
+        The client does not read: nothing is read from it either, not even while
+        a request is answered, as Twisted's own class would.
+        """
+        super().pauseProducing()
+        self._networkProducer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        The client reads again: go on with what it has sent.
+        """
+        super().resumeProducing()
+        if self.paused:
+            self.paused = False
+            if self._buffer:
+                self.dataReceived(b"")
 
     def loseConnection(self) -> None:
         """
@@ -156,6 +179,8 @@ class ControlChannel(HTTPChannel):
         when it has had time to read that.
         """
         if not self._isOver:
+            # A client that does not fetch its last answer is not waited for.
+            self._deadline.set(IDLE)
             super().loseConnection()
             return
         self._deadline.set(LINGER)

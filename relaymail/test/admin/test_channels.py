@@ -161,6 +161,45 @@ class ConnectionTests(SynchronousTestCase):
             connection.give(data)
             self.assertTrue(connection.sent.startswith(b"HTTP/1.1 400 "), data)
 
+    def test_A05_unreadAnswers(self) -> None:
+        """
+        Who asks and asks, and reads no answer, is read no more: what is written
+        does not grow, and it goes on when the answers are fetched.
+        """
+        transport = self.connection.transport
+        ask = request("GET", "/health")
+        self.give(ask)
+        # The transport has no more room, as it says while it is written to.
+        write = transport.write
+
+        def fill(data: bytes) -> None:
+            write(data)
+            self.connection.channel.pauseProducing()
+
+        self.patch(transport, "write", fill)
+        self.give(ask * 50)
+        self.assertEqual(self.connection.sent.count(b"HTTP/1.1 200 "), 2)
+        self.assertEqual(transport.producerState, "paused")
+        self.patch(transport, "write", write)
+        self.connection.channel.resumeProducing()
+        self.assertEqual(self.connection.sent.count(b"HTTP/1.1 200 "), 51)
+        self.assertEqual(transport.producerState, "producing")
+        self.assertFalse(self.isCut())
+
+    def test_A05_unreadLastAnswer(self) -> None:
+        """
+        Who does not fetch the last answer is cut within a bound.
+        """
+        aborted: list[bool] = []
+        self.patch(
+            self.connection.transport, "abortConnection", lambda: aborted.append(True)
+        )
+        self.give(request("GET", "/health", Connection="close"))
+        self.pass_(IDLE - 1)
+        self.assertEqual(aborted, [])
+        self.pass_(2)
+        self.assertEqual(aborted, [True])
+
     def test_noTimersLeft(self) -> None:
         """
         A connection that has ended leaves no timer.
