@@ -241,7 +241,8 @@ async def suspend(desk: Desk, given: Given) -> Document:
     Send nothing to a destination.
     """
     name = normalDomain(given["name"])
-    await _written(desk.manager.suspend(name, given.get("why", BY_HAND)))
+    why = printable(given.get("why") or BY_HAND)
+    await _written(desk.manager.suspend(name, why))
     return _standing(desk, name)
 
 

@@ -63,6 +63,8 @@ class Kind:
 def _readText(value: Any) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
         raise ValueError
+    # Half of a pair of surrogates, which JSON can hold and nothing else, is none.
+    value.encode("utf-8")
     return value
 
 
@@ -153,7 +155,7 @@ class Parameter:
 
         @raise Refusal: When it cannot be read.
         """
-        if len(values) > (MAX_VALUES if self.isRepeated else 1):
+        if not 1 <= len(values) <= (MAX_VALUES if self.isRepeated else 1):
             raise Refusal(400, f"{self.name} is given {len(values)} times.")
         found = tuple(map(self._readOne, values))
         return found if self.isRepeated else found[0]
@@ -230,7 +232,7 @@ def readAll(
     for parameter in there.values():
         if parameter.isRequired and not values.get(parameter.name):
             raise Refusal(400, f"{parameter.name} is missing.")
-    return {name: there[name].read(given) for name, given in values.items() if given}
+    return {name: there[name].read(given) for name, given in values.items()}
 
 
 _FILTERS = (

@@ -307,6 +307,20 @@ class DestinationTests(SynchronousTestCase):
         answer = self.api.post(f"{path}/resume")
         self.assertEqual(answer.document["state"], "ready")
 
+    def test_A03_suspendedWhy(self) -> None:
+        """
+        Why is one printable line wherever it is logged and kept; where nothing is
+        said it was the operator.
+        """
+        given: list[tuple[str, str]] = []
+        self.relay.manager.suspend = lambda *two: given.append(two)
+        for why in ("\x1b[31mgone\nfake line \u202e", ""):
+            self.api.post("/v1/destinations/example.org/suspend", {"why": why})
+        self.assertEqual(
+            given,
+            [("example.org", "[31mgone fake line"), ("example.org", "by the operator")],
+        )
+
     def test_suspendedIsListed(self) -> None:
         """
         What is suspended is listed, though it has no mail.

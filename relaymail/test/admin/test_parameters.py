@@ -60,11 +60,11 @@ class KindTests(SynchronousTestCase):
 
     def test_text(self) -> None:
         """
-        Text is bounded, and has no NUL.
+        Text is bounded, has no NUL, and nothing that UTF-8 has not.
         """
         self.assertReads(TEXT, "", "")
         self.assertReads(TEXT, "x" * 1000, "x" * 1000)
-        self.assertRefuses(TEXT, "x" * 1001, "a\0b", 7, None, {}, [])
+        self.assertRefuses(TEXT, "x" * 1001, "a\0b", "\ud800", 7, None, {}, [])
 
     def test_seconds(self) -> None:
         """
@@ -178,6 +178,18 @@ class ReadTests(SynchronousTestCase):
         )
         many = ["x"] * (MAX_VALUES + 1)
         self.assertIn("is given", self.refused(Place.QUERY, {"several": many}))
+
+    def test_emptyList(self) -> None:
+        """
+        A list with nothing in it says nothing, which is not the same as if nothing
+        was said: not any mail is meant, nor that it is to be done.
+        """
+        known = (*filters(Place.BODY), Parameter("dryRun", FLAG, "", Place.BODY))
+        for name in ("id", "dryRun"):
+            said = bodyValues(b'{"domain": "x", "%s": []}' % name.encode("ascii"))
+            with self.assertRaises(Refusal) as caught:
+                readAll(known, Place.BODY, said)
+            self.assertEqual(caught.exception.error, f"{name} is given 0 times.")
 
     def test_selection(self) -> None:
         """
