@@ -37,10 +37,12 @@ from relaymail.errors import (
     MalformedAddress,
     MalformedMessage,
     QueueError,
+    QueueUnusable,
     RelayMailError,
 )
 from relaymail.headers import FIELD, dateText
 from relaymail.queue.disk import Disk
+from relaymail.replies import printable
 from relaymail.submission import canonical
 
 #: How often the directory is looked at, in seconds.
@@ -233,10 +235,11 @@ class DropDirectory(Service):
             if len(found) >= BATCH or octets >= BATCH_OCTETS:
                 through.putBack(entries[index:])
                 break
+            # What turns out to be no message takes as long to read.
+            octets += _sizeOf(entry)
             dropped = self._readOne(entry)
             if dropped is not None:
                 found.append((entry.name, dropped))
-                octets += len(dropped.content)
                 through.hasFound = True
         return found
 
@@ -249,7 +252,7 @@ class DropDirectory(Service):
                 self._sweep(entry)
                 return None
             if not isMessage(name):
-                raise Foreign(f"{name} is not named as messages are")
+                raise Foreign("it is not named as messages are")
             return read(self.path, name, self._limit)
         except FileNotFoundError:
             return None
@@ -261,8 +264,13 @@ class DropDirectory(Service):
 
     def _sweep(self, entry: os.DirEntry[str]) -> None:
         changed = entry.stat(follow_symlinks=False).st_mtime
-        if self._clock.seconds() - changed > UNFINISHED_AGE:
+        if self._clock.seconds() - changed <= UNFINISHED_AGE:
+            return
+        try:
             remove(self.path, entry.name)
+        except QueueUnusable as e:
+            # Everybody may put things here, and not all of them are files.
+            raise Foreign(str(e)) from e
 
     def _take(self, name: str, dropped: Dropped) -> Deferred[bool]:
         """
@@ -357,7 +365,14 @@ class DropDirectory(Service):
         self._told.add(name)
         self.log.warn(
             "{file} in the drop directory {path} is left alone: {why}",
-            file=name,
+            file=printable(name),
             path=self.path,
             why=str(why),
         )
+
+
+def _sizeOf(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.dropping import service
@@ -257,6 +257,20 @@ class DropDirectoryTests(SynchronousTestCase):
         self.turns()
         self.assertEqual(len(self.taker.taken), 5)
 
+    def test_A05_malformed(self) -> None:
+        """
+        So is what is large and no message.
+        """
+        self.patch(service, "BATCH_OCTETS", 1000)
+        for each in range(5):
+            path = os.path.join(self.path, f"{each:08x}.mail")
+            with open(path, "wb") as file:
+                file.write(b"x" * 700)
+        self.clock.advance(TURN)
+        self.assertEqual(len(self.left()), 3)
+        self.turns()
+        self.assertEqual(self.left(), [])
+
     def test_notRemoved(self) -> None:
         """
         A file that cannot be removed is taken in once, and that is said.
@@ -285,6 +299,32 @@ class DropDirectoryTests(SynchronousTestCase):
                 os.utime(path, (NOW - age, NOW - age))
         self.turns()
         self.assertEqual(self.left(), names[:1])
+
+    def test_A08_directoryInstead(self) -> None:
+        """
+        A directory that is named as what was never finished is left alone, and
+        keeps nothing else from being taken in.
+        """
+        path = os.path.join(self.path, f".{'0' * 8}.tmp")
+        os.mkdir(path)
+        os.utime(path, (0, 0))
+        self.leave()
+        self.turns()
+        self.assertEqual(len(self.taker.taken), 1)
+        self.assertEqual(self.left(), [os.path.basename(path)])
+        self.assertEqual(len(self.warned()), 1)
+
+    def test_A03_names(self) -> None:
+        """
+        What others call their files is one printable line in the log.
+        """
+        for name in (b"\x1b[31m\nfake line", b"\xff\xfe", "\u202ex".encode()):
+            os.mkdir(os.path.join(os.fsencode(self.path), name))
+        self.turns()
+        lines = [formatEvent(event) for event in self.warned()]
+        self.assertEqual(len(lines), 3, lines)
+        for line in lines:
+            self.assertTrue(line.isprintable(), repr(line))
 
     def test_directoryGone(self) -> None:
         """
