@@ -173,7 +173,24 @@ def prepare(directory: str) -> None:
             f"{directory} lets others write (mode {stat.S_IMODE(status.st_mode):04o}), "
             f"and so remove each other's mail; chmod 3733 {directory}"
         )
-    Disk().makeDirectory(os.path.join(directory, ASIDE))
+    aside = os.path.join(directory, ASIDE)
+    Disk().makeDirectory(aside)
+    _checkAside(aside, {own, status.st_uid})
+
+
+def _checkAside(aside: str, owners: set[int]) -> None:
+    """
+    See that nobody else has put something where files are put aside.
+
+    @raise QueueUnusable: When somebody has.
+    """
+    with Trying("look at", aside, missing=QueueUnusable):
+        status = os.lstat(aside)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in owners:
+        raise QueueUnusable(
+            f"{aside} is not a directory of the relay's: somebody else has put it "
+            "there; look at it, and move it away"
+        )
 
 
 def remove(directory: str, name: str) -> None:

@@ -304,7 +304,7 @@ class DropDirectory(Service):
             names=", ".join(map(str, names[:1])),
             file=name,
             owner=dropped.owner,
-            sender=dropped.sender,
+            sender=printable(dropped.sender),
             count=len(names),
         )
         self._remove(name)

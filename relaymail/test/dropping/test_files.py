@@ -256,6 +256,24 @@ class FilesTests(SynchronousTestCase):
         setAside(self.path, NAME)
         self.assertEqual(os.listdir(os.path.join(self.path, ASIDE)), [NAME])
 
+    def test_A08_aside(self) -> None:
+        """
+        What others have put where files are put aside is not used.
+        """
+        aside = os.path.join(self.path, ASIDE)
+        os.rmdir(aside)
+        os.symlink(self.mktemp(), aside)
+        self.assertRaises(QueueUnusable, prepare, self.path)
+        os.unlink(aside)
+        os.mkdir(aside)
+        real = os.lstat(aside)
+        told = os.stat_result([*real[:4], os.geteuid() + 1, *real[5:]])
+        lstat = os.lstat
+        self.patch(os, "lstat", lambda p: told if p == aside else lstat(p))
+        self.assertRaises(QueueUnusable, prepare, self.path)
+        self.patch(os, "lstat", lstat)
+        prepare(self.path)
+
     def test_A08_prepare(self) -> None:
         """
         A directory is made for this user alone; one where others could remove
