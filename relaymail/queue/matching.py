@@ -8,7 +8,6 @@ letters, with C{*} for any text in an address and nothing else special.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -36,8 +35,21 @@ def _isLike(wanted: str, address: str) -> bool:
         wanted = wanted[1:-1]
     if wanted.startswith("@"):
         wanted = "*" + wanted
-    pattern = ".*".join(map(re.escape, re.split(r"\*+", wanted)))
-    return re.fullmatch(pattern, address, re.IGNORECASE | re.DOTALL) is not None
+    first, *others = wanted.lower().split("*")
+    address = address.lower()
+    if not others:
+        return address == first
+    if not address.startswith(first):
+        return False
+    # Each part is looked for once, behind the one before: an expression would try
+    # all ways to part the address, of which there may be more than seconds.
+    at = len(first)
+    for part in others[:-1]:
+        at = address.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return address.endswith(others[-1]) and at + len(others[-1]) <= len(address)
 
 
 _CHECKS: dict[str, Callable[[Any, Listed, float], bool]] = {

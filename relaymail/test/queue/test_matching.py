@@ -4,6 +4,7 @@ Tests for L{relaymail.queue.matching}.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -49,6 +50,8 @@ class MatchingTests(SynchronousTestCase):
             {"sender": "@a.example"},
             {"sender": "ann*@*.example"},
             {"sender": "**"},
+            {"sender": "A*e*+*@*e"},
+            {"sender": "ann.lee+x@a.example*"},
             {"recipient": "BOB_1@b.example"},
             {"domain": "B.Example."},
             {"olderThan": 100.0},
@@ -70,6 +73,11 @@ class MatchingTests(SynchronousTestCase):
             {"sender": "<>"},
             {"sender": "a.example"},
             {"sender": "ann?lee*"},
+            {"sender": "ann.lee+x@a.example*a.example"},
+            {"sender": "lee*"},
+            {"sender": "*lee"},
+            {"sender": "*ann*ann*"},
+            {"sender": "*e*e*e*e*e*"},
             {"recipient": "bobx1@b.example"},
             {"domain": "example"},
             {"olderThan": 101.0},
@@ -81,3 +89,12 @@ class MatchingTests(SynchronousTestCase):
             {"sender": "@a.example", "largerThan": 1, "reply": "empty"},
         ):
             self.assertMeant(False, **parts)
+
+    def test_A05_manyParts(self) -> None:
+        """
+        However many parts there are to look for, it takes no time.
+        """
+        found = replace(FOUND, sender=f"{'a' * 60}@b.example")
+        for wanted, isMeant in (("*a" * 30 + "b*", False), ("*a" * 60 + "*", True)):
+            selection = Selection(sender=wanted)
+            self.assertIs(matches(selection, found, 200.0), isMeant)
