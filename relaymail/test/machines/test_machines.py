@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import ConfigurationError, MalformedAddress
-from relaymail.machines import Machines
+from relaymail.machines import MAX_FIELDS, Machines
 from relaymail.submission import canonical
 
 NOTHING = Machines(hostname="relay.example")
@@ -159,6 +159,18 @@ class HeaderTests(SynchronousTestCase):
         )
         self.assertEqual(FULL.rewriteHeader(before), after)
         self.assertEqual(NOTHING.rewriteHeader(before), before)
+
+    def test_A05_manyFields(self) -> None:
+        """
+        What is read of a header is bounded; the rest stays as it is.
+        """
+        header = b"From: root\r\n" * 30_000
+        rewritten = FULL.rewriteHeader(header)
+        fields = rewritten.split(b"\r\n")
+        self.assertEqual(fields[0], b"From: root@example.org")
+        self.assertEqual(fields[-2], b"From: root")
+        changed = fields.count(fields[0])
+        self.assertLessEqual(changed * len(b"From: root"), MAX_FIELDS)
 
     def test_asWritten(self) -> None:
         """
