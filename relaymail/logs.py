@@ -35,7 +35,9 @@ class LineFormatter:
     <twisted.logger.formatEventAsClassicLogText>} does.
 
     What it cannot do itself, an event that cannot be formatted at all among
-    it, is left to that.
+    it, is left to that.  Only what terminals obey, what is not seen, and what
+    UTF-8 has not, is written as an escape: whoever logs makes text from outside
+    printable, but not every error is made here.
     """
 
     def __init__(self) -> None:
@@ -57,8 +59,9 @@ class LineFormatter:
                 # It has no time or no text, or needs more than C{format_map}.
                 text = ""
             if text:
-                return line.replace("\n", "\n\t") + "\n"
-        return formatEventAsClassicLogText(event, self.stamp)
+                return shown(line.replace("\n", "\n\t")) + "\n"
+        classic = formatEventAsClassicLogText(event, self.stamp)
+        return None if classic is None else shown(classic)
 
     def stamp(self, when: float | None) -> str:
         """
@@ -73,6 +76,21 @@ class LineFormatter:
             # An offset from UTC changes on a whole second only.
             last = self._last = second, formatTime(when)
         return last[1]
+
+
+def shown(text: str) -> str:
+    """
+    Give a text with an escape, such as C{\\x1b}, for each character that is
+    neither printable nor the end of a line or a tabulator.
+    """
+    if text.isprintable():
+        # As nearly all are.
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return repr(character)[1:-1]
 
 
 def observerFor(options: Mapping[str, Any]) -> FileLogObserver | None:

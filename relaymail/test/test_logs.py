@@ -182,9 +182,30 @@ class LineFormatterTests(SynchronousTestCase):
         What has several lines is one entry: those behind the first are
         indented.
         """
-        written = self.assertSame(event(line="one\ntwo\r\nthree"))
+        written = self.assertSame(event(line="one\ntwo\nthree"))
         assert written is not None
         self.assertEqual(written.count("\n\t"), 2)
+
+    def test_A03_escapes(self) -> None:
+        """
+        What a terminal obeys, what is not seen and what no file takes is an
+        escape, also in what Twisted writes.
+        """
+        hostile = "\x1b[31m\r\x9b2J\x85\u2028\u202eb\udcff\x00\tc"
+        safe = "\\x1b[31m\\r\\x9b2J\\x85\\u2028\\u202eb\\udcff\\x00\tc"
+        try:
+            raise ValueError(hostile)
+        except ValueError:
+            raised = Failure()
+        for made in (
+            event(line=hostile),
+            event(line=hostile, log_system="x"),
+            event(log_failure=raised),
+        ):
+            written = logs.LineFormatter()(made)
+            assert written is not None
+            self.assertIn(f"{safe}\n", written)
+            self.assertTrue(written.replace("\n", "").replace("\t", "").isprintable())
 
     def test_failure(self) -> None:
         """
