@@ -6,6 +6,7 @@ The ports on which a relay takes mail.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -87,9 +88,11 @@ class Ports:
         """
         failed: list[str] = []
         new = [e for e in dict.fromkeys(endpoints) if e not in self._ports]
-        for endpoint in new:
-            d = checkEndpoint(endpoint, self._reactor).listen(self._door)
-            d.addCallback(lambda port, e=endpoint: self._ports.update({e: port}))
+        # All are read before one is opened.
+        read = [(e, checkEndpoint(e, self._reactor)) for e in new]
+        for endpoint, one in read:
+            d: Deferred[Any] = maybeDeferred(one.listen, self._door)
+            d.addCallback(partial(self._ports.__setitem__, endpoint))
             d.addErrback(_noteFailure, endpoint, failed)
         if failed:
             self.close(new).addErrback(lambda _: None)

@@ -11,6 +11,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail import ports
 from relaymail.errors import ConfigurationError
 from relaymail.ports import Door, Ports, checkEndpoint
 from relaymail.testing.network import Network
@@ -75,6 +76,31 @@ class PortsTests(SynchronousTestCase):
         self.assertIn(f"cannot listen on {self.TAKEN!r}", str(error))
         self.assertEqual(self.numbers(), [25])
         self.others.listen([self.SECOND])
+
+    def test_unreadable(self) -> None:
+        """
+        Where one of several cannot be read, or cannot be asked for, none of the
+        others is kept either.
+        """
+
+        class Broken:
+            def listen(self, factory: Any) -> Any:
+                raise OSError(9, "Bad file descriptor")
+
+        wanted = [self.FIRST, "nosuch:1"]
+        self.assertRaises(ConfigurationError, self.ports.listen, wanted)
+        self.assertEqual(self.numbers(), [])
+        real = ports.checkEndpoint
+        self.patch(
+            ports,
+            "checkEndpoint",
+            lambda text, reactor: Broken() if text == "bad" else real(text, reactor),
+        )
+        wanted = [self.FIRST, "bad"]
+        error = self.assertRaises(ConfigurationError, self.ports.listen, wanted)
+        self.assertIn("Bad file descriptor", str(error))
+        self.assertEqual(self.numbers(), [])
+        self.others.listen([self.FIRST])
 
     def test_close(self) -> None:
         """
