@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from relaymail.admin.server import ControlService, ControlSettings
 from relaymail.configuration import Configuration, readToken
@@ -86,22 +88,31 @@ class TwistdRelay(Relay):
         """
         See L{Relay.stopService}.
         """
+        return super().stopService().addBoth(self._stopped)
+
+    def _stopped(self, result: Any) -> Any:
+        # Not before: what the signal does otherwise is to end the process.
         if self._handler is not None:
             signal.signal(signal.SIGHUP, self._handler)
             self._handler = None
-        return super().stopService()
+        return result
 
-    def reload(self, configuration: Configuration | None = None) -> list[str]:
+    def reload(self, configuration: Configuration | None = None) -> Deferred[list[str]]:
         """
         See L{Relay.reload}; a service manager is told of it.
         """
-        if self._notifier is None:
+        notifier = self._notifier
+        if notifier is None or not notifier.running:
             return super().reload(configuration)
-        self._notifier.reloading()
-        try:
-            return super().reload(configuration)
-        finally:
-            self._notifier.reloaded()
+        notifier.reloading()
+
+        def reloaded(result: Any) -> Any:
+            # One that was told meanwhile that the relay stops is told no more.
+            if notifier.running:
+                notifier.reloaded()
+            return result
+
+        return super().reload(configuration).addBoth(reloaded)
 
     def _companions(self) -> list[IService]:
         settings = self._controlSettings()
@@ -125,9 +136,11 @@ class TwistdRelay(Relay):
         self._reactor.callFromThread(self._reloadForSignal)
 
     def _reloadForSignal(self) -> None:
-        try:
-            self.reload()
-        except RelayMailError as e:
-            self.log.error("The configuration was not taken: {why}", why=str(e))
-        except Exception:
-            self.log.failure("The configuration was not taken")
+        self.reload().addErrback(self._notReloaded)
+
+    def _notReloaded(self, failure: Failure) -> None:
+        if failure.check(RelayMailError):
+            why = failure.getErrorMessage()
+            self.log.error("The configuration was not taken: {why}", why=why)
+        else:
+            self.log.failure("The configuration was not taken", failure)

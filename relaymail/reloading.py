@@ -6,8 +6,10 @@ What a relay is told while it runs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from relaymail.assembly import intakeRules, tellManager
@@ -31,56 +33,96 @@ class ReloadMixin:
 
     log: ClassVar[Logger]
     loadTLS: ClassVar[Any]
+    workerFactory: ClassVar[Any]
     configuration: Configuration
     reread: Callable[[], Configuration] | None = None
     intake: IntakeFactory
     manager: Any
+    _reactor: Any
+    _reloads: DeferredLock
     _ports: Ports | None
     _open: bool
     _tls: Any
     _smartHosts: tuple[Host, ...]
 
-    def reload(self, configuration: Configuration | None = None) -> list[str]:
+    def reload(self, configuration: Configuration | None = None) -> Deferred[list[str]]:
         """
         Do what it is told now, all of it or nothing: mail that waits goes where it
         goes by the new configuration, what is being sent goes on as it was begun.
-        Certificates and passwords are read again, too.
+        Certificates and passwords are read again, too: passwords in a thread, for
+        a command that prints one may take its time.  A second call waits for the
+        first.
 
         @param configuration: What it is told; L{None} to read again what it was
             started with.
 
-        @return: The options that have changed.
-
-        @raise ConfigurationError: When that cannot be read or used, or changes
+        @return: Fires with the options that have changed.  Fails with a
+            L{ConfigurationError} when that cannot be read or used, or changes
             what only a restart can.  Then nothing has changed.
         """
-        if not self._open:
-            raise ConfigurationError("The relay is not running; nothing was changed")
-        if configuration is None:
-            if self.reread is None:
-                raise ConfigurationError(
-                    "The relay was not started with a file that could be read again; "
-                    "nothing was changed"
-                )
-            configuration = self.reread()
-        changed = changes(self.configuration, configuration)
-        fixed = needRestart(changed)
-        if fixed:
-            raise ConfigurationError(
-                f"{', '.join(fixed)} cannot be changed while the relay runs: restart "
-                "it for that; nothing was changed"
-            )
+        reloaded: Deferred[list[str]] = self._reloads.run(
+            lambda: Deferred.fromCoroutine(self._reload(configuration))
+        )
+        return reloaded
+
+    async def _reload(self, told: Configuration | None) -> list[str]:
+        self._checkRuns()
+        told = self._readAgain() if told is None else told
+        changed = changes(self.configuration, told)
+        self._checkMayChange(told, changed)
+        smartHosts = await self._readHosts(told)
+        # It may have been stopped meanwhile.
+        self._checkRuns()
         # Also where nothing has changed: a certificate or a password may be new.
-        self._change(configuration, changed)
+        self._change(told, changed, smartHosts)
         self.log.info(
             "The configuration was read again; {changed}",
             changed=f"changed: {', '.join(changed)}" if changed else "it is as it was",
         )
         return changed
 
-    def _change(self, told: Configuration, changed: list[str]) -> None:
+    def _checkRuns(self) -> None:
+        if not self._open:
+            raise ConfigurationError("The relay is not running; nothing was changed")
+
+    def _readAgain(self) -> Configuration:
+        if self.reread is None:
+            raise ConfigurationError(
+                "The relay was not started with a file that could be read again; "
+                "nothing was changed"
+            )
+        return self.reread()
+
+    def _checkMayChange(self, told: Configuration, changed: list[str]) -> None:
+        fixed = needRestart(changed)
+        if fixed:
+            raise ConfigurationError(
+                f"{', '.join(fixed)} cannot be changed while the relay runs: restart "
+                "it for that; nothing was changed"
+            )
+        for endpoint in set(told.intake.smtp) - set(self.configuration.intake.smtp):
+            # What the system hands over is handed over once, and its number may be
+            # that of anything by now.
+            if endpoint.startswith("systemd:"):
+                raise ConfigurationError(
+                    f"{endpoint!r} is handed over only when the relay starts: restart "
+                    "it for that; nothing was changed"
+                )
+
+    def _readHosts(self, told: Configuration) -> Deferred[tuple[Host, ...]]:
+        reader = self.workerFactory(self._reactor)
+
+        def end(result: Any) -> Any:
+            reader.stop()
+            return result
+
+        read: Deferred[tuple[Host, ...]] = reader.run(partial(readHosts, told))
+        return read.addBoth(end)
+
+    def _change(
+        self, told: Configuration, changed: list[str], smartHosts: tuple[Host, ...]
+    ) -> None:
         tls = self.loadTLS(told.intake.tlsKey, told.intake.tlsCert)
-        smartHosts = readHosts(told)
         calculator = None
         if "delivery.dns" in changed:
             calculator = self._makeCalculator(told)

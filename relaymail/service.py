@@ -17,7 +17,13 @@ from typing import Any, ClassVar
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import (
+    Deferred,
+    DeferredLock,
+    gatherResults,
+    maybeDeferred,
+    succeed,
+)
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -127,6 +133,7 @@ class Relay(ReloadMixin, MultiService):
         # While this may be read: the service may give up its rights later.
         self._smartHosts = readHosts(configuration)
         self._reactor = reactor
+        self._reloads = DeferredLock()
         self._ports: Ports | None = None
         self._worker: Any = None
         self._reader: Any = None
@@ -353,7 +360,10 @@ class Relay(ReloadMixin, MultiService):
             # To end the threads is to wait for what hangs in them; as daemons they
             # do not keep the process.
             self._worker = self._reader = None
-        await children
+        # What waits for the queue is left alone where that hangs.
+        ended: Deferred[Any] = Deferred()
+        children.chainDeferred(ended)
+        await self._within("ending what runs beside", lambda: ended)
         self.log.info("The relay has stopped")
 
     def _within(self, what: str, step: Callable[[], Any]) -> Deferred[bool]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 
 from relaymail.admin.server import ControlSettings
 from relaymail.configuration import configure
@@ -121,11 +122,43 @@ class TwistdRelayTests(RelayTestCase):
         """
         relay = self.daemon(retry="7s")
         relay.startService()
-        self.assertEqual(relay.reload(), ["delivery.retry"])
+        self.assertEqual(self.successResultOf(relay.reload()), ["delivery.retry"])
         self.assertEqual(relay.heard[1:], ["RELOADING=1", "READY=1"])
         other = configure(queue=self.mktemp(), hostname="relay.example.com")
-        self.assertRaises(ConfigurationError, relay.reload, other)
+        self.failureResultOf(relay.reload(other), ConfigurationError)
         self.assertEqual(relay.heard[3:], ["RELOADING=1", "READY=1"])
+
+    def test_stopsMeanwhile(self) -> None:
+        """
+        It is not told that the relay is ready again when that was stopped
+        meanwhile.
+        """
+        relay = self.daemon()
+        relay.startService()
+        read: Deferred[Any] = Deferred()
+        self.patch(relay, "_readHosts", lambda told: read)
+        reloaded = relay.reload()
+        self.stop(relay)
+        read.callback(())
+        self.failureResultOf(reloaded, ConfigurationError)
+        self.assertEqual(relay.heard[1:], ["RELOADING=1", "STOPPING=1"])
+
+    def test_signalWhileItStops(self) -> None:
+        """
+        A signal does not end a relay that is being stopped.
+        """
+        before = signal.getsignal(signal.SIGHUP)
+        relay = self.daemon()
+        relay.startService()
+        ended: Deferred[Any] = Deferred()
+        self.patch(relay.manager, "stop", lambda: ended)
+        stopped = relay.stopService()
+        self.assertIsNot(signal.getsignal(signal.SIGHUP), before)
+        os.kill(os.getpid(), signal.SIGHUP)
+        ended.callback(None)
+        self.reactor.advance(1)
+        self.successResultOf(stopped)
+        self.assertIs(signal.getsignal(signal.SIGHUP), before)
 
     def test_signal(self) -> None:
         """

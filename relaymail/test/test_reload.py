@@ -5,22 +5,29 @@ Tests for L{Relay.reload<relaymail.service.Relay.reload>}.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 
 from relaymail.configuration import Configuration, configure, readFile
 from relaymail.errors import ConfigurationError
-from relaymail.test.test_service import CLIENT, RelayTestCase, TestRelay
+from relaymail.test.test_service import (
+    CLIENT,
+    InlineWorker,
+    RelayTestCase,
+    TestRelay,
+)
 
 PORT = "tcp:2525:interface=127.0.0.1"
 OTHER = "tcp:2526:interface=127.0.0.1"
 
 
-class ReloadTests(RelayTestCase):
+class ReloadTestCase(RelayTestCase):
     """
-    What a relay is told while it runs.
+    Tells relays something else while they run.
     """
 
     def told(self, **settings: Any) -> Configuration:
@@ -43,20 +50,43 @@ class ReloadTests(RelayTestCase):
         @return: Why.
         """
         before, ports = relay.configuration, relay.ports
-        error = self.assertRaises(
-            ConfigurationError, relay.reload, self.told(**settings)
-        )
+        why = self.notReloaded(relay, self.told(**settings))
         self.assertIs(relay.configuration, before)
         self.assertEqual(relay.ports, ports)
         self.assertEqual(relay.manager.retrySchedule, before.delivery.retry)
-        return str(error)
+        return why
+
+    def reload(self, relay: TestRelay, told: Configuration | None = None) -> list[str]:
+        """
+        Have a relay read its configuration again.
+
+        @return: What has changed.
+        """
+        changed: list[str] = self.successResultOf(relay.reload(told))
+        return changed
+
+    def notReloaded(self, relay: TestRelay, told: Configuration | None = None) -> str:
+        """
+        Have a relay refuse to do so.
+
+        @return: Why.
+        """
+        failure = self.failureResultOf(relay.reload(told), ConfigurationError)
+        return str(failure.value)
+
+
+class ReloadTests(ReloadTestCase):
+    """
+    What a relay is told while it runs.
+    """
 
     def test_settings(self) -> None:
         """
         What has changed is told, and holds for what comes and what goes.
         """
         relay = self.running()
-        changed = relay.reload(
+        changed = self.reload(
+            relay,
             self.told(
                 hostname="new.example.com",
                 retry="7s",
@@ -65,7 +95,7 @@ class ReloadTests(RelayTestCase):
                 maxConnections=7,
                 networks="192.0.2.0/24",
                 maxMessageSize="1M",
-            )
+            ),
         )
         self.assertEqual(
             sorted(changed),
@@ -95,7 +125,7 @@ class ReloadTests(RelayTestCase):
         The same again changes nothing.
         """
         relay = self.running()
-        self.assertEqual(relay.reload(self.told()), [])
+        self.assertEqual(self.reload(relay, self.told()), [])
 
     def test_newCertificate(self) -> None:
         """
@@ -107,7 +137,7 @@ class ReloadTests(RelayTestCase):
         self.patch(relay, "loadTLS", lambda key, cert: context)
         told: list[Any] = []
         self.patch(relay.manager, "settingsChanged", lambda: told.append(1))
-        self.assertEqual(relay.reload(self.told()), [])
+        self.assertEqual(self.reload(relay, self.told()), [])
         self.assertIs(relay.intake.contextFactory, context)
         self.assertEqual(told, [])
 
@@ -120,7 +150,7 @@ class ReloadTests(RelayTestCase):
         host = f"smtps://me@mail.example.net?password-file={secret.absolute()}"
         relay = self.running(smartHosts=[host])
         secret.write_text("two")
-        self.assertEqual(relay.reload(self.told(smartHosts=[host])), [])
+        self.assertEqual(self.reload(relay, self.told(smartHosts=[host])), [])
         (found,) = relay.manager.smartHosts
         self.assertEqual(found.credentials.password, b"two")
 
@@ -131,9 +161,9 @@ class ReloadTests(RelayTestCase):
         """
         relay = self.running()
         before = relay.manager.mxcalc
-        relay.reload(self.told(retry="7s"))
+        self.reload(relay, self.told(retry="7s"))
         self.assertIs(relay.manager.mxcalc, before)
-        relay.reload(self.told(dns="192.0.2.53:53"))
+        self.reload(relay, self.told(dns="192.0.2.53:53"))
         self.assertIsNot(relay.manager.mxcalc, before)
 
     def test_ports(self) -> None:
@@ -142,10 +172,10 @@ class ReloadTests(RelayTestCase):
         """
         relay = self.running()
         (old,) = relay.ports
-        relay.reload(self.told(smtp=[OTHER, PORT]))
+        self.reload(relay, self.told(smtp=[OTHER, PORT]))
         self.assertEqual([a.port for a in relay.addresses], [2526, 2525])
         self.assertIs(relay.ports[1], old)
-        relay.reload(self.told(smtp=OTHER))
+        self.reload(relay, self.told(smtp=OTHER))
         self.assertEqual([a.port for a in relay.addresses], [2526])
 
     def test_newPortLetsIn(self) -> None:
@@ -153,7 +183,7 @@ class ReloadTests(RelayTestCase):
         There is somebody behind a new port.
         """
         relay = self.running()
-        relay.reload(self.told(smtp=OTHER))
+        self.reload(relay, self.told(smtp=OTHER))
         factory = self.reactor.tcpServers[-1][1]
         self.assertIsNotNone(factory.buildProtocol(CLIENT))
 
@@ -188,13 +218,24 @@ class ReloadTests(RelayTestCase):
         why = self.refused(relay, queue=self.mktemp(), retry="7s")
         self.assertIn("queue cannot be changed while the relay runs", why)
 
+    def test_systemdSocket(self) -> None:
+        """
+        A socket that systemd would have handed over at the start is not looked for
+        later: its number may be that of something else by now.
+        """
+        adopted: list[Any] = []
+        self.patch(self.reactor, "adoptStreamPort", lambda *a: adopted.append(a))
+        why = self.refused(self.running(), smtp=[PORT, "systemd:domain=INET:index=0"])
+        self.assertIn("restart", why)
+        self.assertEqual(adopted, [])
+
     def test_readAgain(self) -> None:
         """
         Without a configuration it is read where it was read before.
         """
         relay = self.running()
         relay.reread = lambda: self.told(retry="7s")
-        self.assertEqual(relay.reload(), ["delivery.retry"])
+        self.assertEqual(self.reload(relay), ["delivery.retry"])
 
     def test_file(self) -> None:
         """
@@ -206,23 +247,22 @@ class ReloadTests(RelayTestCase):
         relay = TestRelay(readFile(str(path)), reactor=self.reactor)
         self.addCleanup(self.stop, relay)
         relay.startService()
-        self.assertEqual(relay.reload(), [])
+        self.assertEqual(self.reload(relay), [])
         path.write_text(text + "[intake]\nsmtp = []\n[delivery]\nexpire = '1d'\n")
-        self.assertEqual(relay.reload(), ["delivery.expire"])
+        self.assertEqual(self.reload(relay), ["delivery.expire"])
 
     def test_nothingToRead(self) -> None:
         """
         Where there is nothing to read, that is said.
         """
-        error = self.assertRaises(ConfigurationError, self.running().reload)
-        self.assertIn("not started with a file", str(error))
+        why = self.notReloaded(self.running())
+        self.assertIn("not started with a file", why)
 
     def test_notRunning(self) -> None:
         """
         A relay that does not run is told nothing.
         """
-        error = self.assertRaises(ConfigurationError, self.make().reload, self.told())
-        self.assertIn("not running", str(error))
+        self.assertIn("not running", self.notReloaded(self.make(), self.told()))
 
     def test_mailThatWaits(self) -> None:
         """
@@ -231,5 +271,123 @@ class ReloadTests(RelayTestCase):
         relay = self.running()
         told: list[Any] = []
         self.patch(relay.manager, "settingsChanged", lambda: told.append(1))
-        relay.reload(self.told(smartHosts=["192.0.2.77"]))
+        self.reload(relay, self.told(smartHosts=["192.0.2.77"]))
         self.assertEqual(told, [1])
+
+
+class SlowReader(InlineWorker):
+    """
+    A thread that does nothing before it is told to.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        """
+        @param reactor: Not used.
+        """
+        super().__init__(reactor)
+        self.jobs: list[tuple[Deferred[Any], Any]] = []
+        self.isStopped = False
+
+    def run(self, function: Any) -> Deferred[Any]:
+        """
+        See L{Worker.run<relaymail.worker.Worker.run>}.
+        """
+        done: Deferred[Any] = Deferred()
+        self.jobs.append((done, function))
+        return done
+
+    def stop(self) -> None:
+        """
+        See L{Worker.stop<relaymail.worker.Worker.stop>}.
+        """
+        self.isStopped = True
+
+    def work(self) -> None:
+        """
+        Do what is to be done.
+        """
+        while self.jobs:
+            done, function = self.jobs.pop(0)
+            maybeDeferred(function).chainDeferred(done)
+
+
+class SlowReloadTests(ReloadTestCase):
+    """
+    What happens while passwords are read.
+    """
+
+    HOST = "192.0.2.77"
+
+    def slow(self) -> tuple[TestRelay, list[SlowReader]]:
+        """
+        Start a relay that reads passwords in a thread that waits.
+        """
+        relay, readers = self.running(), []
+
+        def make(reactor: Any) -> SlowReader:
+            readers.append(SlowReader(reactor))
+            return readers[-1]
+
+        vars(relay)["workerFactory"] = make
+        return relay, readers
+
+    def test_passwordTakesItsTime(self) -> None:
+        """
+        While a command prints a password the relay goes on as it was; the thread
+        ends with it.
+        """
+        relay, readers = self.slow()
+        reloaded = relay.reload(self.told(smartHosts=[self.HOST], smtp=OTHER))
+        self.assertNoResult(reloaded)
+        self.assertEqual(relay.manager.smartHosts, ())
+        self.assertEqual([a.port for a in relay.addresses], [2525])
+        readers[0].work()
+        self.successResultOf(reloaded)
+        self.assertEqual([h.name for h in relay.manager.smartHosts], [self.HOST])
+        self.assertTrue(readers[0].isStopped)
+
+    def test_oneAfterTheOther(self) -> None:
+        """
+        What was asked for last holds in the end, however long the first takes.
+        """
+        relay, readers = self.slow()
+        first = relay.reload(self.told(smartHosts=[self.HOST], retry="7s"))
+        second = relay.reload(self.told(retry="9s"))
+        self.assertEqual(len(readers), 1)
+        readers[0].work()
+        readers[1].work()
+        self.successResultOf(first)
+        self.assertEqual(
+            self.successResultOf(second), ["delivery.smart-hosts", "delivery.retry"]
+        )
+        self.assertEqual(relay.manager.retrySchedule, (9.0,))
+
+    def test_stoppedMeanwhile(self) -> None:
+        """
+        A relay that was stopped meanwhile opens no port.
+        """
+        relay, readers = self.slow()
+        reloaded = relay.reload(self.told(smtp=OTHER))
+        self.stop(relay)
+        before = len(self.reactor.tcpServers)
+        readers[0].work()
+        failure = self.failureResultOf(reloaded, ConfigurationError)
+        self.assertIn("not running", str(failure.value))
+        self.assertEqual(len(self.reactor.tcpServers), before)
+
+    def test_passwordIsGone(self) -> None:
+        """
+        Where a password cannot be read, all is as it was, and the next time is
+        another one.
+        """
+        missing = os.path.abspath(self.mktemp())
+        host = f"smtps://me@mail.example.net?password-file={missing}"
+        relay, readers = self.slow()
+        reloaded = relay.reload(self.told(smartHosts=[host], smtp=OTHER))
+        readers[0].work()
+        failure = self.failureResultOf(reloaded, ConfigurationError)
+        self.assertIn(missing, str(failure.value))
+        self.assertEqual([a.port for a in relay.addresses], [2525])
+        again = relay.reload(self.told(retry="7s"))
+        readers[1].work()
+        self.assertEqual(self.successResultOf(again), ["delivery.retry"])

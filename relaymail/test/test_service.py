@@ -589,6 +589,21 @@ class StopTests(RelayTestCase):
         self.assertEqual(ended, [])
         self.assertEqual(len(self.flushLoggedErrors()), 1)
 
+    def test_P10_companionsAreNotWaitedFor(self) -> None:
+        """
+        Neither is what runs beside the relay, such as a drop directory whose mail
+        the queue does not take.
+        """
+        relay = self.start()
+        hanging = Service()
+        self.patch(hanging, "stopService", Deferred)
+        hanging.setServiceParent(relay)
+        d = relay.stopService()
+        for _ in range(10):
+            self.reactor.advance(STOP_PATIENCE / 4)
+        self.successResultOf(d)
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+
     def test_P10_startAgain(self) -> None:
         """
         What was in the queue is there again after a stop and a start.
