@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from relaymail.assembly import intakeRules, tellManager
 from relaymail.configuration import Configuration, readHosts
 from relaymail.configuration.comparing import changes, needRestart
+from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError
 from relaymail.intake.server import IntakeFactory
 from relaymail.ports import Ports
@@ -38,6 +39,7 @@ class ReloadMixin:
     reread: Callable[[], Configuration] | None = None
     intake: IntakeFactory
     manager: Any
+    _drop: DropDirectory | None
     _reactor: Any
     _reloads: DeferredLock
     _ports: Ports | None
@@ -136,6 +138,8 @@ class ReloadMixin:
         isNew = bool(changed) or smartHosts != self._smartHosts
         self.configuration, self._tls, self._smartHosts = told, tls, smartHosts
         self.intake.settingsChanged(**rules)
+        if self._drop is not None:
+            self._drop.settingsChanged(told.hostname, told.intake.maxMessageSize)
         if calculator is not None:
             self.manager.mxcalc = calculator
         if isNew:

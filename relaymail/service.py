@@ -134,6 +134,7 @@ class Relay(ReloadMixin, MultiService):
         self._smartHosts = readHosts(configuration)
         self._reactor = reactor
         self._reloads = DeferredLock()
+        self._drop: DropDirectory | None = None
         self._ports: Ports | None = None
         self._worker: Any = None
         self._reader: Any = None
@@ -281,10 +282,10 @@ class Relay(ReloadMixin, MultiService):
             # What cannot be used is to be known while all can still be given up.
             prepare(told.machines.drop)
             limit = told.intake.maxMessageSize
-            drop = DropDirectory(
+            self._drop = DropDirectory(
                 told.machines.drop, self.send, reactor, told.hostname, limit
             )
-            companions.append(drop)
+            companions.append(self._drop)
         return companions
 
     def _giveUpQueue(self) -> None:

@@ -127,13 +127,22 @@ class DropDirectory(Service):
         self.path = path
         self._send = send
         self._clock = clock
-        self._hostname = hostname
-        self._limit = limit
+        self.settingsChanged(hostname, limit)
         self._call: IDelayedCall | None = None
         self._turn: Deferred[None] | None = None
         self._pass: _Pass | None = None
         self._told: set[str] = set()
         self._taken: set[str] = set()
+
+    def settingsChanged(self, hostname: str, limit: int) -> None:
+        """
+        Take messages from now on as these say.
+
+        @param hostname: The name of this host, for the Received field.
+        @param limit: The largest message, in octets; 0 for any.
+        """
+        self._hostname = hostname
+        self._limit = limit
 
     def startService(self) -> None:
         """

@@ -9,10 +9,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 
 from relaymail.configuration import Configuration, configure, readFile
+from relaymail.dropping.files import write
+from relaymail.dropping.service import INTERVAL
 from relaymail.errors import ConfigurationError
 from relaymail.test.test_service import (
     CLIENT,
@@ -119,6 +121,29 @@ class ReloadTests(ReloadTestCase):
         self.assertEqual(intake.limits.messageSize, 1024**2)
         self.assertTrue(intake.acceptance.isTrusted("192.0.2.5"))
         self.assertFalse(intake.acceptance.isTrusted("127.0.0.1"))
+
+    def test_dropDirectory(self) -> None:
+        """
+        They hold for what is dropped into a directory, too.
+        """
+        drop = os.path.abspath(self.mktemp())
+        relay = self.running(drop=drop, maxMessageSize="10K")
+        self.reload(
+            relay,
+            self.told(drop=drop, maxMessageSize="1M", hostname="new.example.com"),
+        )
+        content = b"Subject: large\r\n\r\n" + 2000 * b"0123456789\r\n"
+        write(drop, "a@example.com", ("b@example.net",), content, "0123456789abcdef")
+        taken: list[bytes] = []
+
+        def take(sender: Any, recipients: Any, content: bytes) -> Any:
+            taken.append(content)
+            return succeed(["1"])
+
+        self.patch(relay, "_send", take)
+        for _ in range(3):
+            self.reactor.advance(INTERVAL)
+        self.assertIn(b"by new.example.com (dropped", taken[0])
 
     def test_nothingNew(self) -> None:
         """

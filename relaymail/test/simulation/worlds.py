@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
-from relaymail.errors import QueueError
+from relaymail.errors import ConfigurationError, QueueError
 from relaymail.inspection import Listed, NameState, Page, Selection
+from relaymail.schedule.rates import Rate
 from relaymail.test.simulation.contents import makeBody
 from relaymail.testing.assertions import Message
 from relaymail.testing.certificates import Throwaway, selfSigned
@@ -109,6 +111,10 @@ ORDERS = 150
 #: What he says of names, and of destinations.
 NAME_ORDERS = ("hold", "hold", "release", "hasten", "bounceNow", "removeNow")
 PLACE_ORDERS = ("suspend", "resume", "flush")
+#: How often he has the relay read its configuration again, and where it takes mail,
+#: too, then.
+RELOADS = 0.05
+ANOTHER = "tcp:2626"
 #: Why.
 WHY = "the operator wished it"
 
@@ -444,6 +450,9 @@ class RandomWorld:
 
     def _tell(self, relay: Any) -> None:
         chance = self._operator
+        if chance.random() < RELOADS:
+            self._reload(relay)
+            return
         if chance.random() < 0.2:
             order, place = chance.choice(PLACE_ORDERS), chance.choice(self.domains)
             self._order(relay.manager, order, place.name)
@@ -451,6 +460,26 @@ class RandomWorld:
         found = relay.queue.look(Selection(), 1000)
         found.addCallback(self._tellOne, relay)
         found.addErrback(self._refused)
+
+    def _reload(self, relay: Any) -> None:
+        """
+        Let the relay read another configuration.
+        """
+        chance, told = self._operator, self.world.node.configuration
+        hosts = list(told.delivery.smartHosts)
+        chance.shuffle(hosts)
+        delivery = evolve(
+            told.delivery,
+            smartHosts=tuple(hosts),
+            maxConnections=chance.choice((1, 3, 100)),
+            maxConnectionsPerDestination=chance.choice((1, 20)),
+            maxMessagesPerConnection=chance.choice((1, 3, 100)),
+            senderRates=chance.choice(((), ((SENDERS[0], Rate(5, 60.0)),))),
+        )
+        intake = evolve(
+            told.intake, smtp=(*told.intake.smtp, *chance.choice(((), (ANOTHER,))))
+        )
+        self._order(relay, "reload", evolve(told, delivery=delivery, intake=intake))
 
     def _tellOne(self, page: Page, relay: Any) -> None:
         if not page.entries:
@@ -483,7 +512,7 @@ class RandomWorld:
         ]
         self._order(relay.manager, order, one.name, WHY)
 
-    def _order(self, whom: Any, order: str, *arguments: str) -> None:
+    def _order(self, whom: Any, order: str, *arguments: object) -> None:
         self.world.note(f"{order} {arguments}")
         told = maybeDeferred(getattr(whom, order), *arguments)
         told.addCallbacks(self._obeyed, self._refused)
@@ -492,7 +521,7 @@ class RandomWorld:
         self.orders += 1
 
     def _refused(self, failure: Failure) -> None:
-        failure.trap(KeyError, QueueError)
+        failure.trap(KeyError, QueueError, ConfigurationError)
 
     def _letGo(self) -> None:
         """
