@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from relaymail.inspection import Listed, NameState, Page, Selection
+from relaymail.queue.spool.narrowing import narrowed
 
-#: How many rows are looked at before the time is: a few milliseconds of work.
+#: How many rows are looked at, at most, before the time is: a few milliseconds of
+#: work.
 STRETCH = 5_000
 #: How long a search goes on, in seconds, before it says where it is.
 SEARCH = 0.15
@@ -33,9 +36,13 @@ _LISTED = (
     "r.aside, {held} "
     "FROM recipient r {by} LEFT JOIN message m ON m.id = r.message "
 )
-_STRETCH = (
+#: The end of so many numbers, past those whose names have gone: to count the names
+#: takes as long as to look at them.
+_STRETCH = "SELECT min(id) + :count - 1 FROM recipient WHERE id > :last"
+#: The last of so many that are kept back or were set aside.
+_STRETCH_OF_KEPT = (
     "SELECT max(id) FROM (SELECT r.id FROM recipient r {by} "
-    "WHERE r.id > ? AND {kept} ORDER BY r.id LIMIT ?)"
+    "WHERE r.id > :last AND {kept} ORDER BY r.id LIMIT :count)"
 )
 #: The order is that of the numbers, whatever else would find the rows.
 _ALL = ("NOT INDEXED", "1")
@@ -98,8 +105,28 @@ class Columns:
         """
         Give a statement about the rows of one state, as that database takes it.
         """
-        by, kept = _KEPT if state in _FEW and not self._isOld else _ALL
+        by, kept = _KEPT if self.isIndexed(state) else _ALL
         return self(statement.replace("{by}", by).replace("{kept}", kept))
+
+    def stretch(self, state: NameState | None) -> str:
+        """
+        Give the statement that says how far a stretch of the rows of one state goes.
+        """
+        isKept = self.isIndexed(state)
+        return self.rows(_STRETCH_OF_KEPT, state) if isKept else _STRETCH
+
+    def isIndexed(self, state: NameState | None) -> bool:
+        """
+        Tell whether an index knows which rows are of one state.
+        """
+        return state in _FEW and not self._isOld
+
+    @property
+    def hasKept(self) -> bool:
+        """
+        Tell whether an index knows what is kept back.
+        """
+        return not self._isOld
 
     @property
     def heldOfDestination(self) -> str:
@@ -125,6 +152,7 @@ def search(
     after: str | None,
     timer: Callable[[], float],
     correct: Correct = lambda found: found,
+    claimed: Collection[int] = (),
 ) -> Page:
     """
     Find names.
@@ -138,14 +166,21 @@ def search(
     @param after: The C{next} of the page before.
     @param timer: Tells how long it takes, in seconds.
     @param correct: Says what else is known of each.
+    @param claimed: The numbers of what is claimed of the destination that is meant,
+        as far as they are known.
 
     @raise ValueError: When C{after} is none.
     """
     last = _placeOf(after)
+    if columns.hasKept and not selection.names:
+        numbers = narrowed(database, selection, claimed)
+        if numbers == []:
+            return Page(())
+        selection = replace(selection, names=tuple(map(str, numbers or ())))
     statement, values = _asked(columns, selection, now)
     found: list[Listed] = []
     ends = timer() + SEARCH
-    stretch = None if selection.names else columns.rows(_STRETCH, selection.state)
+    stretch = None if selection.names else columns.stretch(selection.state)
     for stop in _stretches(database, last, stretch):
         rows = database.execute(statement, {**values, "after": last, "stop": stop})
         for row in rows:
@@ -156,7 +191,7 @@ def search(
                 return Page(tuple(found), found[-1].name)
             found.append(one)
         last = stop
-        if timer() > ends:
+        if last < _END and timer() > ends:
             isEnough = len(found) == limit
             return Page(tuple(found), str(last), isEnough)
     return Page(tuple(found))
@@ -231,7 +266,8 @@ def _stretches(
         yield _END
         return
     while True:
-        (last,) = database.execute(statement, (last, STRETCH)).fetchone()
+        values = {"last": last, "count": STRETCH}
+        (last,) = database.execute(statement, values).fetchone()
         if last is None:
             return
         yield last

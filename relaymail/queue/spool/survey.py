@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -19,7 +19,14 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from relaymail.errors import QueueUnusable
-from relaymail.inspection import DestinationCount, Listed, Page, Selection, Shape
+from relaymail.inspection import (
+    DestinationCount,
+    Listed,
+    NameState,
+    Page,
+    Selection,
+    Shape,
+)
 from relaymail.queue.spool import shaping
 from relaymail.queue.spool.schema import (
     APPLICATION_ID,
@@ -139,18 +146,24 @@ class Survey:
         selection: Selection,
         limit: int = 100,
         after: str | None = None,
-        correct: Correct = lambda found: found,
+        correct: Correct | None = None,
+        claimed: Collection[int] = (),
     ) -> Page:
         """
         See L{IInspectable.look<relaymail.inspection.IInspectable.look>}.
 
-        @param correct: Says what else is known of each that is found.
+        @param correct: Says what else is known of each that is found.  Where there
+            is nobody to say so, nothing is being relayed.
+        @param claimed: The numbers of what is claimed of the destination that is
+            meant, as far as they are known.
 
         @raise ValueError: When C{after} is no place to go on from.
         @raise QueueUnusable: When the spool cannot be read, as with all that is
             asked here.
         """
         most = max(min(limit, LARGEST), 1)
+        if correct is None and selection.state is NameState.RELAYING:
+            return self._ask(lambda database, _: Page(()))
         return self._ask(
             lambda database, columns: search(
                 database,
@@ -160,7 +173,8 @@ class Survey:
                 most,
                 after,
                 self._timer,
-                correct,
+                correct or _asItIs,
+                claimed,
             )
         )
 
@@ -245,6 +259,10 @@ class Survey:
                 f"knows up to {VERSION}; it was not read"
             )
         return Columns(version)
+
+
+def _asItIs(found: Listed) -> Listed:
+    return found
 
 
 def surveyOf(path: str, now: Callable[[], float], connect: Connect = connect) -> Survey:

@@ -254,6 +254,25 @@ class PageTests(SearchTestCase):
             first = self.search(9, "0", state=state)
             self.assertIn(first.next, ("21", "22"))
 
+    def test_few(self) -> None:
+        """
+        What is found by its name is found in one go.
+        """
+        self.patch(searching, "SEARCH", -1.0)
+        page = self.search(names=("2", "21", "99", "x"))
+        self.assertEqual([found.name for found in page.entries], ["2", "21"])
+        self.assertEqual((page.next, page.isComplete), (None, True))
+
+    def test_gaps(self) -> None:
+        """
+        Where names have gone, nothing is looked for.
+        """
+        self.patch(searching, "STRETCH", 2)
+        self.ask("UPDATE recipient SET id = id + 1000000 WHERE id > 20")
+        self.steps.clear()
+        self.assertEqual(len(self.search().entries), 6)
+        self.assertEqual(len(self.steps), 2 * 3 + 1)
+
     def test_enough(self) -> None:
         """
         What has found all that was asked for is complete, wherever it ended.

@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from relaymail.errors import QueueUnusable
-from relaymail.inspection import DestinationCount, NameState, Selection
+from relaymail.inspection import DestinationCount, NameState, Page, Selection
 from relaymail.queue.spool import survey
 from relaymail.queue.spool.rows import commit
 from relaymail.queue.spool.schema import QueueDamaged, openSpool
@@ -110,6 +110,15 @@ class SurveyTests(RowsTestCase):
         self.assertEqual(self.survey.destinations()[1], 2)
         self.assertEqual(self.survey.suspensions(), {})
         self.assertEqual(self.ask("PRAGMA user_version"), [(1,)])
+
+    def test_relaying(self) -> None:
+        """
+        What was claimed waits: nothing is being relayed, and it is not looked for.
+        """
+        found = self.survey.look(Selection(state=NameState.WAITING))
+        self.assertEqual(len(found.entries), 2)
+        found = self.survey.look(Selection(state=NameState.RELAYING))
+        self.assertEqual(found, Page(()))
 
     def test_limits(self) -> None:
         """
