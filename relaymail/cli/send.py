@@ -322,8 +322,8 @@ def tellIds(ids: Sequence[str]) -> None:
     Say what a message is called.
     """
     more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    click.echo(f"Queued as {', '.join(ids[:SHOWN])}{more}.")
-    click.echo(f"What becomes of it: relaymail queue show {ids[0]}")
+    click.echo(clean(f"Queued as {', '.join(ids[:SHOWN])}{more}."))
+    click.echo(clean(f"What becomes of it: relaymail queue show {ids[0]}"))
 
 
 def tellFates(fates: Fates) -> None:
@@ -343,7 +343,7 @@ def tellFates(fates: Fates) -> None:
         )
     for id, entry in fates.waiting.items():
         if entry is None:
-            click.echo(f"{id}: the relay does not know of it any more.")
+            click.echo(clean(f"{id}: the relay does not know of it any more."))
             continue
         due = float(entry.get("due") or 0) - now()
         when = f", tried again in {age(due)}" if due > 1 else ""

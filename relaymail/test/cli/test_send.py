@@ -276,3 +276,16 @@ class FollowTests(SynchronousTestCase):
         self.assertRegex(lines[1], r"c@d: still queued \(resting, tried .*\): 450")
         tellIds([str(n) for n in range(25)])
         self.assertIn("and 15 more", lines[2])
+
+    def test_A03_told(self) -> None:
+        """
+        What answered may be no relay: nothing that a terminal obeys is shown.
+        """
+        lines: list[str] = []
+        self.patch(sending.click, "echo", lines.append)  # type: ignore[attr-defined]
+        hostile = "\x1b[31m1\n\u202e"
+        tellIds([hostile, "2"])
+        tellFates(Fates({hostile: DONE}, {hostile: None}))
+        self.assertEqual(len(lines), 4)
+        for line in lines:
+            self.assertTrue(line.isprintable(), repr(line))
