@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 
 from relaymail.doctor.answers import Answer, fail, ok, warn
@@ -98,6 +99,12 @@ def _talk(host: Host, name: str, hostname: str, wait: float) -> Answer:
                 f"{name} offers no TLS, and the password is not sent without",
                 "use another port, or say auth=clear if the way to it is safe",
             )
+        if host.tls is not TLSNeed.VERIFIED and not host.authInClear:
+            return fail(
+                f"{name} need not show who it is, and gets no password then",
+                "say tls=verified, with ca-file where its certificate needs that, or "
+                "auth=clear if the way to it is safe",
+            )
         user, password = host.credentials.user, host.credentials.password
         client.login(user, password.decode("utf-8"))
         answer = ok if isEncrypted else _inClear
@@ -140,5 +147,9 @@ def _hidden(text: str, host: Host) -> str:
     """
     if host.credentials is None or not host.credentials.password:
         return text
-    password = host.credentials.password.decode("utf-8", "replace")
-    return text.replace(password, "…")
+    user, secret = host.credentials.user.encode(), host.credentials.password
+    # As it is, and as AUTH LOGIN and AUTH PLAIN (RFC 4616) send it.
+    sent = [b64encode(each) for each in (b"\0%s\0%s" % (user, secret), secret)]
+    for each in (*sent, secret):
+        text = text.replace(each.decode("utf-8", "replace"), "…")
+    return text

@@ -5,6 +5,7 @@ The doctor's checks of the network, on sockets of this machine.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -107,9 +108,26 @@ class SmartHostTests(DoctorTestCase):
         A password that is refused is told of with what the host said, and is not
         shown, whatever that is.
         """
-        server = self.start(answers={"AUTH": f"535 5.7.8 not {PASSWORD}"})
+        login = b64encode(PASSWORD.encode()).decode()
+        plain = b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
+        said = f"535 5.7.8 not {PASSWORD} nor {login} nor {plain}"
+        server = self.start(answers={"AUTH": said})
         found = await self.login(server, "smtp+starttls", f"&ca-file={self.caPath}")
         self.assertAnswer(found, Verdict.FAILURE, "refused the password of me: 535")
+        self.assertIn("not … nor … nor …", found.found)
+
+    async def test_A02_unverified(self) -> None:
+        """
+        A host that need not show who it is gets no password, as from the relay,
+        unless that is said.
+        """
+        server = self.start()
+        found = await self.login(server, "smtp+starttls", "&tls=encrypted")
+        self.assertAnswer(found, Verdict.FAILURE, "gets no password")
+        heard = [line for session in server.sessions for line in session.commands]
+        self.assertEqual([line for line in heard if line.startswith("AUTH")], [])
+        found = await self.login(server, "smtp+starttls", "&tls=encrypted&auth=clear")
+        self.assertAnswer(found, Verdict.OK, "over TLS")
 
     async def test_strangeCertificate(self) -> None:
         """
