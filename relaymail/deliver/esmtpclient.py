@@ -195,7 +195,11 @@ class ESMTPClient(SMTPClient):
         it back: replies are logged, and told to people.
         """
         if self._response:
-            line = line[:4] + line[4:].replace(self._response, b"(response)")
+            text = line[4:].replace(self._response, b"(response)")
+            if self.secret:
+                # Some say what they have decoded.
+                text = text.replace(self.secret, b"(secret)")
+            line = line[:4] + text
         return SMTPClient.lineReceived(self, line)
 
     # The states, in the order in which a session comes to them.

@@ -401,7 +401,7 @@ class AuthTests(ClientCase):
         self.hear(b"535-bad line:", b"535 AUTH PLAIN " + plain[1])
         self.hear(b"334 " + b64(b"Username:"))
         self.hear(b"334 " + b64(b"Password:"))
-        self.hear(b"535 " + b64(SECRET) + b" is wrong")
+        self.hear(b"535 " + b64(SECRET) + b" is wrong, and so is " + SECRET)
         [error] = self.client.errors
         texts = [str(error), repr(error), self.client.evidence.text]
         places = [self.client.log.str(), error.resp, error.log]
