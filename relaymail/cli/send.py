@@ -45,6 +45,7 @@ SHOWN = 10
 
 _GOOD = frozenset({"delivered"})
 _BAD = frozenset({"bounced", "expired", "removed"})
+_LINE_ENDS = frozenset("\r\n\0")
 #: Headers whose addresses are recipients too.
 _MORE = frozenset({"cc", "bcc"})
 
@@ -189,6 +190,7 @@ def _compose(
     message = _written(text, setup.limit)
     _put(message, "From", author(nameIn(said[0]) if sender else fullName, own))
     _put(message, "To", ", ".join(to))
+    _checkFields(message)
     header, rest = splitHeader(message.as_bytes(policy=SMTP))
     token = secrets.token_hex(TOKEN_BYTES)
     content = machines.complete(withoutBcc(header) + rest, now(), token)
@@ -222,6 +224,20 @@ def _written(text: Text, limit: int) -> EmailMessage:
             data, maintype=main, subtype=sub, filename=os.path.basename(path)
         )
     return message
+
+
+def _checkFields(message: EmailMessage) -> None:
+    """
+    See that no field holds what would begin another one: what is encoded in it
+    (RFC 2047) is decoded when it is written, and some versions of Python write a
+    line end then.
+
+    @raise NotGiven: When one does.
+    """
+    for part in message.walk():
+        for name, value in part.items():
+            if not _LINE_ENDS.isdisjoint(str(value)):
+                raise NotGiven(1, f"the field {name} holds a line end, encoded")
 
 
 def _put(message: EmailMessage, name: str, value: str) -> None:

@@ -182,6 +182,29 @@ class SendTests(SynchronousTestCase):
             self.assertIn(said, str(done.exception), words)
         self.assertEqual(self.relay.sent, [])
 
+    def test_A03_encodedLineEnds(self) -> None:
+        """
+        A line end that is encoded in a subject, a field, a name or that of a file
+        begins no field of its own; other encoded text is nothing special.
+        """
+        encoded = "=?utf-8?q?a=0D=0ATo:_evil=0D=0A=0D=0Abody?="
+        path = Path(self.mktemp()).parent / encoded
+        path.write_bytes(b"x")
+        for words in (
+            [f"--subject={encoded}"],
+            ["--subject==?utf-8?b?YQpiCg==?= c"],
+            [f"--header=X-A: {encoded}"],
+            [f'--from="{encoded}" <x@y>'],
+            [f"--attach={path}"],
+        ):
+            self.run_("a@b", *words, text=b"x")
+        for _, content in self.relay.sent:
+            self.assertNotIn(b"\nTo: evil", content)
+            self.assertEqual(message_from_bytes(content).get_all("To"), ["a@b"])
+        self.relay.sent = []
+        self.run_("a@b", "--subject==?utf-8?q?caf=C3=A9?=", text=b"x")
+        self.assertEqual(self.message()["subject"], "café")
+
     def test_down(self) -> None:
         """
         A relay that does not answer is told of, with the code for it.
