@@ -23,6 +23,8 @@ Content = bytes | str | Message
 MAX_RECIPIENTS = 10_000
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+# One that does not fold a field (RFC 5322 2.2.3).
+_NEXT_FIELD = re.compile(rb"(?:\r\n|\r(?!\n)|\n)(?![ \t])")
 
 
 def compose(
@@ -121,6 +123,8 @@ def _written(message: Message) -> bytes:
     @raise MalformedMessage: When it holds what cannot be written.
     """
     try:
+        if any(map(_breaksOut, message.walk())):
+            raise ValueError("a field holds a line end that begins another field")
         return message.as_bytes()
     except Exception as e:
         # It raises what its parts raise.
@@ -128,3 +132,17 @@ def _written(message: Message) -> bytes:
             f"the message cannot be written out ({type(e).__name__}: {e}); "
             "nothing was queued"
         ) from e
+
+
+def _breaksOut(part: Message) -> bool:
+    """
+    Tell whether a field is written as more than one: what is encoded in it (RFC
+    2047) is decoded when it is folded, and not every version of Python looks at
+    what comes out of that.
+    """
+    policy = part.policy
+    end = policy.linesep.encode("ascii")
+    return any(
+        _NEXT_FIELD.search(policy.fold_binary(name, value).removesuffix(end))
+        for name, value in part.raw_items()
+    )

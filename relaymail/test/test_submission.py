@@ -6,7 +6,9 @@ Tests for L{relaymail.submission}.
 from __future__ import annotations
 
 import re
+from email import message_from_bytes
 from email.message import EmailMessage, Message
+from email.policy import compat32, default
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +61,34 @@ class CanonicalTests(SynchronousTestCase):
         data = canonical(message)
         self.assertIn(b"Subject: one\r\n", data)
         self.assertIn(b"\r\n\r\nFrom here\r\nto there\r\n", data)
+
+    def test_A03_encodedLineEnds(self) -> None:
+        """
+        A line end that is encoded in a field begins no field of its own.
+        """
+        for name, text in (
+            ("Subject", "=?utf-8?q?a=0D=0ATo:_evil?="),
+            ("Subject", "=?utf-8?q?a=0D=0A=0D=0Abody?= b"),
+            ("X-A", "=?utf-8?b?YQpiCg==?= c"),
+        ):
+            message = EmailMessage()
+            message["From"] = "a@b.example"
+            message[name] = text
+            message.set_content("x")
+            self.assertRaises(MalformedMessage, canonical, message)
+
+    def test_folded(self) -> None:
+        """
+        A field that is folded is none, whoever folds it.
+        """
+        message = EmailMessage()
+        message["Subject"] = " ".join(["café"] * 100)
+        message["To"] = ", ".join(f"someone.{n}@b.example" for n in range(100))
+        message.set_content("x")
+        written = canonical(message)
+        for policy in (default, compat32):
+            read = message_from_bytes(written, policy=policy)
+            self.assertEqual(canonical(read), written)
 
     def test_noMessage(self) -> None:
         """
