@@ -513,7 +513,7 @@ class RandomWorld:
         self._order(relay.manager, order, one.name, WHY)
 
     def _order(self, whom: Any, order: str, *arguments: object) -> None:
-        self.world.note(f"{order} {arguments}")
+        self.world.note(f"{order} {' '.join(map(str, arguments))[:200]}")
         told = maybeDeferred(getattr(whom, order), *arguments)
         told.addCallbacks(self._obeyed, self._refused)
 
@@ -525,7 +525,8 @@ class RandomWorld:
 
     def _letGo(self) -> None:
         """
-        Let all be sent that was kept back, as soon as there is somebody to.
+        Let all be sent that was kept back, and all be told as at first, as soon as
+        there is somebody to.
         """
         if self.world.node.relay is None:
             self._later(HOUR, self._letGo)
@@ -533,6 +534,7 @@ class RandomWorld:
             self._asRelay(self._releaseAll)
 
     def _releaseAll(self, relay: Any) -> None:
+        relay.reload(self.world.node.configuration).addErrback(self._refused)
         for destination in relay.queue.suspensions():
             relay.manager.resume(destination)
         found = relay.queue.look(Selection(state=NameState.HELD), 1000)
