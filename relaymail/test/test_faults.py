@@ -10,6 +10,7 @@ C{test_D14_mailRefusedBounces}.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def idsIn(name: str) -> set[str]:
     return set(_IDS.findall(name)) if name.startswith("test_") else set()
 
 
+@functools.cache
 def testedRows() -> dict[str, list[str]]:
     """
     Give for each row the tests that carry its number.

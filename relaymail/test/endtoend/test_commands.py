@@ -1,6 +1,7 @@
 # -*- test-case-name: relaymail.test.endtoend.test_commands -*-
 """
-Tests for the command and the relay together, each a process of its own.
+Tests for the command and the relay together: the relay is a process of its own; how
+the command does as one, the tests of the tutorial see.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.cli.main import main
 
 #: How long a process is waited for, in seconds.
 PATIENCE = 30.0
@@ -63,20 +67,13 @@ class CommandsTests(SynchronousTestCase):
         config = str(self.directory / "relaymail.toml")
         return [sys.executable, "-P", "-c", code, "--config", config, *words]
 
-    def run_(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run_(self, *words: str, code: int = 0) -> Result:
         """
-        Run a command, and expect its exit code.
+        Run a command here, and expect its exit code.
         """
-        done = subprocess.run(
-            self.command(*words),
-            cwd=self.directory,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            stdin=subprocess.DEVNULL,
-        )
-        self.assertEqual(done.returncode, code, (words, done.stdout, done.stderr))
+        config = str(self.directory / "relaymail.toml")
+        done = CliRunner().invoke(main, ["--config", config, *words])
+        self.assertEqual(done.exit_code, code, (words, done.output, done.exception))
         return done
 
     def runJSON(self, *words: str, code: int = 0) -> Any:

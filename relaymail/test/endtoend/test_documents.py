@@ -50,7 +50,12 @@ class TestingYourAppTests(SynchronousTestCase):
         done = subprocess.run(
             [sys.executable, *command],
             cwd=self.directory,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            # The plugins of other programs on this machine take seconds to load.
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            },
             capture_output=True,
             text=True,
             timeout=PATIENCE,
