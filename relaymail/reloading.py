@@ -130,7 +130,13 @@ class ReloadMixin:
             calculator = self._makeCalculator(told)
         rules = intakeRules(told, tls)
         assert self._ports is not None
-        self._ports.listen(told.intake.smtp)
+        try:
+            self._ports.listen(told.intake.smtp)
+        except ConfigurationError as e:
+            raise ConfigurationError(
+                f"{e}; nothing was changed.  What the relay itself listens on by "
+                "another description is free only when it is restarted"
+            ) from e
         # From here on nothing can fail.
         left = set(self.configuration.intake.smtp) - set(told.intake.smtp)
         self._ports.close(left)

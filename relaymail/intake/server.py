@@ -122,13 +122,13 @@ class IntakeFactory(ServerFactory):
 
         @raise MalformedAddress: When the host name is none.
         """
+        offer = limits.offer(normalDomain(hostname), tls=contextFactory is not None)
+        # From here on nothing can fail.
         self.acceptance = acceptance
         self.limits = limits
         self.machines = machines
         self.contextFactory = contextFactory
-        self.offer = limits.offer(
-            normalDomain(hostname), tls=contextFactory is not None
-        )
+        self.offer = offer
 
     @property
     def clock(self) -> IReactorTime:

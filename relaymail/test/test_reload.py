@@ -223,7 +223,7 @@ class ReloadTests(ReloadTestCase):
 
         self.patch(self.reactor, "listenTCP", listenTCP)
         why = self.refused(relay, smtp=OTHER, retry="7s")
-        self.assertIn("Address already in use", why)
+        self.assertIn("Address already in use; nothing was changed", why)
 
     def test_certificateIsGone(self) -> None:
         """

@@ -109,7 +109,10 @@ DISK_OPERATIONS = ("create", "write", "finish", "sync", "rename", "link", "unlin
 OPERATED = 0.4
 ORDERS = 150
 #: What he says of names, and of destinations.
-NAME_ORDERS = ("hold", "hold", "release", "hasten", "bounceNow", "removeNow")
+NAME_ORDERS = (
+    *("hold", "hold", "release", "hasten", "requeue"),
+    *("bounceNow", "removeNow"),
+)
 PLACE_ORDERS = ("suspend", "resume", "flush")
 #: How often he has the relay read its configuration again, and where it takes mail,
 #: too, then.
