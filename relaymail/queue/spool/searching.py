@@ -78,9 +78,11 @@ Correct = Callable[[Listed], Listed | None]
 
 def isNumber(name: str) -> bool:
     """
-    Tell whether a name may be that of a row.
+    Tell whether a name may be that of a row, written as the row's is: with zeros
+    before it, it would be another name for the same mail.
     """
-    return name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS
+    isCanonical = name == "0" or not name.startswith("0")
+    return isCanonical and name.isascii() and name.isdigit() and len(name) <= MAX_DIGITS
 
 
 class Columns:

@@ -458,6 +458,20 @@ class MeanwhileTests(OperatingTestCase):
         self.assertEqual(self.queue.getWaiting(), [])
         self.assertBooks()
 
+    def test_P4_oneNameForEach(self) -> None:
+        """
+        With zeros before it a number is no name of what is being sent: it would be
+        sent and be another thing, too.
+        """
+        (name,) = self.add("x@b.example")
+        self.queue.setRelaying(name)
+        for method in ("hasten", "release", "requeue", "claim", "done"):
+            self.fails(KeyError, method, f"00{name}")
+        self.fails(KeyError, "hold", f"00{name}", "why")
+        self.assertEqual(self.queue.relayed, {name: 1})
+        self.do("done", name, REMOVED)
+        self.assertBooks()
+
     def test_comesDueMeanwhile(self) -> None:
         """
         What is read while it is being held does not come into the window.
