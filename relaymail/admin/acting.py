@@ -28,6 +28,8 @@ from relaymail.replies import Phase, printable
 #: How many names are looked at for one answer, where nothing is said: they take
 #: some tenths of a second.
 STRETCH = 500
+#: How many destinations that fail are known to have been tried again.
+MAX_FORGIVEN = 10_000
 #: How many of them are changed in one turn of the reactor; they share a
 #: transaction of the queue.
 TURN = 50
@@ -61,7 +63,7 @@ class Act:
 
 
 def _hasten(desk: Desk, entry: Listed, why: str) -> Any:
-    return desk.manager.tryNow(entry.name, entry.destination)
+    return desk.manager.tryNow(entry.name, entry.destination, desk.forgiven)
 
 
 def _hold(desk: Desk, entry: Listed, why: str) -> Any:
@@ -116,6 +118,9 @@ async def perform(act: Act, desk: Desk, given: Given) -> Document:
         raise Refusal(
             400, 'Nothing says which mail is meant: give filters, or "all": true.'
         )
+    if "after" not in given or len(desk.forgiven) >= MAX_FORGIVEN:
+        # Another order, or one about so many that some get another chance.
+        desk.forgiven.clear()
     why = printable(given.get("why") or BY_HAND)
     page = await look(desk, given, given.get("limit", STRETCH))
     entries: Sequence[Listed] = page.entries

@@ -6,7 +6,7 @@ parts know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -78,6 +78,8 @@ class Desk:
     @ivar recent: What became of mail lately.
     @ivar rates: How fast the counters of the queue grow.
     @ivar sending: Lets so many messages at a time be in memory.
+    @ivar forgiven: What fails, and is tried all the same since somebody wanted
+        mail to be tried now, a stretch of it at a time: each of them once.
     @ivar isStopping: Whether the relay is going down.
     @ivar describe: Gives the OpenAPI document.
     """
@@ -90,6 +92,7 @@ class Desk:
     sending: DeferredSemaphore = field(
         default_factory=lambda: DeferredSemaphore(MAX_SENDING)
     )
+    forgiven: set[Hashable] = field(default_factory=set)
     isStopping: bool = False
     describe: Callable[[], Mapping[str, Any]] = dict
 

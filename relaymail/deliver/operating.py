@@ -5,6 +5,8 @@ What an operator tells a relaying manager to do with mail that is in the queue.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
@@ -64,19 +66,23 @@ class OperatingMixin(SteeringMixin):
             lambda _: self._remove(name, outcome)
         )
 
-    def tryNow(self, name: str, destination: str) -> Deferred[None]:
+    def tryNow(
+        self, name: str, destination: str, forgiven: set[Hashable] | None = None
+    ) -> Deferred[None]:
         """
         Let a name be due now, also where its destination fails and would not be
         tried yet.  What an operator has suspended stays so.
 
         @param destination: The domain it is for.
+        @param forgiven: What the same order has let be tried although it fails:
+            once is enough, whatever number of names it is about.
 
         @return: Fires as L{IInspectable.hasten
             <relaymail.inspection.IInspectable.hasten>} does.
         """
         if not IInspectable.providedBy(self.queue):
             return fail(_notSupported())
-        self.forgive(destination)
+        self.forgive(destination, forgiven)
         hastened: Deferred[None] = self.queue.hasten(name)
         return hastened
 

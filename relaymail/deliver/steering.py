@@ -134,17 +134,23 @@ class SteeringMixin:
             self._remember(queue.resume(domain))
         self._lookAgain()
 
-    def forgive(self, destination: str) -> None:
+    def forgive(self, destination: str, before: set[Hashable] | None = None) -> None:
         """
         Try a destination at once that is suspended because it failed, but not one
         that was suspended by L{suspend}.
 
         @param destination: The domain.
+        @param before: What was forgiven before by the same order, and is not
+            again: it has failed since.  This is added.
         """
         try:
             site = self._siteOf(normalDomain(destination))
         except MalformedAddress:
             return
+        if before is not None:
+            if site in before:
+                return
+            before.add(site)
         paces = self._work.scheduler.paces
         if paces.suspendedUntil(site, self._now()) is None or paces.isHeld(site):
             return

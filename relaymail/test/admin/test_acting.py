@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import fail
+from twisted.internet.defer import fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.admin import acting
 from relaymail.admin.acting import ACTS, STRETCH
 from relaymail.errors import NameBusy, NotSupported
 from relaymail.inspection import NameState
@@ -137,6 +138,29 @@ class ActingTests(SynchronousTestCase):
         self.assertEqual((answer["done"], answer["complete"]), (20, True))
         self.assertIsNone(answer["next"])
         self.assertEqual([name for _, name in self.queue.did], names)
+
+    def test_flushForgivesOnce(self) -> None:
+        """
+        What fails is tried once for each order to try mail now, not once for each
+        stretch of it.
+        """
+        self.relay.put("a@example.com", *(f"{n}@a.example" for n in range(4)))
+        told: list[set[Any]] = []
+
+        def tryNow(name: str, destination: str, forgiven: set[Any]) -> Any:
+            told.append(set(forgiven))
+            forgiven.add(destination)
+            return succeed(None)
+
+        self.patch(self.relay.manager, "tryNow", tryNow)
+        following = self.act("flush", all=True, limit=2)["next"]
+        self.act("flush", all=True, limit=1, after=following)
+        self.patch(acting, "MAX_FORGIVEN", 1)
+        self.act("flush", all=True, limit=1, after=following)
+        self.act("flush", all=True, limit=1)
+        nothing: set[Any] = set()
+        known = {"a.example"}
+        self.assertEqual(told, [nothing, known, known, nothing, nothing])
 
     def test_failures(self) -> None:
         """

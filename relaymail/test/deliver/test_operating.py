@@ -4,6 +4,8 @@ Tests for L{relaymail.deliver.operating}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from zope.interface import directlyProvides
 
 from relaymail.errors import MalformedAddress, NameBusy, NotSupported, QueueError
@@ -190,6 +192,22 @@ class TryNowTests(OperatingTestCase):
         self.world.run(1)
         self.successResultOf(done)
         self.assertEqual(len(server.received), 1)
+
+    def test_once(self) -> None:
+        """
+        However many names an order is about, a destination is tried once although
+        it fails.
+        """
+        manager, name = self.world.manager, self.failing()
+        known: set[Any] = set()
+        self.successResultOf(manager.tryNow(name, "example.org", known))
+        self.assertIsNone(manager.suspendedUntil("example.org"))
+        for _ in range(MANY_FAILURES):
+            manager.noteLane("example.org", LaneState.FAILING, "refused")
+        self.successResultOf(manager.tryNow(name, "example.org", known))
+        self.assertIsNotNone(manager.suspendedUntil("example.org"))
+        self.successResultOf(manager.tryNow(name, "example.org", set()))
+        self.assertIsNone(manager.suspendedUntil("example.org"))
 
     def test_suspended(self) -> None:
         """
