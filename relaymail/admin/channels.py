@@ -56,7 +56,6 @@ class ControlChannel(HTTPChannel):
     own class alone before the body is read, and so is what waits to be parsed.
     """
 
-    _log = Logger()
     requestFactory = ControlRequest
     factory: ControlFactory
     transport: Any
@@ -211,7 +210,7 @@ class ControlChannel(HTTPChannel):
 
     def _late(self) -> None:
         if not self._isOver:
-            self._log.info("A client of the control API was too slow; it is cut")
+            self.factory.cut(self.getPeer())
         self.abort()
 
 
@@ -248,6 +247,8 @@ class ControlFactory(HTTPFactory):
         self._channels: set[ControlChannel] = set()
         self._turnedAway = 0
         self._told = -inf
+        self._cut = 0
+        self._toldOfCut = -inf
         self._waiting: Deferred[None] | None = None
 
     def rulesFor(self, address: IAddress) -> Rules:
@@ -304,6 +305,25 @@ class ControlFactory(HTTPFactory):
             error=error,
         )
         self._turnedAway, self._told = 0, now
+
+    def cut(self, peer: IAddress) -> None:
+        """
+        Note that somebody was too slow, and is cut; it is told now and then, too,
+        for that needs no token.
+
+        @param peer: Who.
+        """
+        self._cut += 1
+        now = self.reactor.seconds()
+        if now < self._toldOfCut + TELL:
+            return
+        self._log.info(
+            "Too slow for the control API, and cut: {count} connections since this "
+            "was last said, the last from {peer}",
+            count=self._cut,
+            peer=addressView(peer),
+        )
+        self._cut, self._toldOfCut = 0, now
 
     def joined(self, channel: ControlChannel) -> None:
         """

@@ -254,6 +254,23 @@ class FactoryTests(SynchronousTestCase):
         self.assertIn("60 requests since this was last said, the last from ", told[1])
         self.assertNotIn("guess", "".join(lines))
 
+    def test_A05_cut(self) -> None:
+        """
+        That somebody was too slow is in the log, but not for each connection.
+        """
+        events: list[Any] = []
+        note: Any = events.append
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
+        for _ in range(5):
+            for _ in range(10):
+                Connection(self.api).give(b"GET /health HTTP/1.1\r\n")
+            self.api.relay.world.run(HEADER_PATIENCE + 1)
+        lines = [formatEvent(event) for event in events]
+        told = [line for line in lines if "low" in line]
+        self.assertEqual(len(told), 2, told)
+        self.assertIn("cut: 40 connections since this was last said", told[1])
+
     def test_hostsOfTheConnection(self) -> None:
         """
         The API may be asked for by the address of the connection.
