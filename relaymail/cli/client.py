@@ -10,6 +10,7 @@ import errno
 import http.client
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,9 @@ MAX_ANSWER = 16 << 20
 CHUNK = 1 << 16
 #: The longest path of a socket that the system takes, in octets.
 LONGEST_SOCKET = 107
+
+# The addresses of this machine (RFC 1122 3.2.1.3).
+_NEAR = re.compile(r"127(?:\.[0-9]{1,3}){3}\Z")
 
 #: What is asked for: names and values, of which some stand several times.
 Query = Mapping[str, "str | Sequence[str]"]
@@ -291,10 +295,17 @@ def isReadable(url: str | None) -> bool:
     """
     Tell whether what is sent there can be read on the way.
     """
-    parts = url.lower().removeprefix("http://") if url else ""
-    host = parts.rpartition(":")[0] or parts
-    isNear = host in ("localhost", "[::1]") or host.startswith("127.")
-    return bool(url) and parts != (url or "").lower() and not isNear
+    if not url:
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        # It is refused before anything is sent.
+        return False
+    # Not what only begins like an address of this machine.
+    isNear = host in ("localhost", "::1") or _NEAR.match(host) is not None
+    return parts.scheme == "http" and not isNear
 
 
 def quoted(name: str) -> str:

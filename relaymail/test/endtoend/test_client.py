@@ -303,6 +303,9 @@ class ClientTests(ServedTestCase):
             ("http://127.0.0.1:8025", False),
             ("http://localhost:8025", False),
             ("http://[::1]:8025", False),
+            ("http://127.evil.example", True),
+            ("http://127.0.0.1@evil.example:8025", True),
+            ("http://127.0.0.1.evil.example:8025", True),
             (None, False),
         ):
             self.assertIs(module.isReadable(url), isSo, url)
