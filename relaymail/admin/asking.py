@@ -86,7 +86,8 @@ async def ready(desk: Desk, given: Given) -> Document:
     """
     state, trouble = desk.health()
     if trouble:
-        raise Refusal(503, f"The relay is {state}: {trouble}.")
+        # Whoever has no token learns no more.
+        raise Refusal(503, f"The relay is {state}; its status and log say more.")
     return {"state": state}
 
 

@@ -213,11 +213,15 @@ def _written(text: Text, limit: int) -> EmailMessage:
     for name, value in text.headers:
         message[name] = value
     message.set_content(text.body if text.body.endswith("\n") else text.body + "\n")
-    if limit and sum(map(os.path.getsize, text.files)) > limit:
-        raise NotGiven(1, f"the files are larger than {limit} octets together")
+    room = limit or None
     for path in text.files:
         with open(path, "rb") as file:
-            data = file.read()
+            # What has no end of its own, such as a pipe, is read no further.
+            data = file.read(-1 if room is None else room + 1)
+        if room is not None:
+            room -= len(data)
+            if room < 0:
+                raise NotGiven(1, f"the files are larger than {limit} octets together")
         kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
         main, _, sub = kind.partition("/")
         message.add_attachment(

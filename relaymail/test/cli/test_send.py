@@ -170,6 +170,7 @@ class SendTests(SynchronousTestCase):
             (["a@b", "--from", ""], b"x", "one sender"),
             (["a@b"], b"x" * 1001, "larger than 1000"),
             (["a@b", "--body=x", f"--attach={path}"], b"", "larger than 1000"),
+            (["a@b", "--body=x", "--attach=/dev/zero"], b"", "larger than 1000"),
             (["a@b"], b"\xff", "not UTF-8"),
             (["a@b", "--header=no colon"], b"x", "NAME: TEXT"),
             (["a@b", "--header=Content-Type: x"], b"x", "NAME: TEXT"),
