@@ -104,24 +104,29 @@ class Table:
         """
         cells = [[clean(cell) for cell in row] for row in rows]
         colour = _richly() if isColourful() else None
-        if colour is not None:
-            colour(self.columns, cells)
+        if colour is None:
+            for line in self.lines(cells):
+                click.echo(line)
             return
-        for line in self.lines(cells):
-            click.echo(line)
+        widths = self._fit(cells)
+        colour(self.columns, cells, widths, not self._isBegun)
+        self._isBegun = True
 
     def lines(self, cells: Sequence[Sequence[str]]) -> Iterable[str]:
         """
         Give the lines of some rows.
         """
-        for row in cells:
-            self._widths = list(map(max, self._widths, map(width, row)))
-        widths = fitted(self._widths, self.columns, self.room)
+        widths = self._fit(cells)
         if not self._isBegun:
             self._isBegun = True
             yield self._line([column.title for column in self.columns], widths)
         for row in cells:
             yield self._line(row, widths)
+
+    def _fit(self, cells: Sequence[Sequence[str]]) -> list[int]:
+        for row in cells:
+            self._widths = list(map(max, self._widths, map(width, row)))
+        return fitted(self._widths, self.columns, self.room)
 
     def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
         told = [
@@ -157,7 +162,13 @@ def fitted(
     return found
 
 
-def _richly() -> Callable[[Sequence[Column], Sequence[Sequence[str]]], None] | None:
+#: What prints rows in colours: columns, cells, widths, and whether titles come first.
+_Colour = Callable[
+    [Sequence[Column], Sequence[Sequence[str]], Sequence[int], bool], None
+]
+
+
+def _richly() -> _Colour | None:
     """
     Give what prints a table in colours; L{None} without the package C{rich}.
     """
@@ -168,20 +179,29 @@ def _richly() -> Callable[[Sequence[Column], Sequence[Sequence[str]]], None] | N
     except ImportError:
         return None
 
-    def show(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
-        table = RichTable(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
+    def show(
+        columns: Sequence[Column],
+        cells: Sequence[Sequence[str]],
+        widths: Sequence[int],
+        isFirst: bool,
+    ) -> None:
+        table = RichTable(
+            box=None, pad_edge=False, header_style="bold", show_header=isFirst
+        )
+        for column, wanted in zip(columns, widths, strict=True):
             table.add_column(
                 column.title,
                 justify="right" if column.isNumber else "left",
                 no_wrap=True,
                 overflow="ellipsis",
-                min_width=None if column.canShrink else width(column.title),
+                width=wanted,
             )
         for row in cells:
             # A Text, for a str would be read for markup.
             table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
-        Console(highlight=False).print(table)
+        # Left to itself it would cut IDs and addresses to make room for replies.
+        wide = sum(widths) + len(GAP) * len(widths)
+        Console(highlight=False, width=wide).print(table)
 
     return show
 

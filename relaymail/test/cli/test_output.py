@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from typing import Any
 
@@ -117,6 +118,28 @@ class OutputTests(SynchronousTestCase):
         self.assertIn("\x1b[", told)
         self.assertIn("[red]", told)
         self.assertNotIn("\x1b[31m<b>", told)
+
+    def test_coloursFit(self) -> None:
+        """
+        In colours the columns are as wide as without them: what cannot be cut is
+        there, and pieces have their titles once.
+        """
+        try:
+            import rich
+        except ImportError as e:
+            raise self.skipTest(str(e)) from e
+        self.assertTrue(rich)
+        pieces = ([[12345678, "x" * 300, "held"]], [[2, "y", "held"]])
+        told = []
+        for more in ({"NO_COLOR": "1"}, {}):
+            self.lookAt(**more)
+            table = Table(COLUMNS)
+            for rows in pieces:
+                table.show(rows)
+            text = re.sub(r"\x1b\[[0-9;]*m", "", self.out.getvalue())
+            told.append([line.split() for line in text.splitlines()])
+        self.assertEqual(told[0], told[1])
+        self.assertEqual(told[1][1][0], "12345678")
 
     def test_withoutRich(self) -> None:
         """
