@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from relaymail.configuration.tables import Configuration
@@ -65,15 +64,6 @@ def readHost(smart: SmartHost | Host) -> Host:
     @raise ConfigurationError: When that cannot be read.
     """
     return smart if isinstance(smart, Host) else toHost(smart, readSecret)
-
-
-def hostWithoutPassword(smart: SmartHost | Host) -> Host:
-    """
-    Make a host of a smart host, for those who will not talk to it.
-    """
-    if isinstance(smart, Host):
-        return replace(smart, credentials=None)
-    return toHost(replace(smart, user=None, password=None), readSecret)
 
 
 def readToken(configuration: Configuration) -> bytes | None:

@@ -56,22 +56,6 @@ def chooseHostname(candidates: Iterable[str]) -> str:
     return "localhost.localdomain"
 
 
-def checkWithin(what: str, number: int, largest: int, least: int = 1) -> None:
-    """
-    Check a number.
-
-    @param what: What it is, for the error.
-    @param largest: The largest that is taken.
-    @param least: The smallest.
-
-    @raise ConfigurationError: When it is out of bounds.
-    """
-    if not isinstance(number, int) or not least <= number <= largest:
-        raise ConfigurationError(
-            f"{what} must be from {least} to {largest}, and whole, not {number}"
-        )
-
-
 def parseNumber(what: str, text: str) -> int:
     """
     Read a whole number.

@@ -103,27 +103,3 @@ def showDuration(seconds: float) -> str | float:
         if unit and seconds % size == 0:
             return f"{seconds // size:.0f}{unit}"
     return seconds
-
-
-def parseDurations(text: str) -> tuple[float, ...]:
-    """
-    Read a list of delays, separated by commas.
-
-    @param text: Such as C{"1m,5m,1h"}.
-
-    @return: The delays, in seconds, at least one, none of them 0.
-
-    @raise ConfigurationError: When one of them is not a duration or is 0, or
-        when there are none or more than L{MAX_DELAYS}.
-    """
-    words = text.split(",")
-    if len(words) > MAX_DELAYS:
-        raise ConfigurationError(
-            f"{len(words)} delays were given, and at most {MAX_DELAYS} are taken"
-        )
-    delays = tuple(parseDuration(word) for word in words)
-    if not all(delays):
-        raise ConfigurationError(
-            f"a delay of 0 is in {text[:_SHOWN]!r}: mail would be tried without end"
-        )
-    return delays

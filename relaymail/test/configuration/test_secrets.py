@@ -64,17 +64,6 @@ class PasswordTests(SynchronousTestCase):
         told = configure(queue="s", smartHosts=host)
         self.assertEqual(readHosts(told), (host,))
 
-    def test_withoutPassword(self) -> None:
-        """
-        Who does not talk to the hosts needs no password.
-        """
-        smart = "smtps://me@mail.example.com:26?password-command=false"
-        for value in (smart, Host("mail.example.com", 26)):
-            (one,) = configure(queue="s", smartHosts=[value]).delivery.smartHosts
-            host = secrets.hostWithoutPassword(one)
-            self.assertEqual((host.name, host.port), ("mail.example.com", 26))
-            self.assertIsNone(host.credentials)
-
 
 class CommandTests(SynchronousTestCase):
     """

@@ -13,10 +13,8 @@ from relaymail.errors import ConfigurationError
 from relaymail.schedule.backoff import (
     DEFAULT_EXPIRY,
     DEFAULT_RETRY,
-    MAX_DELAYS,
     nextAttempt,
     parseDuration,
-    parseDurations,
 )
 
 #: The chance at which a delay is neither longer nor shorter.
@@ -114,16 +112,3 @@ class DurationTests(SynchronousTestCase):
             self.assertIn(repr(text[:40]), str(e))
             self.assertLess(len(str(e)), 200)
         self.assertRaises(ConfigurationError, parseDuration, "366d")
-
-    def test_list(self) -> None:
-        """
-        Delays are separated by commas.
-        """
-        self.assertEqual(parseDurations("1m, 5m,15m"), (60, 300, 900))
-
-    def test_listRefused(self) -> None:
-        """
-        No delay, a wrong one, one of 0 and too many are refused.
-        """
-        for text in ("", "1m,", "1m;5m", "0", "1m,0s", "1," * MAX_DELAYS + "1"):
-            self.assertRaises(ConfigurationError, parseDurations, text)
