@@ -185,7 +185,15 @@ def _endpoint(text: str) -> str:
     # What it is made of is known to Twisted only, which need not be here.
     if not text.strip() or not text.isprintable():
         raise Unfit
+    kind, _, rest = text.partition(":")
+    port = rest.partition(":")[0].removeprefix("port=")
+    if not rest or (kind in ("tcp", "ssl") and not _isPort(port)):
+        raise Unfit
     return text
+
+
+def _isPort(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535
 
 
 def _server(text: str) -> str:
@@ -312,13 +320,13 @@ KINDS: dict[str, Kind] = {
     ),
     "endpoint": Kind(
         "an endpoint",
-        "such as tcp:8025:interface=127.0.0.1",
+        "an endpoint such as tcp:8025:interface=127.0.0.1",
         textOr(lambda text: _endpoint(text) if text else ""),
         isRight=_isText,
     ),
     "endpoints": Kind(
         "a list of endpoints",
-        "such as tcp:25 or tcp:2525:interface=127.0.0.1",
+        "endpoints such as tcp:25 or tcp:2525:interface=127.0.0.1",
         eachOf(textOr(_endpoint)),
         list,
         _isTuple,

@@ -155,7 +155,7 @@ class OptionsTests(SynchronousTestCase):
         """
         Path("a-file").write_text("precious")
         for words, told in [
-            (("--smtp", "tcp:nonsense"), "'tcp:nonsense' is not an endpoint"),
+            (("--smtp", "nonsense:25"), "'nonsense:25' is not an endpoint"),
             (("--smtp", "carrier-pigeon:1"), "is not an endpoint"),
             (("--queue", "a-file"), "no database"),
             (("--queue", "directory:a-file"), "is not a directory"),

@@ -114,6 +114,19 @@ class ReadingTests(FileCase):
     Tests for L{readFile}.
     """
 
+    def test_endpoints(self) -> None:
+        """
+        What cannot be an endpoint is told when the file is read, not only when
+        the relay listens there.
+        """
+        for endpoint in ("2525", "127.0.0.1:", "tcp:65536", "tcp:smtp", "tcp:-1"):
+            path = self.write(f"[intake]\nsmtp = ['{endpoint}']\n")
+            error = self.assertRaises(ConfigurationError, readConfiguration, path)
+            self.assertIn("intake.smtp", str(error), endpoint)
+        for endpoint in ("tcp:0", "tcp:port=25", "systemd:domain=INET:index=0"):
+            path = self.write(f"[intake]\nsmtp = ['{endpoint}']\n")
+            self.assertEqual(readConfiguration(path).intake.smtp, (endpoint,))
+
     def test_reads(self) -> None:
         """
         A file is read, and is remembered.
