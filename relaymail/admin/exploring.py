@@ -15,7 +15,7 @@ from relaymail.admin.asking import Given
 from relaymail.admin.desk import Desk
 from relaymail.admin.views import Document, standingView
 from relaymail.envelopes import Client
-from relaymail.errors import Refused
+from relaymail.errors import MalformedAddress, Refused
 from relaymail.replies import Phase, printable
 from relaymail.route.hosts import Host
 from relaymail.route.troubles import troubleOf
@@ -33,8 +33,8 @@ async def explain(desk: Desk, given: Given) -> Document:
     Say where mail for a recipient would go.
     """
     manager = desk.manager
-    recipient = checkAddress(given["recipient"])
-    sender = checkAddress(given["sender"]) if given.get("sender") else ""
+    recipient = _address(given["recipient"])
+    sender = _address(given["sender"]) if given.get("sender") else ""
     destination = domainOf(recipient)
     refusal = await _refusal(desk, given.get("client", HERE), sender, recipient)
     hosts, problem = await _hosts(desk, destination)
@@ -51,6 +51,14 @@ async def explain(desk: Desk, given: Given) -> Document:
         "retry": list(manager.retrySchedule),
         "expire": manager.expireAfter,
     }
+
+
+def _address(text: str) -> str:
+    try:
+        return checkAddress(text)
+    except MalformedAddress as e:
+        # Nobody wanted to queue anything.
+        raise MalformedAddress(str(e).removesuffix("; nothing was queued")) from e
 
 
 def _rule(desk: Desk, destination: str) -> str:

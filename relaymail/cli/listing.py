@@ -142,7 +142,7 @@ def showEntry(id: str, isContent: bool) -> None:
             + (
                 "; what became of it only a relay that runs can tell."
                 if source.isOffline
-                else ", and what became of it was too long ago: see the log."
+                else ", and it is not among what became of mail lately: see the log."
             )
         )
     if current().asJSON:

@@ -80,6 +80,14 @@ class ExplainTests(SynchronousTestCase):
             },
         )
 
+    def test_malformed(self) -> None:
+        """
+        What is no address is refused; of a queue nothing is said.
+        """
+        answer = self.api.get("/v1/explain?recipient=joe@")
+        self.assertEqual(answer.status, 400)
+        self.assertEqual(answer.document, {"error": "'joe@' is not local-part@domain."})
+
     def test_smartHosts(self) -> None:
         """
         Smart hosts are named, with their ports, and never with their passwords.
