@@ -7,7 +7,7 @@ and why mail waits.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from math import inf
 from types import MappingProxyType
 from typing import Any
@@ -62,6 +62,7 @@ class SteeringMixin:
     expireAfter: float
     retrySchedule: Sequence[float]
     chance: Callable[[], float]
+    isStopping: bool
     _work: Work
     _kept: KeptConnections
     _busy: Counter[Hashable]
@@ -255,7 +256,17 @@ class SteeringMixin:
             seconds=seconds,
             why=why,
         )
-        self._work.rest(site)
+        self._restOn(self._work.restByAndBy(site))
+
+    def _restOn(self, steps: Iterator[None]) -> None:
+        """
+        Let rest what waits, so much in a turn as keeps nobody waiting.  Nothing of
+        it is begun meanwhile.
+        """
+        for _ in steps:
+            if not self.isStopping:
+                self._theReactor().callLater(0, self._restOn, steps)
+            return
 
     def _lookForOld(self) -> None:
         """

@@ -5,7 +5,7 @@ From what waits in a queue to batches for attempts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
 from relaymail.schedule.lanes import siteOf
 from relaymail.schedule.scheduler import Scheduler
+
+#: How many names are let rest in one turn of the reactor: some tens of
+#: milliseconds of work.
+PORTION = 200
 
 LaneOf = Callable[[Outline], Hashable]
 IsOld = Callable[[Outline], bool]
@@ -139,13 +143,26 @@ class Work:
         """
         Let rest what waits for a site that was suspended.
         """
-        if not self._takesPart:
-            return
+        for _ in self.restByAndBy(site):
+            pass
+
+    def restByAndBy(self, site: Hashable) -> Iterator[None]:
+        """
+        Do what L{rest} does, L{PORTION} names at a time: there may be tens of
+        thousands, which takes seconds.
+
+        @return: Each step does some; the last one ends it.
+        """
         lanes = self.scheduler.lanes
-        for lane in [lane for lane in lanes if siteOf(lane) == site]:
-            for name in lanes.names(lane):
-                lanes.forget(name)
-                self._place([name])
+        of = [lane for lane in lanes if self._takesPart and siteOf(lane) == site]
+        waiting = [name for lane in of for name in lanes.names(lane)]
+        for name in waiting:
+            lanes.forget(name)
+        for start in range(0, len(waiting), PORTION):
+            if start:
+                yield
+            # What has gone meanwhile is not placed, nor what was placed.
+            self._place(waiting[start : start + PORTION])
 
     def _letGo(self, name: str) -> None:
         """

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
-from relaymail.deliver import steering
+from relaymail.deliver import steering, work
 from relaymail.errors import QueueFull
 from relaymail.outcome.verdicts import LaneState
 from relaymail.route.hosts import Host, TLSNeed
@@ -55,6 +55,22 @@ class NoteLaneTests(StoryTestCase):
         standing = self.world.manager.standingOf("example.org")
         self.assertEqual(standing.state, State.SUSPENDED)
         self.assertIn("so it was", standing.why)
+
+    def test_manyRest(self) -> None:
+        """
+        What waits for a destination that fails rests a turn at a time, and
+        nothing of it is tried meanwhile.
+        """
+        self.patch(work, "PORTION", 2)
+        manager, queue = self.world.manager, self.world.queue
+        others = [f"{number}@example.org" for number in range(7)]
+        names = self.world.send("a@example.com", *others)
+        manager._work.placeAll()
+        self.note(LaneState.FAILING, MANY_FAILURES)
+        self.assertEqual(len(queue.getResting()), 2)
+        self.world.run(1)
+        self.assertEqual(len(queue.getResting()), len(names))
+        self.assertEqual(self.world.network.tried, [])
 
     def test_limitPerSite(self) -> None:
         """

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.addresses import domainOf
+from relaymail.deliver import work
 from relaymail.deliver.work import Work
 from relaymail.envelopes import Envelope, Outline
 from relaymail.errors import QueueFull, QueueLocked, QueueUnusable, UnreadableEntry
@@ -280,6 +281,24 @@ class SuspendedTests(SynchronousTestCase):
         self.assertEqual(self.queue.getResting(), {name: until})
         self.assertEqual((len(self.lanes), self.lanes.has(other)), (1, True))
         self.assertEqual(self.queue.letter(name).attempts, 0)
+
+    def test_byAndBy(self) -> None:
+        """
+        So much rests at a time as takes a moment, and what has gone meanwhile
+        does not.
+        """
+        self.patch(work, "PORTION", 2)
+        names = [self.put() for _ in range(5)]
+        self.work.placeNew()
+        self.suspend()
+        steps = self.work.restByAndBy("one.example")
+        next(steps)
+        self.assertEqual(list(self.queue.getResting()), names[:2])
+        starts = self.work.scheduler.whoMayStart({}, 5, self.clock.seconds())
+        self.assertEqual(starts, [])
+        self.queue.setRelaying(names[2])
+        self.assertEqual(len(list(steps)), 1)
+        self.assertEqual(set(self.queue.getResting()), {*names} - {names[2]})
 
     def test_D31_oldMailIsTried(self) -> None:
         """
