@@ -136,6 +136,9 @@ def _changing(change: Change, told: str) -> click.Command:
             _confirm(asked, change, body)
         work = perform(asked, change, body)
         _report(change, work, isDry)
+        missing = len(set(said["ids"])) - work.matched
+        if missing > 0 and work.matched:
+            note(f"{count(missing, 'ID')} of those given: not in the queue.")
         return FAILED if isWrong(work, set(said["ids"])) else 0
 
     run.__doc__ = told

@@ -115,8 +115,11 @@ def codeOf(error: BaseException) -> int:
         return INTERRUPTED
     if isinstance(error, click.Abort):
         return _aborted(error)
-    if isinstance(error, click.ClickException):
+    if isinstance(error, click.UsageError | CommandError):
         error.show()
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        say(error.format_message())
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         return UNREAD

@@ -102,9 +102,13 @@ class ChangingTests(CommandTestCase):
         """
         It is a failure when something that was named is not queued.
         """
-        for answered in (answer(0, 0), answer(1, 1)):
+        for answered, told in (
+            (answer(0, 0), "Nothing of that is queued."),
+            (answer(1, 1), "1 ID of those given: not in the queue."),
+        ):
             self.answers["POST queue/hold"] = [answered]
-            self.run_("queue", "hold", "7", "99", code=1)
+            done = self.run_("queue", "hold", "7", "99", code=1)
+            self.assertIn(told, done.stderr)
 
     def test_release(self) -> None:
         """

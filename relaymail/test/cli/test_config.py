@@ -169,11 +169,11 @@ class CheckTests(ConfigCase):
             """
             hostname = "relay.example.com"
             [intake]
-            smtp = ["tcp:25", "tcp:many", "systemd:domain=INET:index=7"]
+            smtp = ["tcp:25", "pigeon:1", "systemd:domain=INET:index=7"]
             tls-key = "key.pem"
             tls-cert = "key.pem"
             [control]
-            endpoint = "tcp:x"
+            endpoint = "pigeon:2"
             token-file = "nowhere"
             [delivery]
             smart-hosts = [
@@ -186,10 +186,10 @@ class CheckTests(ConfigCase):
         for problem, told in zip(
             problems,
             (
-                "intake.smtp: 'tcp:many' is not an endpoint",
+                "intake.smtp: 'pigeon:1' is not an endpoint",
                 "intake.tls-key: ",
                 "delivery.smart-hosts[0]: The password for me at a.example cannot be",
-                "control.endpoint: 'tcp:x' is not an endpoint",
+                "control.endpoint: 'pigeon:2' is not an endpoint",
                 "control: The control token cannot be read from the file",
                 "delivery.smart-hosts: the smart host relay.example.com:25 is this",
             ),

@@ -72,6 +72,7 @@ class TroublesTests(SynchronousTestCase):
             (NotNow("Tried. No. Do."), LATER),
             (ServiceDown("Tried. No. Do."), DOWN),
             (QueueUnusable("Tried. No. Do."), 1),
+            (click.ClickException("Tried. No. Do."), 1),
         ):
             done = raises(error)
             self.assertEqual((done.exit_code, done.stdout), (code, ""))
