@@ -79,6 +79,8 @@ class Work:
         self._clock = clock
         self._heldUntil = heldUntil
         self._takesPart = IQueue.providedBy(queue)
+        #: What is about to rest, and in no lane.
+        self._toRest: set[str] = set()
         if IInspectable.providedBy(queue):
             # What waits again would be taken for what waited all the time.
             queue.onWithdrawn = self.scheduler.lanes.forget
@@ -93,7 +95,7 @@ class Work:
         self.isStale = getattr(self._queue, "onWaiting", None) is None
         new = []
         for name in self._newest():
-            if self.scheduler.lanes.has(name):
+            if self.scheduler.lanes.has(name) or name in self._toRest:
                 break
             new.append(name)
         self._place(reversed(new))
@@ -158,11 +160,14 @@ class Work:
         waiting = [name for lane in of for name in lanes.names(lane)]
         for name in waiting:
             lanes.forget(name)
+        self._toRest.update(waiting)
         for start in range(0, len(waiting), PORTION):
             if start:
                 yield
             # What has gone meanwhile is not placed, nor what was placed.
-            self._place(waiting[start : start + PORTION])
+            some = waiting[start : start + PORTION]
+            self._toRest.difference_update(some)
+            self._place(some)
 
     def _letGo(self, name: str) -> None:
         """
@@ -188,7 +193,7 @@ class Work:
 
     def _place(self, names: Iterable[str]) -> None:
         for name in names:
-            if self.scheduler.lanes.has(name):
+            if self.scheduler.lanes.has(name) or name in self._toRest:
                 continue
             try:
                 outline = self._outlineOf(name)

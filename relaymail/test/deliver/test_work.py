@@ -293,6 +293,9 @@ class SuspendedTests(SynchronousTestCase):
         self.suspend()
         steps = self.work.restByAndBy("one.example")
         next(steps)
+        self.work.isStale = True
+        self.work.placeNew()
+        self.work.placeAll()
         self.assertEqual(list(self.queue.getResting()), names[:2])
         starts = self.work.scheduler.whoMayStart({}, 5, self.clock.seconds())
         self.assertEqual(starts, [])
