@@ -31,9 +31,9 @@ SAMPLE = 10_000
 #: How many places they are taken from: what came together is of one age.
 PLACES = 500
 #: How long they are read, in seconds.
-PATIENCE = 0.05
+PATIENCE = 0.03
 #: After how long nothing more is read, in seconds.
-LONGEST = 0.1
+LONGEST = 0.07
 #: How many of a destination say how old its mail is; where the sample has fewer,
 #: so many of the first and of the last to be due are read.
 ENOUGH = 100
