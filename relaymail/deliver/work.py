@@ -161,13 +161,17 @@ class Work:
         for name in waiting:
             lanes.forget(name)
         self._toRest.update(waiting)
-        for start in range(0, len(waiting), PORTION):
-            if start:
-                yield
-            # What has gone meanwhile is not placed, nor what was placed.
-            some = waiting[start : start + PORTION]
-            self._toRest.difference_update(some)
-            self._place(some)
+        try:
+            for start in range(0, len(waiting), PORTION):
+                if start:
+                    yield
+                # What has gone meanwhile is not placed, nor what was placed.
+                some = waiting[start : start + PORTION]
+                self._toRest.difference_update(some)
+                self._place(some)
+        finally:
+            # Also where this is not gone through to its end.
+            self._toRest.difference_update(waiting)
 
     def _letGo(self, name: str) -> None:
         """

@@ -303,6 +303,20 @@ class SuspendedTests(SynchronousTestCase):
         self.assertEqual(len(list(steps)), 1)
         self.assertEqual(set(self.queue.getResting()), {*names} - {names[2]})
 
+    def test_P3_notGoneThrough(self) -> None:
+        """
+        Where that is not gone through to its end nothing is left out for ever.
+        """
+        self.patch(work, "PORTION", 2)
+        names = [self.put() for _ in range(5)]
+        self.work.placeNew()
+        self.suspend()
+        steps = self.work.restByAndBy("one.example")
+        next(steps)
+        del steps
+        self.work.placeAll()
+        self.assertEqual(set(self.queue.getResting()), set(names))
+
     def test_D31_oldMailIsTried(self) -> None:
         """
         Mail whose time is over is tried all the same, to be given up; but not
