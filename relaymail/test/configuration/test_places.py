@@ -16,6 +16,7 @@ from relaymail.configuration import files, readFile
 from relaymail.configuration.places import TOP, findPlaces
 from relaymail.configuration.tables import OPTIONS, TABLES
 from relaymail.errors import ConfigurationError
+from relaymail.test.directories import shortDirectory
 
 
 class PlacesTests(SynchronousTestCase):
@@ -27,8 +28,7 @@ class PlacesTests(SynchronousTestCase):
         """
         Begin where no file is.
         """
-        self.directory = Path(os.path.abspath(self.mktemp()))
-        self.directory.mkdir()
+        self.directory = shortDirectory(self)
         self.path = str(self.directory / "relaymail.toml")
         self.patch(files, "SYSTEM_FILE", str(self.directory / "system.toml"))
         self.patch(os, "environ", {})

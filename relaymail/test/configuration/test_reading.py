@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +23,7 @@ from relaymail.configuration import (
 from relaymail.configuration.files import passedOver
 from relaymail.configuration.structuring import Layer, structure
 from relaymail.errors import ConfigurationError
+from relaymail.test.directories import shortDirectory
 
 #: A file with all kinds of mistakes.
 WRONG = """\
@@ -200,8 +199,7 @@ class ReadingTests(FileCase):
         """
         So does that of the control socket, of which the system bounds the length.
         """
-        self.directory = Path(mkdtemp(prefix="relaymail-"))
-        self.addCleanup(rmtree, self.directory)
+        self.directory = shortDirectory(self)
         path = self.write('[control]\nsocket = "control.sock"', "relaymail.toml")
         found = f"{self.directory}/control.sock"
         self.assertEqual(readFile(path).controlSocket, found)

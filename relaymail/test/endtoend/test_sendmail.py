@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet.threads import deferToThread
 
 from relaymail.service import Relay
+from relaymail.test.directories import shortDirectory
 from relaymail.test.endtoend.harness import EndToEndTestCase
 from relaymail.test.endtoend.processes import PATIENCE, until
 from relaymail.testing.servers import Received, SMTPServer
@@ -50,7 +51,7 @@ class SendmailTests(EndToEndTestCase):
             f'queue = "spool"\nhostname = "relay.example"\n'
             f'[intake]\nsmtp = ["tcp:{port}:interface=127.0.0.1"]\n'
             f'[machines]\norigin = "example.org"\ndrop = "drop"\n'
-            f'[control]\nsocket = "nowhere"\n'
+            f'[control]\nsocket = "{shortDirectory(self)}/nowhere"\n'
         )
 
     async def run_(self, *words: str, data: bytes = TEXT) -> Any:

@@ -10,11 +10,10 @@ import shlex
 import socket
 from contextlib import ExitStack
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.test.directories import shortDirectory
 from relaymail.test.endtoend.pages import ROOT, Step, _compare, perform, stepsOf
 from relaymail.test.endtoend.processes import TWISTD
 
@@ -41,10 +40,7 @@ def doAll(case: SynchronousTestCase, steps: list[Step]) -> None:
     """
     Do some steps, and fail where one of them does something else than is shown.
     """
-    # The path of a socket is short.
-    directory = Path(mkdtemp(prefix="relaymail-"))
-    case.addCleanup(rmtree, directory, ignore_errors=True)
-    wrong = perform(steps, directory, {})
+    wrong = perform(steps, shortDirectory(case), {})
     if wrong:
         case.fail(wrong)
 
