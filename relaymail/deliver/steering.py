@@ -180,7 +180,7 @@ class SteeringMixin:
     def _keepFrom(self, domain: str, why: str) -> None:
         self._work.scheduler.paces.hold(domain, why)
         self._log.info("{domain} is suspended: {why}", domain=domain, why=why)
-        self._work.rest(self._siteOf(domain))
+        self._byAndBy(self._work.rest(self._siteOf(domain)))
 
     def _remember(self, written: Deferred[None] | None) -> None:
         if written is not None:
@@ -256,17 +256,18 @@ class SteeringMixin:
             seconds=seconds,
             why=why,
         )
-        self._restOn(self._work.restByAndBy(site))
+        self._byAndBy(self._work.rest(site))
 
-    def _restOn(self, steps: Iterator[None]) -> None:
+    def _byAndBy(self, steps: Iterator[None]) -> None:
         """
         Let rest what waits, so much in a turn as keeps nobody waiting.  Nothing of
-        it is begun meanwhile.
+        it is begun meanwhile; what need not rest after all may be begun then.
         """
         for _ in steps:
             if not self.isStopping:
-                self._theReactor().callLater(0, self._restOn, steps)
+                self._theReactor().callLater(0, self._byAndBy, steps)
             return
+        self.wake()
 
     def _lookForOld(self) -> None:
         """

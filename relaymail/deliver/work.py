@@ -141,17 +141,10 @@ class Work:
                 writes.append(written.addErrback(self._notWritten, name))
         return Claim(names, writes)
 
-    def rest(self, site: Hashable) -> None:
+    def rest(self, site: Hashable) -> Iterator[None]:
         """
-        Let rest what waits for a site that was suspended.
-        """
-        for _ in self.restByAndBy(site):
-            pass
-
-    def restByAndBy(self, site: Hashable) -> Iterator[None]:
-        """
-        Do what L{rest} does, L{PORTION} names at a time: there may be tens of
-        thousands, which takes seconds.
+        Let rest what waits for a site that was suspended, L{PORTION} names at a
+        time: there may be tens of thousands, which takes seconds.
 
         @return: Each step does some; the last one ends it.
         """

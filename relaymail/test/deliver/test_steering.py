@@ -72,6 +72,25 @@ class NoteLaneTests(StoryTestCase):
         self.assertEqual(len(queue.getResting()), len(names))
         self.assertEqual(self.world.network.tried, [])
 
+    def test_manyAreSuspended(self) -> None:
+        """
+        So does what an operator suspends, and with smart hosts the others go on as
+        soon as it rests.
+        """
+        self.patch(work, "PORTION", 2)
+        manager, queue = self.world.manager, self.world.queue
+        self.set(smartHosts=(Host("192.0.2.99", tls=TLSNeed.NEVER),))
+        smartHost = self.world.host("192.0.2.99")
+        mixed = [f"{n}@{d}" for n in range(4) for d in ("example.org", "example.net")]
+        self.world.send("a@example.com", *mixed)
+        manager._work.placeAll()
+        manager.suspend("example.org")
+        self.assertEqual(len(queue.getResting()), 1)
+        self.world.run(1)
+        self.assertEqual(len(queue.getResting()), 4)
+        sent = {to for message in smartHost.received for to in message.recipients}
+        self.assertEqual(sent, {to for to in mixed if to.endswith("net")})
+
     def test_limitPerSite(self) -> None:
         """
         The limit for a site is that of the manager, whenever it is set.

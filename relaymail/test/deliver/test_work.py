@@ -277,7 +277,7 @@ class SuspendedTests(SynchronousTestCase):
         name, other = self.put(), self.put("b@two.example")
         self.work.placeNew()
         until = self.suspend()
-        self.work.rest("one.example")
+        list(self.work.rest("one.example"))
         self.assertEqual(self.queue.getResting(), {name: until})
         self.assertEqual((len(self.lanes), self.lanes.has(other)), (1, True))
         self.assertEqual(self.queue.letter(name).attempts, 0)
@@ -291,7 +291,7 @@ class SuspendedTests(SynchronousTestCase):
         names = [self.put() for _ in range(5)]
         self.work.placeNew()
         self.suspend()
-        steps = self.work.restByAndBy("one.example")
+        steps = self.work.rest("one.example")
         next(steps)
         self.work.isStale = True
         self.work.placeNew()
@@ -311,7 +311,7 @@ class SuspendedTests(SynchronousTestCase):
         names = [self.put() for _ in range(5)]
         self.work.placeNew()
         self.suspend()
-        steps = self.work.restByAndBy("one.example")
+        steps = self.work.rest("one.example")
         next(steps)
         del steps
         self.work.placeAll()
@@ -326,10 +326,10 @@ class SuspendedTests(SynchronousTestCase):
         self.queue._entries[old].arrived = 0.0
         self.suspend()
         self.work.placeNew()
-        self.work.rest("one.example")
+        list(self.work.rest("one.example"))
         self.assertTrue(self.lanes.has(old))
         self.paces.hold("one.example", "he said so")
-        self.work.rest("one.example")
+        list(self.work.rest("one.example"))
         self.assertEqual(list(self.queue.getResting()), [old])
 
     def test_P6_unwritten(self) -> None:
