@@ -7,7 +7,7 @@ what becomes of one whose request was refused before it was read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -225,6 +225,31 @@ class _Farewell(Protocol):
         self.transport.loseConnection()
 
 
+@dataclass(slots=True)
+class NowAndThen:
+    """
+    What is told now and then, however often it happens.
+    """
+
+    _count: int = 0
+    _told: float = -inf
+
+    def add(self, now: float) -> int:
+        """
+        Note that it has happened.
+
+        @param now: The time, in seconds.
+
+        @return: How often since it was last told, where it is to be told now; else
+            0.
+        """
+        self._count += 1
+        if now < self._told + TELL:
+            return 0
+        count, self._count, self._told = self._count, 0, now
+        return count
+
+
 class ControlFactory(HTTPFactory):
     """
     An entrance of the control API.
@@ -245,10 +270,8 @@ class ControlFactory(HTTPFactory):
         self.desk = desk
         self._rules = rules
         self._channels: set[ControlChannel] = set()
-        self._turnedAway = 0
-        self._told = -inf
-        self._cut = 0
-        self._toldOfCut = -inf
+        self._turnedAway = NowAndThen()
+        self._cut = NowAndThen()
         self._waiting: Deferred[None] | None = None
 
     def rulesFor(self, address: IAddress) -> Rules:
@@ -293,18 +316,15 @@ class ControlFactory(HTTPFactory):
         @param error: Why.
         @param peer: Who.
         """
-        self._turnedAway += 1
-        now = self.reactor.seconds()
-        if now < self._told + TELL:
-            return
-        self._log.warn(
-            "Not let in to the control API: {count} requests since this was last "
-            "said, the last from {peer}: {error}",
-            count=self._turnedAway,
-            peer=addressView(peer),
-            error=error,
-        )
-        self._turnedAway, self._told = 0, now
+        count = self._turnedAway.add(self.reactor.seconds())
+        if count:
+            self._log.warn(
+                "Not let in to the control API: {count} requests since this was last "
+                "said, the last from {peer}: {error}",
+                count=count,
+                peer=addressView(peer),
+                error=error,
+            )
 
     def cut(self, peer: IAddress) -> None:
         """
@@ -313,17 +333,14 @@ class ControlFactory(HTTPFactory):
 
         @param peer: Who.
         """
-        self._cut += 1
-        now = self.reactor.seconds()
-        if now < self._toldOfCut + TELL:
-            return
-        self._log.info(
-            "Too slow for the control API, and cut: {count} connections since this "
-            "was last said, the last from {peer}",
-            count=self._cut,
-            peer=addressView(peer),
-        )
-        self._cut, self._toldOfCut = 0, now
+        count = self._cut.add(self.reactor.seconds())
+        if count:
+            self._log.info(
+                "Too slow for the control API, and cut: {count} connections since this "
+                "was last said, the last from {peer}",
+                count=count,
+                peer=addressView(peer),
+            )
 
     def joined(self, channel: ControlChannel) -> None:
         """

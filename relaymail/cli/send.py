@@ -43,7 +43,6 @@ FIRST, LONGEST = 0.1, 2.0
 #: How many names are printed.
 SHOWN = 10
 
-_GOOD = frozenset({"delivered"})
 _BAD = frozenset({"bounced", "expired", "removed"})
 _LINE_ENDS = frozenset("\r\n\0")
 #: Headers whose addresses are recipients too.
