@@ -99,6 +99,19 @@ class Refused(RelayMailError):
         self.reply = reply
 
 
+class TokenError(RelayMailError):
+    """
+    A token for a smart host could not be had.  The mail waits.
+
+    @ivar isLasting: Whether it helps nothing to ask again before somebody has done
+        what the text says.
+    """
+
+    def __init__(self, text: str, *, isLasting: bool = False) -> None:
+        super().__init__(text)
+        self.isLasting = isLasting
+
+
 class ConfigurationError(RelayMailError, ValueError):
     """
     An option's value cannot be used.  The relay was not started.

@@ -80,6 +80,11 @@ class IQueue(Interface):
         "called more often than needed. None: nobody wants to know."
     )
 
+    isBinarySafe: bool = Attribute(
+        "Whether contents come out as they went in, whatever bytes they have; "
+        "else only lines with CRLF do."
+    )
+
     suspendedUntil: Callable[[str], float | None] | None = Attribute(
         "Asked, before what rests for a destination is read, until when it need "
         "not be, in seconds, or None. None itself: nothing is suspended."
@@ -169,6 +174,14 @@ class IQueue(Interface):
         @raise KeyError: When the name is not claimed.
         """
 
+    def told(name: str) -> Deferred[None] | None:
+        """
+        Remember of a name that its sender was told that it is late: its letter
+        says so from now on, also after a restart.
+
+        @raise KeyError: When there is no such name.
+        """
+
     def postpone(name: str, when: float) -> Deferred[None] | None:
         """
         Let a waiting name rest, without an attempt, because its destination is
@@ -208,7 +221,8 @@ class IQueue(Interface):
         """
         Take a message for all its recipients, or for none.  The names are
         waiting and count as claimed once on the disk (I{born claimed}), so
-        that the first claim costs no second write.
+        that the first claim costs no second write.  Mail that is not to be sent
+        before a time (C{holdUntil} of its parameters) rests until then.
 
         @param content: The message, canonical CRLF, as bytes or a binary file
             read from where it stands.

@@ -49,7 +49,12 @@ class Delivered(Outcome):
     """
     The next host took responsibility: it answered 2yz to the end of I{this}
     message's data.
+
+    @ivar passedOn: Whether the host was given what the sender wants to be told,
+        and tells it (RFC 3461 5.2.1): this relay need not.
     """
+
+    passedOn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,12 @@ class TroubleKind(Enum):
     FORBIDDEN = "the destination's address is not one to deliver to"
     UNSENDABLE = "the message or its addresses cannot be sent"
     EXPIRED = "the message was in the queue for too long"
+    LATE = "the time in which the message was to be delivered is over"
+    TOO_LARGE = "the message is larger than the host takes"
+    NO_SMTPUTF8 = "the host does not take internationalised mail"
+    NO_REQUIRETLS = "the host cannot promise TLS for the rest of the way"
+    NO_DELIVERBY = "the host cannot promise to deliver in time"
+    NO_CONVERSION = "the host does not take such content, and it cannot be converted"
     LOCAL = "a failure of this relay"
     OPERATOR = "taken out of the queue by the operator of this relay"
 

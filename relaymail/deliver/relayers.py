@@ -21,7 +21,7 @@ from relaymail.envelopes import Letter
 from relaymail.interfaces import IAttempt
 from relaymail.outcomes import Bounce, Delivered, Outcome
 from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
-from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.hosts import Credentials, Host, TLSNeed
 from relaymail.route.tlscontexts import creatorFor
 from relaymail.route.troubles import troubleOf
 
@@ -395,7 +395,8 @@ class ESMTPManagedRelayerFactory(SMTPManagedRelayerFactory):
             secret = secret(addr)
         if host is not None:
             context = creatorFor(host) if context is None else context
-            secret = host.credentials.password if host.credentials else secret
+            if isinstance(host.credentials, Credentials):
+                secret = host.credentials.password
         built = self.protocol(
             self.messages, self.manager, secret, context, *self.pArgs, **self.pKwArgs
         )
@@ -410,7 +411,7 @@ def _prepare(client: Any, host: Host) -> None:
     """
     if host.tls in (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED):
         client.requireTransportSecurity = True
-    if host.credentials is None:
+    if not isinstance(host.credentials, Credentials):
         return
     client.requireAuthentication = True
     client.authenticateInClear = host.authInClear

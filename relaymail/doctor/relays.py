@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from relaymail.doctor.answers import Answer, fail, ok, warn
 from relaymail.replies import printable
-from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.hosts import Credentials, Host, TLSNeed
 
 #: How long each step may take, in seconds.
 WAIT = 8.0
@@ -145,7 +145,7 @@ def _hidden(text: str, host: Host) -> str:
     """
     Give what a host said, without the password: some say it again.
     """
-    if host.credentials is None or not host.credentials.password:
+    if not isinstance(host.credentials, Credentials) or not host.credentials.password:
         return text
     user, secret = host.credentials.user.encode(), host.credentials.password
     # As it is, and as AUTH LOGIN and AUTH PLAIN (RFC 4616) send it.

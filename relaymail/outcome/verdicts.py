@@ -32,6 +32,8 @@ from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
 
 #: RFC 3463 3.5: the message spent too long in the queue.
 EXPIRED_STATUS = "4.4.7"
+#: RFC 2852 4.1.4: the time that its sender set was over.
+LATE_STATUS = "5.4.7"
 #: RFC 3463 3.1: it was no host, system or policy, and there is no code for people.
 OPERATOR_STATUS = "5.0.0"
 #: RFC 3463 3.8: the classes of status that say that a host's policy wants mail
@@ -188,6 +190,12 @@ _STATUS: dict[Kind, str] = {
     TroubleKind.FORBIDDEN: "4.4.4",
     TroubleKind.UNSENDABLE: "4.6.0",
     TroubleKind.EXPIRED: EXPIRED_STATUS,
+    TroubleKind.LATE: EXPIRED_STATUS,
+    TroubleKind.TOO_LARGE: "4.3.4",
+    TroubleKind.NO_SMTPUTF8: "4.6.7",
+    TroubleKind.NO_REQUIRETLS: "4.7.30",
+    TroubleKind.NO_DELIVERBY: "4.3.3",
+    TroubleKind.NO_CONVERSION: "4.6.3",
     TroubleKind.LOCAL: "4.3.0",
     TroubleKind.OPERATOR: "4.0.0",
 }
@@ -224,6 +232,14 @@ _ANYWHERE: dict[Kind, Row] = {
     TroubleKind.FORBIDDEN: _next(Fate.BOUNCE, "5.4.4"),
     TroubleKind.UNSENDABLE: _row(Fate.BOUNCE, "5.6.0"),
     TroubleKind.EXPIRED: _row(Fate.BOUNCE, EXPIRED_STATUS),
+    # RFC 2852 4.1.4: returned, not tried once more.
+    TroubleKind.LATE: _row(Fate.BOUNCE, LATE_STATUS),
+    # What this host cannot take another one may.
+    TroubleKind.TOO_LARGE: _next(Fate.BOUNCE, "5.3.4", _FINE, _ANSWERS),
+    TroubleKind.NO_SMTPUTF8: _next(Fate.BOUNCE, "5.6.7", _FINE, _ANSWERS),
+    TroubleKind.NO_REQUIRETLS: _next(Fate.BOUNCE, "5.7.30", lane=_ANSWERS),
+    TroubleKind.NO_DELIVERBY: _next(Fate.BOUNCE, "5.3.3", _FINE, _ANSWERS),
+    TroubleKind.NO_CONVERSION: _next(Fate.BOUNCE, "5.6.3", _FINE, _ANSWERS),
     TroubleKind.LOCAL: _row(Fate.RETRY, "4.3.0"),
     TroubleKind.OPERATOR: _row(Fate.BOUNCE, OPERATOR_STATUS),
 }

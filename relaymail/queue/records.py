@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from relaymail.envelopes import Parameters
+from relaymail.envelopes import NO_PARAMETERS, Parameters
 from relaymail.replies import printable
 
 #: The longest record that is looked at, in bytes: four numbers, two words and
@@ -32,9 +32,6 @@ MAX_STATUS = 9
 
 #: The subdirectory for what cannot be used.
 ASIDE = "aside"
-
-#: MAIL said nothing beyond the sender.
-NO_PARAMETERS = Parameters()
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")
 _OWN = re.compile(r"-(?:[HCS]|T\d+|J0?)\Z")

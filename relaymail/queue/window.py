@@ -17,10 +17,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python import log
 
-from relaymail.envelopes import Outline, Parameters
+from relaymail.envelopes import NO_PARAMETERS, Outline, Parameters
 from relaymail.outcomes import Outcome
 from relaymail.queue.contents import IKeyedContent
-from relaymail.queue.records import NO_PARAMETERS
 
 #: How long a claim holds, in seconds: longer than any attempt takes (RFC 5321
 #: 4.5.3.2 adds up to under an hour), so that a lease that ended means that

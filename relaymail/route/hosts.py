@@ -5,8 +5,12 @@ Hosts, in the order in which they are to be tried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from relaymail.identities import ITokens
 
 
 class TLSNeed(Enum):
@@ -37,6 +41,22 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Bearer:
+    """
+    Who to be at a smart host that wants tokens (RFC 6749, RFC 7628).
+
+    @ivar user: The user's name.
+    @ivar account: What tells the source of the tokens from all others: two that
+        have it in common are the same.
+    @ivar tokens: Gives the tokens.
+    """
+
+    user: str
+    account: str
+    tokens: ITokens = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """
     A host to deliver to.
@@ -53,16 +73,24 @@ class Host:
     @ivar caFile: The path of a file of certificates (PEM) that are trusted
         instead of the system's, where C{tls} is C{VERIFIED}; L{None} for the
         system's.
+    @ivar lmtp: Whether LMTP is spoken there (RFC 2033).
+    @ivar path: The path of its UNIX socket, where it has no network address;
+        C{name} is then what people call it.
+    @ivar requireTLS: Whether the connection is for mail that may go over TLS
+        only (RFC 8689 4.2.1).
     """
 
     name: str
     port: int | None = None
     tls: TLSNeed = TLSNeed.OFFERED
     implicitTLS: bool = False
-    credentials: Credentials | None = None
+    credentials: Credentials | Bearer | None = None
     named: bool = False
     authInClear: bool = False
     caFile: str | None = None
+    lmtp: bool = False
+    path: str | None = None
+    requireTLS: bool = False
 
     def __hash__(self) -> int:
         """

@@ -21,9 +21,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 #: What every room may import.
 NOUNS = frozenset(
     {"addresses", "envelopes", "headers", "replies", "outcomes", "errors"}
-    | {"inspection"}
+    | {"inspection", "alarms"}
 )
-SHARED = NOUNS | {"interfaces", "dialogue", "prompt"}
+SHARED = NOUNS | {"interfaces", "identities", "dialogue", "prompt"}
 
 #: The rooms: the mail walks through them, and they do not know each other.
 ROOMS = frozenset({"intake", "queue", "schedule", "route", "outcome"})
@@ -39,7 +39,7 @@ FACES = frozenset({"submission", "machines"})
 WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
     | {"worker", "cli", "logs", "admin", "notify", "dropping", "ports", "assembly"}
-    | {"daemon", "doctor", "privileges", "reloading"}
+    | {"daemon", "doctor", "privileges", "reloading", "oauth2"}
 )
 
 #: What is beside the house.
@@ -61,7 +61,7 @@ ROUTE_HANDS = frozenset(
 )
 
 #: Where nothing is pure.
-HANDS = WIRING | BESIDE | {"engine", "intake", "interfaces", "prompt"}
+HANDS = WIRING | BESIDE | {"engine", "intake", "interfaces", "identities", "prompt"}
 
 #: The pure modules of the queue's room: it is about files.
 QUEUE_PURE = frozenset({"records", "backlog"})

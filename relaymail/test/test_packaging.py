@@ -18,6 +18,7 @@ from twisted.python.modules import getModule
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from relaymail.configuration import readFile, readHosts
+from relaymail.route.hosts import Credentials
 
 #: The checkout.
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,5 +218,5 @@ class ReadmeTests(SynchronousTestCase):
         (path / "secret").write_text("hunter2\n")
         told = readFile(str(path / "relaymail.toml"))
         (host,) = readHosts(told)
-        assert host.credentials is not None
+        assert isinstance(host.credentials, Credentials)
         self.assertEqual(host.credentials.password, b"hunter2")

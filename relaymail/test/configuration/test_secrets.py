@@ -32,7 +32,7 @@ class PasswordTests(SynchronousTestCase):
             smartHosts=f"smtps://me@mail.example.com?password-file={secret}",
         )
         credentials = readHosts(told)[0].credentials
-        assert credentials is not None
+        assert isinstance(credentials, Credentials)
         self.assertEqual(credentials.password, b"hunter2")
         self.assertNotIn("hunter2", repr(told))
 
@@ -44,7 +44,7 @@ class PasswordTests(SynchronousTestCase):
         host = "smtps://me@mail.example.com?password-env=RELAY_PASSWORD"
         told = configure(queue="s", hostname="a.example", smartHosts=host)
         credentials = readHosts(told)[0].credentials
-        assert credentials is not None
+        assert isinstance(credentials, Credentials)
         self.assertEqual(credentials.password, b"hunter2")
 
     def test_noPassword(self) -> None:
@@ -82,7 +82,7 @@ class CommandTests(SynchronousTestCase):
         What the command prints is the password; no shell has a look at it.
         """
         credentials = self.host("echo 'hunter2 $HOME;' `x`").credentials
-        assert credentials is not None
+        assert isinstance(credentials, Credentials)
         self.assertEqual(credentials.password, b"hunter2 $HOME; `x`")
 
     def test_A09_failures(self) -> None:
