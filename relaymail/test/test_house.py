@@ -23,7 +23,7 @@ NOUNS = frozenset(
     {"addresses", "envelopes", "headers", "replies", "outcomes", "errors"}
     | {"inspection", "alarms"}
 )
-SHARED = NOUNS | {"interfaces", "identities", "dialogue", "prompt"}
+SHARED = NOUNS | {"interfaces", "identities", "dialogue", "prompt", "bindings"}
 
 #: The rooms: the mail walks through them, and they do not know each other.
 ROOMS = frozenset({"intake", "queue", "schedule", "route", "outcome"})
@@ -61,7 +61,11 @@ ROUTE_HANDS = frozenset(
 )
 
 #: Where nothing is pure.
-HANDS = WIRING | BESIDE | {"engine", "intake", "interfaces", "identities", "prompt"}
+HANDS = (
+    WIRING
+    | BESIDE
+    | {"engine", "intake", "interfaces", "identities", "prompt", "bindings"}
+)
 
 #: The pure modules of the queue's room: it is about files.
 QUEUE_PURE = frozenset({"records", "backlog"})
