@@ -22,9 +22,8 @@ As a table it has C{url}, the first part, and the settings and C{user} beside it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from ipaddress import ip_address
 from typing import Any, NoReturn
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -33,6 +32,11 @@ from relaymail.addresses import normalDomain
 from relaymail.errors import ConfigurationError, MalformedAddress
 from relaymail.replies import printable
 from relaymail.route.hosts import Credentials, Host, TLSNeed
+from relaymail.route.passwords import MAX_PASSWORD as MAX_PASSWORD
+from relaymail.route.passwords import PasswordKind as PasswordKind
+from relaymail.route.passwords import PasswordSource as PasswordSource
+from relaymail.route.passwords import ReadPassword as ReadPassword
+from relaymail.route.passwords import readSecretOf
 
 #: SMTP between hosts (RFC 5321 4.5.4.2).
 RELAY_PORT = 25
@@ -43,31 +47,6 @@ SUBMISSIONS_PORT = 465
 
 #: How many settings may follow a smart host: there are no more.
 MAX_SETTINGS = 6
-#: The longest password that is read, in bytes: what fits into an AUTH line.
-MAX_PASSWORD = 4096
-
-
-class PasswordKind(Enum):
-    """
-    The kinds of places a password is kept in.
-    """
-
-    FILE = "file"
-    ENVIRONMENT = "environment variable"
-    COMMAND = "command"
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordSource:
-    """
-    Where a password is kept.
-
-    @ivar kind: The kind of place.
-    @ivar where: The path, the name of the variable, or the command.
-    """
-
-    kind: PasswordKind
-    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +73,6 @@ class SmartHost:
     authInClear: bool = False
     caFile: str | None = None
 
-
-#: Reads a password: it is given the kind of place and the path or name, and
-#: raises L{OSError} or L{LookupError} where there is none.
-ReadPassword = Callable[[PasswordKind, str], bytes]
 
 _SCHEMES = ("smtp", "smtp+starttls", "smtps")
 _SOURCES = {
@@ -397,21 +372,8 @@ def _passwordSource(
 def _credentials(smart: SmartHost, readPassword: ReadPassword) -> Credentials | None:
     if smart.user is None or smart.password is None:
         return None
-    kind, where = smart.password.kind, smart.password.where
     told = f"The password for {smart.user} at {smart.name}"
-    try:
-        # The line end is the editor's, not the password's.
-        password = readPassword(kind, where).rstrip(b"\r\n")
-    except (OSError, LookupError) as e:
-        raise ConfigurationError(
-            f"{told} cannot be read from the {kind.value} {where}: "
-            f"{getattr(e, 'strerror', None) or 'there is none'}"
-        ) from None
-    if not 0 < len(password) <= MAX_PASSWORD:
-        raise ConfigurationError(
-            f"{told} in the {kind.value} {where} is empty or longer than "
-            f"{MAX_PASSWORD} bytes"
-        )
+    password = readSecretOf(smart.password, readPassword, told)
     return Credentials(smart.user, password)
 
 
