@@ -8,7 +8,7 @@ looks it up.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -19,14 +19,15 @@ from zope.interface import implementer
 from relaymail.addresses import quotePath
 from relaymail.deliver.bounces import queueNotice
 from relaymail.deliver.settlement import Settlement, nameIn
+from relaymail.deliver.standing import StandingMixin
 from relaymail.envelopes import Letter
 from relaymail.errors import MalformedAddress
 from relaymail.interfaces import IAttempt, IQueue
 from relaymail.outcome import verdicts
-from relaymail.outcome.verdicts import Fate, LaneState, Verdict
+from relaymail.outcome.verdicts import Fate
 from relaymail.outcomes import Bounce, Outcome, Retry
-from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
-from relaymail.route.hosts import Host, Route
+from relaymail.replies import Phase, Trouble, TroubleKind
+from relaymail.route.hosts import Route
 from relaymail.route.troubles import troubleOf
 from relaymail.route.walk import Walk
 
@@ -39,7 +40,7 @@ _UNEXPLAINED_BOUNCE = Bounce("5.0.0", Phase.FINAL)
 
 
 @implementer(IAttempt)
-class _AttemptManager:
+class _AttemptManager(StandingMixin):
     """
     One batch of names over one route.
 
@@ -47,20 +48,10 @@ class _AttemptManager:
     @ivar noisy: Whether informational messages are logged.
     @ivar reactor: Where calls are scheduled.
     @ivar takesPart: Whether the queue is an L{IQueue}.
-    @ivar lane: What the batch was taken from.
-    @ivar host: The host being tried, or L{None}.
-    @ivar address: The network address that was reached, empty before.
-    @ivar tls: The TLS version of the session, empty in clear.
     """
 
     _log = Logger()
-    lane: Hashable = None
-    address = ""
-    tls = ""
     _relay: Any = None
-    _walk: Walk | None = None
-    _failedBy: Evidence | None = None
-    _ended: tuple[Phase, Evidence] | None = None
     _given = 0
     _mayRecover = False
     _claims: Deferred[Any] | None = None
@@ -82,13 +73,6 @@ class _AttemptManager:
         self._completionDeferreds: list[Deferred[None]] = []
         listener = getattr(manager, "onOutcome", None)
         self._settlement = Settlement(manager.queue, listener)
-
-    @property
-    def host(self) -> Host | None:
-        """
-        The host being tried, or L{None}.
-        """
-        return self._walk.host if self._walk is not None else None
 
     @property
     def isStopping(self) -> bool:
@@ -143,18 +127,6 @@ class _AttemptManager:
         self.notifyDone(relay)
 
     # What a relayer asks.
-
-    def judge(
-        self, phase: Phase, evidence: Evidence, accepted: int = 0
-    ) -> Outcome | None:
-        """
-        See L{IAttempt.judge}.
-        """
-        verdict = verdicts.judge(
-            phase, evidence, lastHost=self._isLastHost(), accepted=accepted
-        )
-        self._noteStates(verdict, evidence)
-        return self._outcomeOf(verdict, phase, evidence)
 
     def openLetter(self, path: str) -> Letter | None:
         """
@@ -223,37 +195,11 @@ class _AttemptManager:
 
     # What a relayer tells.
 
-    def noteReached(self, relay: Any, address: str) -> None:
-        """
-        See L{IAttempt.noteReached}.
-        """
-        self.address, self.tls = address, ""
-        self._ended = None
-
-    def noteTLS(self, relay: Any, version: str) -> None:
-        """
-        See L{IAttempt.noteTLS}.
-        """
-        self.tls = version
-
     def noteOutcome(self, relay: Any, path: str, outcome: Outcome) -> None:
         """
         See L{IAttempt.noteOutcome}.
         """
         self._settlement.note(nameIn(path), outcome)
-
-    def noteSession(
-        self, relay: Any, phase: Phase, evidence: Evidence, transactions: int
-    ) -> None:
-        """
-        See L{IAttempt.noteSession}.
-        """
-        isOver = isinstance(evidence, Trouble) and evidence.kind is TroubleKind.LOST
-        isOver = isOver or (isinstance(evidence, Reply) and evidence.code == 421)
-        if transactions and isOver and phase in (Phase.MAIL, Phase.RSET):
-            # The server had enough of the connection, not of the mail.
-            phase = Phase.IDLE
-        self._ended = (phase, evidence)
 
     def notifySuccess(self, relay: Any, message: str) -> None:
         """
@@ -381,29 +327,6 @@ class _AttemptManager:
         except Exception:
             relay.clientConnectionFailed(None, Failure())
         return True
-
-    def _isLastHost(self) -> bool:
-        return self._walk is None or self._walk.isLast
-
-    def _noteStates(self, verdict: Verdict, evidence: Evidence) -> None:
-        if self.host is not None:
-            self.manager.noteHost(self.host, verdict.host)
-        lane = verdict.lane
-        if lane is LaneState.UNKNOWN or evidence is self._failedBy:
-            return
-        if lane is LaneState.FAILING:
-            # It is one failure, whatever number of names it is judged for.
-            self._failedBy = evidence
-        why = "" if lane is LaneState.FINE else evidence.text
-        self.manager.noteLane(self.lane, lane, why)
-
-    def _outcomeOf(
-        self, verdict: Verdict, phase: Phase, evidence: Evidence
-    ) -> Outcome | None:
-        name = self.host.name if self.host is not None else ""
-        return verdicts.outcomeOf(
-            verdict, phase, evidence, name, self.address, self.tls
-        )
 
     def _settleWhatIsLeft(self, relay: Any) -> None:
         names = list(self.manager.managed.get(relay, ()))

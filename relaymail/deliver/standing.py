@@ -1,0 +1,103 @@
+# -*- test-case-name: relaymail.test.deliver.test_attempts -*-
+"""
+Where an attempt stands: at which host of its route, in what kind of session, and
+what is said there means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from relaymail.outcome import verdicts
+from relaymail.outcome.verdicts import LaneState, Verdict
+from relaymail.outcomes import Outcome
+from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
+from relaymail.route.hosts import Host
+from relaymail.route.walk import Walk
+
+
+class StandingMixin:
+    """
+    What an attempt knows of the host it is at, for an attempt manager.
+
+    @ivar lane: What the batch was taken from.
+    @ivar address: The network address that was reached, empty before.
+    @ivar tls: The TLS version of the session, empty in clear.
+    """
+
+    manager: Any
+    lane: Hashable = None
+    address = ""
+    tls = ""
+    _walk: Walk | None = None
+    _failedBy: Evidence | None = None
+    _ended: tuple[Phase, Evidence] | None = None
+
+    @property
+    def host(self) -> Host | None:
+        """
+        The host being tried, or L{None}.
+        """
+        return self._walk.host if self._walk is not None else None
+
+    def judge(
+        self, phase: Phase, evidence: Evidence, accepted: int = 0
+    ) -> Outcome | None:
+        """
+        See L{IAttempt.judge}.
+        """
+        verdict = verdicts.judge(
+            phase, evidence, lastHost=self._isLastHost(), accepted=accepted
+        )
+        self._noteStates(verdict, evidence)
+        return self._outcomeOf(verdict, phase, evidence)
+
+    def noteReached(self, relay: Any, address: str) -> None:
+        """
+        See L{IAttempt.noteReached}.
+        """
+        self.address, self.tls = address, ""
+        self._ended = None
+
+    def noteTLS(self, relay: Any, version: str) -> None:
+        """
+        See L{IAttempt.noteTLS}.
+        """
+        self.tls = version
+
+    def noteSession(
+        self, relay: Any, phase: Phase, evidence: Evidence, transactions: int
+    ) -> None:
+        """
+        See L{IAttempt.noteSession}.
+        """
+        isOver = isinstance(evidence, Trouble) and evidence.kind is TroubleKind.LOST
+        isOver = isOver or (isinstance(evidence, Reply) and evidence.code == 421)
+        if transactions and isOver and phase in (Phase.MAIL, Phase.RSET):
+            # The server had enough of the connection, not of the mail.
+            phase = Phase.IDLE
+        self._ended = (phase, evidence)
+
+    def _isLastHost(self) -> bool:
+        return self._walk is None or self._walk.isLast
+
+    def _noteStates(self, verdict: Verdict, evidence: Evidence) -> None:
+        if self.host is not None:
+            self.manager.noteHost(self.host, verdict.host)
+        lane = verdict.lane
+        if lane is LaneState.UNKNOWN or evidence is self._failedBy:
+            return
+        if lane is LaneState.FAILING:
+            # It is one failure, whatever number of names it is judged for.
+            self._failedBy = evidence
+        why = "" if lane is LaneState.FINE else evidence.text
+        self.manager.noteLane(self.lane, lane, why)
+
+    def _outcomeOf(
+        self, verdict: Verdict, phase: Phase, evidence: Evidence
+    ) -> Outcome | None:
+        name = self.host.name if self.host is not None else ""
+        return verdicts.outcomeOf(
+            verdict, phase, evidence, name, self.address, self.tls
+        )
