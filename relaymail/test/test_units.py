@@ -22,6 +22,8 @@ REAL = frozenset(
 #: Tests of what is real, and why they are not units.
 NO_UNITS = {
     "relaymail.test.endtoend": "real sockets and processes",
+    "relaymail.test.hostile": "real sockets and processes",
+    "relaymail.test.interop": "real sockets and processes of others",
     "relaymail.test.bench.test_children": "starts processes",
     "relaymail.test.configuration.test_secrets": "runs commands",
     "relaymail.test.conformance": "runs Twisted's own tests",
