@@ -123,12 +123,14 @@ class Arrivals:
             name: Entry(
                 change.arrived,
                 parameters=envelope.parameters,
-                bornClaimed=True,
+                bornClaimed=change.due <= change.arrived,
+                stated=change.isSaying,
                 envelope=(envelope.sender, recipient),
                 content=content,
+                recipientParameters=envelope.parametersOf(index),
             )
-            for name, recipient, content in zip(
-                change.arrive, envelope.recipients, change.contents, strict=True
+            for index, (name, recipient, content) in enumerate(
+                zip(change.arrive, envelope.recipients, change.contents, strict=True)
             )
         }
         self._taken(entries)

@@ -225,7 +225,8 @@ class _Batch:
             start += len(turn)
             if any(len(change.arrive) > 1 for change in sound):
                 return True
-            if any(c.arrive for c in sound) and any(c.leave for c in sound):
+            bound = any(c.leave or c.needsNotice for c in sound)
+            if bound and any(c.arrive for c in sound):
                 return True
         return False
 

@@ -10,7 +10,7 @@ L{relaymail.queue.batch}'s.
 Which files exist says where a name stands::
 
     -C            being written; of no worth after a crash
-    -H -C         ready, and taken if a journal names it
+    -H -C         ready, and taken if a journal names it; so with -S
     -H -D         taken
     -H -D -S      taken, with attempts and a next time
     -H, -S        gone, and not yet cleared away
@@ -28,6 +28,7 @@ from relaymail.queue.contents import DiskContent
 from relaymail.queue.disk import Disk
 from relaymail.queue.pickles import dumpEnvelope
 from relaymail.queue.records import Record, formatRecord
+from relaymail.queue.said import heldUntil, saysMore
 
 #: How much of a content is in memory at a time, in bytes.
 CHUNK = 64 * 1024
@@ -123,6 +124,9 @@ class Addition(BaseChange):
     A message comes, for all its recipients or for none.
 
     @ivar contents: What was stored for each name, once prepared.
+    @ivar due: When it is to be sent, in seconds.
+    @ivar isSaying: Whether something was said of it that its envelopes cannot
+        hold.
     """
 
     def __init__(
@@ -145,6 +149,9 @@ class Addition(BaseChange):
         self.envelope = envelope
         self.contents: list[DiskContent] = []
         self.arrived = arrived
+        self.due = heldUntil(envelope.parameters, arrived) or arrived
+        parameters = envelope.parameters
+        self.isSaying = bool(envelope.recipientParameters) or saysMore(parameters)
         self._content = content
         self._made: list[str] = []
 
@@ -161,6 +168,22 @@ class Addition(BaseChange):
             pickled = dumpEnvelope([self.envelope.sender, recipient])
             self._writeFile(f"{self.base}{name}-H", pickled)
             self._made.append(f"{self.base}{name}-H")
+        if self.isSaying:
+            self._stateAll()
+
+    def _stateAll(self) -> None:
+        """
+        Write what an envelope has no room for.
+        """
+        for index, name in enumerate(self.arrive):
+            record = Record(
+                self.arrived,
+                self.due,
+                parameters=self.envelope.parameters,
+                recipientParameters=self.envelope.parametersOf(index),
+            )
+            self._writeFile(f"{self.base}{name}-S", formatRecord(record))
+            self._made.append(f"{self.base}{name}-S")
 
     def apply(self) -> None:
         """
@@ -331,6 +354,15 @@ class Statement(BaseChange):
         Leave the one before.
         """
         self._disk.unlink(self._draft)
+
+
+class Telling(Statement):
+    """
+    The same, and that the sender was told that it is late: not without the notice
+    that says so.
+    """
+
+    needsNotice = True
 
 
 class PassingStatement(Statement):

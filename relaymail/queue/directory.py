@@ -20,6 +20,7 @@ from typing import IO, Any, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -38,10 +39,10 @@ from relaymail.queue.listing import Listing
 from relaymail.queue.message import QueuedMessage
 from relaymail.queue.recovery import putAside, recover
 from relaymail.queue.removals import Removals
-from relaymail.queue.room import BLOCK, RoomGauge, Taken, sizeOf
+from relaymail.queue.room import RoomGauge, footprint, sizeOf
 from relaymail.queue.statements import Statements
 from relaymail.queue.stored import StoredNames
-from relaymail.queue.window import AnyPath, Entry, nameOf
+from relaymail.queue.window import LEASE, AnyPath, Entry, nameOf
 from relaymail.queue.writer import InlineWriter, Run, TurnWriter, Writer
 
 #: How long a name rests whose notice could not be taken, in seconds: what
@@ -57,6 +58,11 @@ class Queue(WindowInspection):
     @ivar directory: Its path.
     @ivar n: A number that makes names unique.
     """
+
+    #: Its files have LF where lines end, and cannot say what else there was.
+    isBinarySafe = False
+
+    log = Logger()
 
     directory: str
     n: int
@@ -226,7 +232,7 @@ class Queue(WindowInspection):
         entry = self._entries[name]
         content = self._contentOf(name)
         items = [*self.getEnvelope(name), content.open()]
-        return Letter(items, content, entry.parameters, entry.attempts, entry.arrived)
+        return entry.letter(items, content)
 
     def contentKey(self, message: AnyPath) -> Hashable:
         """
@@ -243,7 +249,7 @@ class Queue(WindowInspection):
         """
         self._checkRoom()
         # How long it becomes is found when it is measured.
-        self._room.take(_footprint(1))
+        self._room.take(footprint(1))
         return self._arrivals.create(self.clock)
 
     def add(
@@ -256,7 +262,7 @@ class Queue(WindowInspection):
         """
         try:
             self._checkRoom()
-            self._room.take(_footprint(len(envelope.recipients), sizeOf(content)))
+            self._room.take(footprint(len(envelope.recipients), sizeOf(content)))
             return self._arrivals.add(envelope, content, self.clock.seconds())
         except QueueError:
             return fail()
@@ -289,6 +295,34 @@ class Queue(WindowInspection):
             return None
         due = self.clock.seconds() if when is None else when
         return self._statements.rest(name, entry, due)
+
+    def told(self, message: AnyPath) -> Deferred[None]:
+        """
+        See L{IQueue.told<relaymail.interfaces.IQueue.told>}.  If it cannot be
+        written, or the notice that was added in the same turn was not taken,
+        that is logged, and nobody counts as told.
+        """
+        name = nameOf(message)
+        entry = self._entries[name]
+        entry.isTold = True
+        telling = self._statements.tell(name, entry, *self._standOf(name))
+        return telling.addErrback(self._notTold, name, entry)
+
+    def _standOf(self, name: str) -> tuple[float, bool]:
+        """
+        Give when a name is due, in seconds, and whether it is claimed.
+        """
+        now = self.clock.seconds()
+        if name in self.relayed:
+            return now + LEASE, True
+        return self._resting.due.get(name, now), False
+
+    def _notTold(self, failure: Failure, name: str, entry: Entry) -> None:
+        self.log.failure("Nobody was told that {name} is late", failure, name=name)
+        entry.isTold = False
+        if self._entries.get(name) is entry:
+            # What was written in the same turn says otherwise.
+            self._statements.restate(name, entry, *self._standOf(name))
 
     def done(
         self, message: AnyPath, outcome: Outcome | None = None
@@ -391,9 +425,8 @@ class Queue(WindowInspection):
         return self.n
 
     def _taken(self, entries: dict[str, Entry]) -> None:
-        self._entries.update(entries)
-        for name in entries:
-            self._wait(name)
+        for name, entry in entries.items():
+            self._arrive(name, entry)
         self._tell()
 
     def _ebRemoved(self, failure: Failure, name: str, entry: Entry) -> Failure:
@@ -409,12 +442,3 @@ class Queue(WindowInspection):
             self._lock.release()
             self._lock = None
         return result
-
-
-def _footprint(recipients: int, size: int = 0) -> Taken:
-    """
-    Tell how much room a message takes at most: its content, which is stored once,
-    and for each name the envelope and where it stands.
-    """
-    files = 1 + 2 * recipients
-    return Taken(size + files * BLOCK, files)

@@ -307,6 +307,7 @@ class WindowInspection(Window):
         self._withdraw(name)
         entry.arrived, entry.attempts = self.clock.seconds(), 0
         entry.status = entry.text = ""
+        entry.isTold = False
         self._wait(name)
         self._tell()
         return self._renewed(name, entry)

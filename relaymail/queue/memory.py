@@ -97,12 +97,13 @@ class MemoryQueue(WindowInspection):
             return fail()
         stored = MemoryContent(data)
         names = []
-        for recipient in envelope.recipients:
+        for index, recipient in enumerate(envelope.recipients):
             entry = Entry(
                 self.clock.seconds(),
                 parameters=envelope.parameters,
                 envelope=(envelope.sender, recipient),
                 content=stored,
+                recipientParameters=envelope.parametersOf(index),
             )
             names.append(self._store(entry))
         self._tell()
@@ -128,6 +129,12 @@ class MemoryQueue(WindowInspection):
         if name in self.held:
             self._withdraw(name)
 
+    def told(self, message: AnyPath) -> None:
+        """
+        See L{IQueue.told<relaymail.interfaces.IQueue.told>}.
+        """
+        self._entries[nameOf(message)].isTold = True
+
     def done(self, message: AnyPath, outcome: Outcome | None = None) -> None:
         """
         See L{IQueue.done<relaymail.interfaces.IQueue.done>}.
@@ -142,9 +149,7 @@ class MemoryQueue(WindowInspection):
         if entry.content is None:
             raise UnreadableEntry(f"{nameOf(message)} was never stored")
         items = [*self.getEnvelope(message), entry.content.open()]
-        return Letter(
-            items, entry.content, entry.parameters, entry.attempts, entry.arrived
-        )
+        return entry.letter(items, entry.content)
 
     def contentKey(self, message: AnyPath) -> Hashable:
         """
@@ -219,6 +224,5 @@ class MemoryQueue(WindowInspection):
     def _store(self, entry: Entry) -> str:
         self._number += 1
         name = str(self._number)
-        self._entries[name] = entry
-        self._wait(name)
+        self._arrive(name, entry)
         return name

@@ -10,18 +10,30 @@ and its attempts begin at 0 again.  It never costs the mail.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from relaymail.envelopes import NO_PARAMETERS, Parameters
+from relaymail.envelopes import (
+    NO_PARAMETERS,
+    NOTHING_SAID,
+    Parameters,
+    RecipientParameters,
+)
+from relaymail.queue.said import (
+    fieldsOf,
+    fieldsOfRecipient,
+    parametersIn,
+    recipientParametersIn,
+    seconds,
+)
 from relaymail.replies import printable
 
-#: The longest record that is looked at, in bytes: four numbers, two words and
-#: a text of at most L{relaymail.replies.MAX_TEXT} characters, escaped.
-MAX_RECORD = 8 * 1024
+#: The longest record that is looked at, in bytes: some numbers and words, a text of
+#: at most L{relaymail.replies.MAX_TEXT} characters, and what MAIL and RCPT said, of
+#: at most L{relaymail.queue.said.MAX_ORCPT}, escaped.
+MAX_RECORD = 16 * 1024
 #: The longest journal that is looked at, in bytes: more than a batch writes,
 #: 200 changes of messages with 10 000 recipients each.
 MAX_JOURNAL = 256 * 1024 * 1024
@@ -35,7 +47,6 @@ ASIDE = "aside"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")
 _OWN = re.compile(r"-(?:[HCS]|T\d+|J0?)\Z")
-_BODIES = ("", "7BIT", "8BITMIME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class Record:
     @ivar status: The enhanced status of the last outcome, or empty.
     @ivar text: What was said last, or empty.
     @ivar parameters: What MAIL said beyond the sender.
+    @ivar recipientParameters: What RCPT said beyond the recipient.
+    @ivar isTold: Whether the sender was told that it is late.
     """
 
     arrived: float
@@ -60,6 +73,8 @@ class Record:
     status: str = ""
     text: str = ""
     parameters: Parameters = NO_PARAMETERS
+    recipientParameters: RecipientParameters = NOTHING_SAID
+    isTold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +122,10 @@ def formatRecord(record: Record) -> bytes:
     if record.status or record.text:
         fields["status"] = record.status
         fields["text"] = printable(record.text)
-    if record.parameters.body:
-        fields["body"] = record.parameters.body
+    fields.update(fieldsOf(record.parameters))
+    fields.update(fieldsOfRecipient(record.recipientParameters))
+    if record.isTold:
+        fields["told"] = True
     return json.dumps(fields).encode("ascii") + b"\n"
 
 
@@ -119,14 +136,13 @@ def parseRecord(data: bytes) -> Record | None:
     @return: It, or L{None} where it is damaged and counts as missing.
     """
     fields = _object(data, MAX_RECORD)
-    arrived = _seconds(fields.get("arrived"))
-    due = _seconds(fields.get("due"))
+    arrived = seconds(fields.get("arrived"))
+    due = seconds(fields.get("due"))
     attempts = fields.get("attempts")
     if arrived is None or due is None:
         return None
     if type(attempts) is not int or not 0 <= attempts <= MAX_ATTEMPTS:
         return None
-    body = fields.get("body")
     return Record(
         arrived,
         due,
@@ -134,7 +150,9 @@ def parseRecord(data: bytes) -> Record | None:
         fields.get("claimed") is True,
         _text(fields.get("status"))[:MAX_STATUS],
         _text(fields.get("text")),
-        Parameters(body if body in _BODIES else ""),
+        parametersIn(fields),
+        recipientParametersIn(fields),
+        fields.get("told") is True,
     )
 
 
@@ -167,16 +185,6 @@ def _object(data: bytes, limit: int) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _seconds(value: object) -> float | None:
-    if type(value) not in (int, float):
-        return None
-    try:
-        seconds = float(value)  # type: ignore[arg-type]
-    except OverflowError:
-        return None
-    return seconds if math.isfinite(seconds) else None
 
 
 def _text(value: object) -> str:

@@ -133,7 +133,9 @@ def _isOrphan(
         return False
     if name + "-D" in files:
         return False
-    return suffix == "-S" or _isOld(disk, directory, file, now)
+    # What was said of mail is written while it is on its way.
+    isLeft = suffix == "-S" and name + "-C" not in files
+    return isLeft or _isOld(disk, directory, file, now)
 
 
 def _isOld(disk: Disk, directory: str, file: str, now: float) -> bool:

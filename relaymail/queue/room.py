@@ -157,3 +157,14 @@ def sizeOf(content: bytes | IO[bytes]) -> int:
         return os.fstat(content.fileno()).st_size
     except OSError:
         return 0
+
+
+def footprint(recipients: int, size: int = 0) -> Taken:
+    """
+    Tell how much room a message takes at most in a directory queue: its content,
+    which is stored once, and for each name the envelope and where it stands.
+
+    @param size: That of the content, in bytes.
+    """
+    files = 1 + 2 * recipients
+    return Taken(size + files * BLOCK, files)

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail.errors import QueueFull
-from relaymail.queue.changes import Change, PassingStatement, Statement
+from relaymail.queue.changes import Change, PassingStatement, Statement, Telling
 from relaymail.queue.disk import Disk
 from relaymail.queue.records import Record
 from relaymail.queue.window import LEASE, Entry
@@ -73,6 +73,30 @@ class Statements:
         resting = self._write(Statement, name, entry, due, claimed=False)
         return resting.addErrback(self._complain, name)
 
+    def tell(
+        self, name: str, entry: Entry, due: float, claimed: bool
+    ) -> Deferred[None]:
+        """
+        Write that the sender of a name was told that it is late, unless a notice
+        that is added in the same turn is not taken.
+
+        @param due: When it is due, in seconds.
+        @param claimed: Whether it is claimed.
+
+        @return: Fires when that would survive a power cut.
+        """
+        return self._write(Telling, name, entry, due, claimed)
+
+    def restate(self, name: str, entry: Entry, due: float, claimed: bool) -> None:
+        """
+        Write again where a name stands; if that cannot be written, it is logged.
+
+        @param due: When it is due, in seconds.
+        @param claimed: Whether it is claimed.
+        """
+        written = self._write(Statement, name, entry, due, claimed)
+        written.addErrback(self._complain, name)
+
     def _write(
         self, kind: type[Statement], name: str, entry: Entry, due: float, claimed: bool
     ) -> Deferred[None]:
@@ -85,6 +109,8 @@ class Statements:
             entry.status,
             entry.text,
             entry.parameters,
+            entry.recipientParameters,
+            entry.isTold,
         )
         change = kind(self._disk, self._base, name, record, self._number())
         return self._writer.submit(change)

@@ -45,7 +45,8 @@ class StoredNames:
         record = self._readRecord(name)
         if record is None:
             return Entry(min(found.modified, now) if found else now), now
-        due = now if record.claimed else min(record.due, now + LONGEST_REST)
+        longest = max(now + LONGEST_REST, record.parameters.holdUntil or 0.0)
+        due = now if record.claimed else min(record.due, longest)
         entry = Entry(
             min(record.arrived, now),
             record.attempts,
@@ -53,6 +54,8 @@ class StoredNames:
             record.text,
             record.parameters,
             stated=True,
+            recipientParameters=record.recipientParameters,
+            isTold=record.isTold,
         )
         return entry, due
 

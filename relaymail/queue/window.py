@@ -17,9 +17,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python import log
 
-from relaymail.envelopes import NO_PARAMETERS, Outline, Parameters
+from relaymail.envelopes import (
+    NO_PARAMETERS,
+    NOTHING_SAID,
+    Letter,
+    Outline,
+    Parameters,
+    RecipientParameters,
+)
 from relaymail.outcomes import Outcome
 from relaymail.queue.contents import IKeyedContent
+from relaymail.queue.said import heldUntil
 
 #: How long a claim holds, in seconds: longer than any attempt takes (RFC 5321
 #: 4.5.3.2 adds up to under an hour), so that a lease that ended means that
@@ -44,6 +52,8 @@ class Entry:
     @ivar stated: Whether where it stands is written somewhere.
     @ivar envelope: Its sender and recipient, once known.
     @ivar content: Its content, once known.
+    @ivar recipientParameters: What RCPT said beyond the recipient.
+    @ivar isTold: Whether its sender was told that it is late.
     """
 
     arrived: float
@@ -55,6 +65,25 @@ class Entry:
     stated: bool = False
     envelope: Sequence[str | int] | None = None
     content: IKeyedContent | None = None
+    recipientParameters: RecipientParameters = NOTHING_SAID
+    isTold: bool = False
+
+    def letter(self, items: list[Any], content: IKeyedContent) -> Letter:
+        """
+        Give a view of its message that knows where it stands.
+
+        @param items: The sender, the recipient and the opened content.
+        @param content: The content.
+        """
+        return Letter(
+            items,
+            content,
+            self.parameters,
+            self.attempts,
+            self.arrived,
+            self.recipientParameters,
+            self.isTold,
+        )
 
 
 @dataclass(slots=True)
@@ -115,6 +144,8 @@ class Window:
     storing.
 
     @cvar noisy: Whether informational messages are logged.
+    @cvar isBinarySafe: Whether contents come out as they went in, whatever bytes
+        they have.
     @ivar waiting: The names that are due and unclaimed, as keys.
     @ivar relayed: The names that are claimed, as keys.
     @ivar onWaiting: Called with nothing when names became waiting, but for
@@ -126,6 +157,7 @@ class Window:
     """
 
     noisy = True
+    isBinarySafe = True
     onWaiting: Callable[[], None] | None = None
     suspendedUntil: Callable[[str], float | None] | None = None
     onWithdrawn: Callable[[str], None] | None = None
@@ -196,7 +228,9 @@ class Window:
         sender, recipient = map(str, self.getEnvelope(name)[:2])
         entry = self._entries[name]
         key = self.contentKey(name)
-        return Outline(sender, recipient, key, entry.attempts, entry.arrived)
+        return Outline(
+            sender, recipient, key, entry.attempts, entry.arrived, entry.parameters
+        )
 
     def postpone(self, message: AnyPath, when: float) -> Deferred[None] | None:
         """
@@ -260,6 +294,17 @@ class Window:
         self._resting = Resting()
         self._postponed: dict[str, None] = {}
         self._entries: dict[str, Entry] = {}
+
+    def _arrive(self, name: str, entry: Entry) -> None:
+        """
+        Take a name that has come.
+        """
+        self._entries[name] = entry
+        until = heldUntil(entry.parameters, self.clock.seconds())
+        if until is None:
+            self._wait(name)
+        else:
+            self._resting.add(name, until)
 
     def _wait(self, name: str) -> None:
         self._resting.discard(name)

@@ -17,8 +17,9 @@ from relaymail.envelopes import Envelope
 from relaymail.queue.spool.backlog import Backlog
 from relaymail.queue.spool.bodies import Kept
 from relaymail.queue.spool.catalogue import Catalogue, Holding
-from relaymail.queue.spool.changes import Arrival, Change, Forgetting, Place
+from relaymail.queue.spool.changes import Arrival, Change, Place
 from relaymail.queue.spool.numbers import Numbers
+from relaymail.queue.spool.upkeep import Forgetting
 from relaymail.queue.window import LEASE
 
 
@@ -165,6 +166,10 @@ class Arriving:
                 destination=place.destination,
                 isApart=isApart,
             )
+            if envelope.recipientParameters:
+                entries[str(number)].recipientParameters = envelope.parametersOf(
+                    number - message
+                )
         return Arrived(names, entries)
 
     def _ebArrived(self, failure: Failure, places: Sequence[Place]) -> Failure:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO
 
-from relaymail.envelopes import Parameters
 from relaymail.errors import UnreadableEntry
 from relaymail.queue.spool.bodies import Bodies, SpoolContent
 from relaymail.queue.spool.recipients import Row, findRow
 from relaymail.queue.spool.rows import Stand
+from relaymail.queue.spool.saying import parametersOf, recipientParametersOf
 from relaymail.queue.spool.schema import QueueDamaged, translated
 from relaymail.queue.spool.searching import isNumber
 from relaymail.queue.window import Entry
@@ -123,11 +123,13 @@ class Catalogue:
             row.attempts,
             row.status,
             row.reply,
-            Parameters(row.body),
+            parametersOf(row),
             envelope=(row.sender, row.address),
             content=self.content(
                 row.message, row.size, bool(row.eightbit), bool(row.isApart)
             ),
+            recipientParameters=recipientParametersOf(row),
+            isTold=bool(row.told),
             id=row.id,
             message=row.message,
             recipients=row.recipients,

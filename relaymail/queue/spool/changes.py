@@ -1,32 +1,25 @@
 # -*- test-case-name: relaymail.test.queue.spool.test_changes -*-
 """
 What may be asked of a spool's database: that mail comes, stands somewhere or
-goes, and that what rests is read.
+goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import IO
+from typing import IO, Any
 
 from relaymail.envelopes import Envelope
 from relaymail.outcomes import Bounce, Delivered, Outcome
+from relaymail.queue.said import saysMore
 from relaymail.queue.spool.bodies import Bodies, Body
 from relaymail.queue.spool.rows import Stand, Transaction
+from relaymail.queue.spool.saying import columnsOf
 from relaymail.queue.spool.triage import Kind
 
-_STRETCH = (
-    "SELECT max(id) FROM "
-    "(SELECT id FROM recipient WHERE id > ? AND id < ? ORDER BY id LIMIT ?)"
-)
-_REVIVE = (
-    "UPDATE recipient SET lease = NULL WHERE id > ? AND id <= ? "
-    "AND lease IS NOT NULL AND aside IS NULL AND held IS NULL "
-    "RETURNING destination, due, id"
-)
+_TOLD = "UPDATE recipient SET told = 1 WHERE id = ?"
 
 #: The totals of mail that goes when its sender has been told.
 NEED_NOTICE = frozenset(("bounced", "expired"))
@@ -78,6 +71,7 @@ class Place:
     @ivar attempts: How many attempts were begun.
     @ivar status: The enhanced status of the last outcome, or empty.
     @ivar reply: What was said last, or empty.
+    @ivar isTold: Whether its sender was told that it is late.
     """
 
     address: str
@@ -87,6 +81,7 @@ class Place:
     attempts: int = 0
     status: str = ""
     reply: str = ""
+    isTold: bool = False
 
 
 class Arrival(Change):
@@ -159,33 +154,42 @@ class Arrival(Change):
         """
         A message and its recipients.
         """
-        message, body, sender = self.message, self.body, self._envelope.sender
-        transaction.messages.append(
-            (
-                message,
-                len(self.places),
-                sender,
-                body.size,
-                self._envelope.parameters.body,
-                body.eightBit,
-                self._arrived,
-                body.data,
-            )
+        message, body, envelope = self.message, self.body, self._envelope
+        sender = envelope.sender
+        row = (
+            message,
+            len(self.places),
+            sender,
+            body.size,
+            envelope.parameters.body,
+            body.eightBit,
+            self._arrived,
+            body.data,
         )
+        recipients = transaction.recipients
+        isSaying = self._isSaying
+        if isSaying:
+            recipients = []
+            said = columnsOf(envelope.parameters)
+            transaction.saying.append(((*row, *said), recipients))
+        else:
+            transaction.messages.append(row)
         for number, place in enumerate(self.places, message):
-            transaction.recipients.append(
-                (
-                    number,
-                    message,
-                    place.address,
-                    place.destination,
-                    place.due,
-                    place.attempts,
-                    place.lease,
-                    place.status,
-                    place.reply,
-                )
+            recipient = (
+                number,
+                message,
+                place.address,
+                place.destination,
+                place.due,
+                place.attempts,
+                place.lease,
+                place.status,
+                place.reply,
             )
+            if isSaying:
+                said = self._saidOf(number - message, place)
+                recipient = (*recipient, *said)
+            recipients.append(recipient)
             transaction.queued[place.destination] += 1
             if place.lease is None:
                 transaction.resting[place.destination] += 1
@@ -193,6 +197,20 @@ class Arrival(Change):
         transaction.totals[kind] += len(self.places)
         for name in self._source:
             transaction.database.execute("INSERT INTO imported VALUES (?)", (name,))
+
+    @property
+    def _isSaying(self) -> bool:
+        """
+        Whether more is to be written of it than of others.
+        """
+        envelope = self._envelope
+        if envelope.recipientParameters or saysMore(envelope.parameters):
+            return True
+        return bool(self._source) and any(place.isTold for place in self.places)
+
+    def _saidOf(self, index: int, place: Place) -> tuple[Any, ...]:
+        said = self._envelope.parametersOf(index)
+        return (said.orcpt, said.notify, place.isTold)
 
     def undo(self, bodies: Bodies) -> None:
         """
@@ -249,6 +267,30 @@ class Standing(Change):
 
 
 @dataclass(frozen=True, slots=True)
+class Telling(Change):
+    """
+    The sender of a recipient's mail was told that it is late.
+
+    @ivar id: The recipient's number.
+    """
+
+    id: int
+
+    @property
+    def kind(self) -> Kind:
+        """
+        See L{Change.kind}: it is not true without the notice that says so.
+        """
+        return Kind.BOUNCE
+
+    def gather(self, transaction: Transaction) -> None:
+        """
+        One row changes.
+        """
+        transaction.database.execute(_TOLD, (self.id,))
+
+
+@dataclass(frozen=True, slots=True)
 class Departure(Change):
     """
     A recipient goes; its message goes with the last.
@@ -288,113 +330,6 @@ class Departure(Change):
         transaction.totals[self.why] += 1
         if self.isApart:
             transaction.apart.add(self.message)
-
-
-class Revival(Change):
-    """
-    What was claimed when the relay went down rests again: a part of it.
-
-    @ivar end: Up to which number this was done; L{None}: to the last.
-    @ivar found: The destination, the time and the number of each that was.
-    """
-
-    def __init__(
-        self,
-        start: int,
-        stop: int,
-        limit: int,
-        standOf: Callable[[int], Stand | None] = lambda number: None,
-    ) -> None:
-        """
-        @param start: The number before the first.
-        @param stop: The number after the last.
-        @param limit: How many are looked at.
-        @param standOf: Gives what is known of a recipient that was claimed
-            again meanwhile.
-        """
-        self._standOf = standOf
-        self.end: int | None = None
-        self.found: list[tuple[str, float, int]] = []
-        self._asked = (start, stop, limit)
-
-    def isQuick(self, bodies: Bodies) -> bool:
-        """
-        See L{Change.isQuick}: what is read may be anywhere on the disk.
-        """
-        return False
-
-    def gather(self, transaction: Transaction) -> None:
-        """
-        The rows are changed when the others are written.
-        """
-        transaction.reads.append(partial(self._revive, transaction))
-
-    def _revive(self, transaction: Transaction) -> None:
-        database = transaction.database
-        (self.end,) = database.execute(_STRETCH, self._asked).fetchone()
-        if self.end is not None:
-            rows = database.execute(_REVIVE, (self._asked[0], self.end))
-            self.found = rows.fetchall()
-            for destination, _, number in self.found:
-                stand = self._standOf(number) or Stand()
-                transaction.move(stand, destination, True)
-
-
-class Reservation(Change):
-    """
-    Numbers are given up to here.
-    """
-
-    def __init__(self, end: int) -> None:
-        """
-        @param end: The first that is not given.
-        """
-        self._end = end
-
-    def gather(self, transaction: Transaction) -> None:
-        """
-        One row changes.
-        """
-        transaction.database.execute("UPDATE number SET next = ?", (self._end,))
-
-
-class Forgetting(Change):
-    """
-    The names that were imported are forgotten.
-    """
-
-    def gather(self, transaction: Transaction) -> None:
-        """
-        All of them go.
-        """
-        transaction.database.execute("DELETE FROM imported")
-
-
-class Sweep(Change):
-    """
-    The files of messages that are not there are removed, and the destinations
-    that have nothing any more.
-    """
-
-    def __init__(self, end: int) -> None:
-        """
-        @param end: The first number that may be of a message to come.
-        """
-        self._end = end
-
-    def isQuick(self, bodies: Bodies) -> bool:
-        """
-        See L{Change.isQuick}: what is read may be anywhere on the disk.
-        """
-        return False
-
-    def gather(self, transaction: Transaction) -> None:
-        """
-        It is looked for each file, and all the rows.
-        """
-        numbers = transaction.bodies.numbers()
-        transaction.apart.update(number for number in numbers if number < self._end)
-        transaction.database.execute("DELETE FROM destination WHERE queued = 0")
 
 
 def totalOf(outcome: Outcome | None, sender: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from relaymail.queue.spool.changes import Reservation
+from relaymail.queue.spool.upkeep import Reservation
 
 #: How many numbers are reserved at a time: one write for so many recipients.
 RESERVED = 1_000_000

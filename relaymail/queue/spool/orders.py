@@ -20,7 +20,7 @@ from relaymail.queue.spool.rows import Transaction
 
 _TURN = (
     "UPDATE recipient SET due = ?, attempts = ?, lease = ?, status = ?, reply = ?, "
-    "aside = ?, held = ?, since = coalesce(?, since) WHERE id = ?"
+    "aside = ?, held = ?, since = coalesce(?, since), told = ? WHERE id = ?"
 )
 _STANDS = (
     "SELECT lease IS NULL, held IS NOT NULL, aside IS NOT NULL FROM recipient "
@@ -94,7 +94,7 @@ def _count(transaction: Transaction, row: Row, by: int) -> None:
 def _valuesOf(before: Row, row: Row) -> tuple[object, ...]:
     since = None if row.arrived == before.arrived else row.arrived
     stand = (row.due, row.attempts, row.lease, row.status, row.reply)
-    return (*stand, row.aside, row.held, since, row.id)
+    return (*stand, row.aside, row.held, since, row.told, row.id)
 
 
 def held(why: str) -> Turn:
@@ -154,6 +154,7 @@ def renewed(now: float) -> Turn:
         reply="",
         aside=None,
         held=None,
+        told=0,
     )
 
 

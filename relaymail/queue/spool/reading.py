@@ -13,10 +13,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail.queue.spool.backlog import SHARE, Backlog, Wish
-from relaymail.queue.spool.changes import Change, Revival, Sweep
+from relaymail.queue.spool.changes import Change
 from relaymail.queue.spool.loading import STRETCH, Load, Old
 from relaymail.queue.spool.recipients import Row
 from relaymail.queue.spool.rows import Stand
+from relaymail.queue.spool.upkeep import Revival, Sweep
 
 #: How long to wait before what could not be read is read again, in seconds.
 TRY_AGAIN = 60.0

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 COLUMNS = (
     "SELECT r.id, r.message, r.address, r.destination, r.due, r.attempts, r.lease, "
     "r.status, r.reply, m.recipients, m.sender, m.size, m.body, m.eightbit, "
-    "coalesce(r.since, m.arrived), m.content IS NULL, r.held, r.aside "
+    "coalesce(r.since, m.arrived), m.content IS NULL, r.held, r.aside, "
+    "r.told, m.ret, m.envid, m.utf8, m.requiretls, m.options, r.orcpt, r.notify "
     "FROM recipient r LEFT JOIN message m ON m.id = r.message "
 )
 _ONE = COLUMNS + "WHERE r.id = ?"
@@ -42,6 +43,13 @@ class Row:
     @ivar isApart: Whether the content is in a file of its own.
     @ivar held: Why an operator keeps it back; L{None}: nobody does.
     @ivar aside: Why it was set aside; L{None}: it was not.
+    @ivar told: Whether its sender was told that it is late.
+    @ivar ret: What else MAIL said of the message, as L{Parameters
+        <relaymail.envelopes.Parameters>} have it; so C{envid}, C{utf8} and
+        C{requiretls}.
+    @ivar options: What MAIL said besides, as JSON.
+    @ivar orcpt: What RCPT said, as L{RecipientParameters
+        <relaymail.envelopes.RecipientParameters>} have it; so C{notify}.
     """
 
     id: int
@@ -62,6 +70,14 @@ class Row:
     isApart: int
     held: str | None = None
     aside: str | None = None
+    told: int = 0
+    ret: str | None = ""
+    envid: str | None = ""
+    utf8: int | None = 0
+    requiretls: int | None = 0
+    options: str | None = ""
+    orcpt: str = ""
+    notify: str = ""
 
 
 def findRow(

@@ -26,9 +26,19 @@ _NEW_MESSAGE = (
     "INSERT INTO message (id, recipients, sender, size, body, eightbit, arrived, "
     "content) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+#: The same for what says more.
+_NEW_SAYING_MESSAGE = (
+    "INSERT INTO message (id, recipients, sender, size, body, eightbit, arrived, "
+    "content, ret, envid, utf8, requiretls, options) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _NEW_RECIPIENT = (
     "INSERT INTO recipient (id, message, address, destination, due, attempts, lease, "
     "status, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_NEW_SAYING_RECIPIENT = (
+    "INSERT INTO recipient (id, message, address, destination, due, attempts, lease, "
+    "status, reply, orcpt, notify, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE = (
     "UPDATE recipient SET due = ?, attempts = ?, lease = ?, status = ?, reply = ?, "
@@ -74,6 +84,7 @@ class Transaction:
     @ivar database: Where to.
     @ivar bodies: Where contents are.
     @ivar messages: The messages that come, and so on for what else there is.
+    @ivar saying: The messages that say more than others, each with its recipients.
     @ivar perhapsLast: The messages that lose recipients, and how many they had.
     @ivar apart: Those of them whose content is in a file of its own.
     @ivar queued: By how many more or fewer recipients each destination has.
@@ -88,6 +99,9 @@ class Transaction:
     bodies: Bodies
     messages: list[tuple[Any, ...]] = field(default_factory=list)
     recipients: list[tuple[Any, ...]] = field(default_factory=list)
+    saying: list[tuple[tuple[Any, ...], list[tuple[Any, ...]]]] = field(
+        default_factory=list
+    )
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     gone: list[tuple[int]] = field(default_factory=list)
     perhapsLast: dict[int, int] = field(default_factory=dict)
@@ -126,6 +140,10 @@ class Transaction:
         if self.messages:
             many(_NEW_MESSAGE, self.messages)
             many(_NEW_RECIPIENT, self.recipients)
+        if self.saying:
+            for message, recipients in self.saying:
+                self.database.execute(_NEW_SAYING_MESSAGE, message)
+                many(_NEW_SAYING_RECIPIENT, recipients)
         if self.updates:
             many(_UPDATE, self.updates)
         if self.gone:

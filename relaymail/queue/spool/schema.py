@@ -20,7 +20,7 @@ from relaymail.queue.disk import Disk, Trying
 #: Says in the file that it is a spool of relaymail: C{RMSP}.
 APPLICATION_ID = 0x524D5350
 #: The version of the tables.
-VERSION = 2
+VERSION = 3
 
 #: How many bytes of the database are kept in memory, in KiB: what is written
 #: now and read soon.
@@ -46,7 +46,7 @@ CREATE TABLE message (
     recipients INTEGER NOT NULL,        -- how many there were
     sender TEXT NOT NULL,
     size INTEGER NOT NULL,
-    body TEXT NOT NULL,                 -- RFC 6152: 7BIT, 8BITMIME or nothing
+    body TEXT NOT NULL,                 -- RFC 6152, RFC 3030; or nothing
     ret TEXT NOT NULL DEFAULT '',       -- RFC 3461
     envid TEXT NOT NULL DEFAULT '',
     utf8 INTEGER NOT NULL DEFAULT 0,    -- RFC 6531
@@ -70,7 +70,8 @@ CREATE TABLE recipient (
     reply TEXT NOT NULL DEFAULT '',
     aside TEXT,                         -- why it was set aside
     held TEXT,                          -- why an operator keeps it back
-    since REAL                          -- when it began anew, had it not just arrived
+    since REAL,                         -- when it began anew, had it not just arrived
+    told INTEGER NOT NULL DEFAULT 0     -- whether its sender knows that it is late
 );
 CREATE INDEX resting ON recipient (destination, due) WHERE lease IS NULL;
 CREATE INDEX kept ON recipient (id) WHERE held IS NOT NULL OR aside IS NOT NULL;
@@ -95,7 +96,8 @@ ALTER TABLE recipient ADD COLUMN since REAL;
 ALTER TABLE destination ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE suspension (destination TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX kept ON recipient (id) WHERE held IS NOT NULL OR aside IS NOT NULL;
-"""
+""",
+    3: "ALTER TABLE recipient ADD COLUMN told INTEGER NOT NULL DEFAULT 0;",
 }
 
 

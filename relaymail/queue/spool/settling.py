@@ -11,7 +11,13 @@ from twisted.python.failure import Failure
 from relaymail.errors import NameBusy, QueueFull, UnreadableEntry
 from relaymail.outcomes import Bounce, Outcome
 from relaymail.queue.spool.catalogue import Holding
-from relaymail.queue.spool.changes import Change, Departure, Standing, totalOf
+from relaymail.queue.spool.changes import (
+    Change,
+    Departure,
+    Standing,
+    Telling,
+    totalOf,
+)
 from relaymail.queue.spool.inspecting import SpoolInspection
 from relaymail.queue.spool.orders import Withdrawal
 from relaymail.queue.window import LEASE, AnyPath, nameOf
@@ -96,6 +102,27 @@ class SpoolSettling(SpoolInspection):
             self._backlog.rests(entry.destination, due, entry.id, when)
             self._forget(name)
             self._reading.fill()
+
+    def told(self, message: AnyPath) -> Deferred[None]:
+        """
+        See L{IQueue.told<relaymail.interfaces.IQueue.told>}.  If it cannot be
+        written, or the notice that was added in the same turn was not taken,
+        that is logged, and nobody counts as told.
+        """
+        name = nameOf(message)
+        if name in self._leaving.names:
+            raise KeyError(name)
+        entry = self._entries.get(name)
+        number = int(name) if entry else self._catalogue.row(name).id
+        if entry is not None:
+            entry.isTold = True
+        return self._submit(Telling(number)).addErrback(self._notWarned, name)
+
+    def _notWarned(self, failure: Failure, name: str) -> None:
+        self.log.failure("Nobody was told that {name} is late", failure, name=name)
+        entry = self._entries.get(name)
+        if entry is not None:
+            entry.isTold = False
 
     def done(
         self, message: AnyPath, outcome: Outcome | None = None

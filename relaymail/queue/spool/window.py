@@ -170,7 +170,7 @@ class SpoolWindow(Window):
         self._catalogue.check(entry)
         content: Any = entry.content
         items = [*(entry.envelope or ()), content.open()]
-        return Letter(items, content, entry.parameters, entry.attempts, entry.arrived)
+        return entry.letter(items, content)
 
     def outline(self, message: AnyPath) -> Outline:
         """
@@ -179,7 +179,12 @@ class SpoolWindow(Window):
         entry = self._known(nameOf(message))
         sender, recipient = entry.envelope or ("", "")
         return Outline(
-            str(sender), str(recipient), entry.message, entry.attempts, entry.arrived
+            str(sender),
+            str(recipient),
+            entry.message,
+            entry.attempts,
+            entry.arrived,
+            entry.parameters,
         )
 
     def contentKey(self, message: AnyPath) -> Hashable:

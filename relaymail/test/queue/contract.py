@@ -57,6 +57,13 @@ class QueueContract(_Test):
         """
         raise NotImplementedError
 
+    def restart(self) -> Any:
+        """
+        Let the process die, and begin again; what goes with the process just
+        goes on.
+        """
+        return self.queue
+
     def setUp(self) -> None:
         """
         Begin with an empty queue.

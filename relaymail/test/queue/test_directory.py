@@ -23,9 +23,12 @@ from relaymail.test.queue.directories import (
     runNow,
 )
 from relaymail.test.queue.inspection import InspectionContract
+from relaymail.test.queue.saying import SayingContract
 
 
-class InlineDirectoryTests(InspectionContract, DirectoryContract, SynchronousTestCase):
+class InlineDirectoryTests(
+    InspectionContract, SayingContract, DirectoryContract, SynchronousTestCase
+):
     """
     L{Queue} is a queue when it writes at once.
     """
@@ -33,7 +36,9 @@ class InlineDirectoryTests(InspectionContract, DirectoryContract, SynchronousTes
     mayHold = False
 
 
-class TurnDirectoryTests(InspectionContract, DirectoryContract, SynchronousTestCase):
+class TurnDirectoryTests(
+    InspectionContract, SayingContract, DirectoryContract, SynchronousTestCase
+):
     """
     L{Queue} is a queue when it writes turn by turn.
     """

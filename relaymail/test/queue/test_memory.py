@@ -13,9 +13,12 @@ from relaymail.errors import UnreadableEntry
 from relaymail.queue.memory import MemoryQueue
 from relaymail.test.queue.contract import QueueContract
 from relaymail.test.queue.inspection import InspectionContract
+from relaymail.test.queue.saying import SayingContract
 
 
-class MemoryQueueTests(InspectionContract, QueueContract, SynchronousTestCase):
+class MemoryQueueTests(
+    InspectionContract, SayingContract, QueueContract, SynchronousTestCase
+):
     """
     L{MemoryQueue} is a queue.
     """

@@ -14,13 +14,11 @@ from relaymail.queue.spool.changes import (
     Change,
     Departure,
     Place,
-    Reservation,
-    Revival,
     Standing,
-    Sweep,
 )
 from relaymail.queue.spool.loading import Load
 from relaymail.queue.spool.rows import Stand, commit
+from relaymail.queue.spool.upkeep import Reservation, Revival, Sweep
 from relaymail.test.queue.contract import MESSAGE, NOW
 from relaymail.test.queue.spool.spools import LARGE, RowsTestCase, totals
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from relaymail.inspection import NameState, Selection
 from relaymail.outcomes import Delivered
-from relaymail.queue.spool.schema import APPLICATION_ID, openSpool
+from relaymail.queue.spool.schema import APPLICATION_ID, VERSION, openSpool
 from relaymail.queue.spool.survey import Survey
 from relaymail.replies import Phase
 from relaymail.test.queue.contract import MESSAGE, NOW
@@ -120,7 +120,7 @@ class FirstVersionTests(SpoolTestCase):
         """
         with closing(openSpool(self.old)) as old, closing(openSpool(self.path)) as new:
             self.assertEqual(tablesOf(old), tablesOf(new))
-            self.assertEqual(old.execute("PRAGMA user_version").fetchone(), (2,))
+            self.assertEqual(old.execute("PRAGMA user_version").fetchone(), (VERSION,))
 
     def test_P1_mailStays(self) -> None:
         """

@@ -20,9 +20,12 @@ from relaymail.queue.spool.reserve import Reserve
 from relaymail.queue.spool.spool import Spool
 from relaymail.test.queue.contract import MESSAGE, QueueContract
 from relaymail.test.queue.inspection import InspectionContract
+from relaymail.test.queue.saying import SayingContract
 
 
-class SpoolContractTests(InspectionContract, QueueContract, SynchronousTestCase):
+class SpoolContractTests(
+    InspectionContract, SayingContract, QueueContract, SynchronousTestCase
+):
     """
     L{Spool} is a queue.
     """
@@ -32,10 +35,27 @@ class SpoolContractTests(InspectionContract, QueueContract, SynchronousTestCase)
         Make it.
         """
         os.mkdir(directory := self.mktemp(), 0o700)
-        spool = Spool(directory + "/queue", self.clock)
+        self.path = directory + "/queue"
+        return self.reopen()
+
+    def reopen(self) -> Any:
+        """
+        Open it.
+        """
+        spool = Spool(self.path, self.clock)
         spool.lock()
         self.addCleanup(spool.stop)
         return spool
+
+    def restart(self) -> Any:
+        """
+        Nothing is finished, but the lock is given back.
+        """
+        self.queue._close()
+        self.queue._release(None)
+        self.queue = self.reopen()
+        self.queue.noisy = False
+        return self.queue
 
     def settle(self, result: Deferred[Any] | None) -> Any:
         """

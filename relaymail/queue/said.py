@@ -1,0 +1,193 @@
+# -*- test-case-name: relaymail.test.queue.test_said -*-
+"""
+What MAIL and RCPT said, as a queue that outlives the process writes it down: only
+what was said, as a JSON object.
+
+What is read back is not believed before it was looked at: a part that cannot be
+right counts as never said.  It never costs the mail.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+from relaymail.envelopes import (
+    NO_PARAMETERS,
+    NOTHING_SAID,
+    DeliverBy,
+    Parameters,
+    RecipientParameters,
+)
+
+#: The longest name of a transaction, in characters (RFC 3461 4.4).
+MAX_ENVID = 100
+#: The longest name of an original recipient, in characters (RFC 3461 4.2).
+MAX_ORCPT = 500
+#: The longest object that is looked at, in characters: some numbers and words.
+MAX_OPTIONS = 4 * 1024
+#: The most urgent, and with its sign turned the least (RFC 6710 5).
+MAX_PRIORITY = 9
+
+_BODIES = frozenset(("", "7BIT", "8BITMIME", "BINARYMIME"))
+_RETURNS = frozenset(("", "FULL", "HDRS"))
+_NOTICES = ("SUCCESS", "FAILURE", "DELAY")
+_NOTIFY = frozenset(
+    ("NEVER", *(",".join(some) for n in range(4) for some in combinations(_NOTICES, n)))
+)
+
+
+def saysMore(parameters: Parameters) -> bool:
+    """
+    Tell whether MAIL said more than what the body is.
+    """
+    return parameters is not NO_PARAMETERS and bool(
+        parameters.ret
+        or parameters.envid
+        or parameters.utf8
+        or parameters.requireTLS
+        or parameters.priority
+        or parameters.holdUntil is not None
+        or parameters.deliverBy is not None
+    )
+
+
+def heldUntil(parameters: Parameters, now: float) -> float | None:
+    """
+    Give until when mail rests that comes now, or L{None} where it may go at once
+    (RFC 4865 4).
+
+    @param now: The time, in seconds.
+    """
+    until = parameters.holdUntil
+    return until if until is not None and until > now else None
+
+
+def optionsOf(parameters: Parameters) -> dict[str, Any]:
+    """
+    Give what MAIL said of when to send it.
+    """
+    fields: dict[str, Any] = {}
+    if parameters.priority:
+        fields["priority"] = parameters.priority
+    if parameters.holdUntil is not None:
+        fields["holdUntil"] = parameters.holdUntil
+    by = parameters.deliverBy
+    if by is not None:
+        fields["deliverBy"] = [by.at, by.returns, by.traced]
+    return fields
+
+
+def fieldsOf(parameters: Parameters) -> dict[str, Any]:
+    """
+    Give what MAIL said.
+    """
+    if parameters is NO_PARAMETERS:
+        return {}
+    fields = {
+        "body": parameters.body,
+        "ret": parameters.ret,
+        "envid": parameters.envid,
+        "utf8": parameters.utf8,
+        "requiretls": parameters.requireTLS,
+    }
+    said = {name: value for name, value in fields.items() if value}
+    return {**said, **optionsOf(parameters)}
+
+
+def fieldsOfRecipient(parameters: RecipientParameters) -> dict[str, Any]:
+    """
+    Give what RCPT said.
+    """
+    fields = {"notify": parameters.notify, "orcpt": parameters.orcpt}
+    return {name: value for name, value in fields.items() if value}
+
+
+def parametersIn(fields: Mapping[str, Any]) -> Parameters:
+    """
+    Read what MAIL said.
+    """
+    found = Parameters(
+        _oneOf(fields.get("body"), _BODIES),
+        _oneOf(fields.get("ret"), _RETURNS),
+        _text(fields.get("envid"), MAX_ENVID),
+        fields.get("utf8") is True,
+        fields.get("requiretls") is True,
+        _priority(fields.get("priority")),
+        seconds(fields.get("holdUntil")),
+        _deliverBy(fields.get("deliverBy")),
+    )
+    return NO_PARAMETERS if found == NO_PARAMETERS else found
+
+
+def recipientParametersIn(fields: Mapping[str, Any]) -> RecipientParameters:
+    """
+    Read what RCPT said.
+    """
+    notify = _oneOf(fields.get("notify"), _NOTIFY)
+    orcpt = _text(fields.get("orcpt"), MAX_ORCPT)
+    return RecipientParameters(notify, orcpt) if notify or orcpt else NOTHING_SAID
+
+
+def optionsIn(text: str) -> Mapping[str, Any] | None:
+    """
+    Read an object.
+
+    @return: It, or L{None} where it is damaged.
+    """
+    if not isinstance(text, str) or len(text) > MAX_OPTIONS:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def areSound(text: str) -> bool:
+    """
+    Tell whether what L{optionsOf} gave is written here, all of it.
+    """
+    fields = optionsIn(text)
+    return fields is not None and optionsOf(parametersIn(fields)) == fields
+
+
+def seconds(value: object) -> float | None:
+    """
+    Read a time, or give L{None} where it is none.
+    """
+    if type(value) not in (int, float):
+        return None
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _oneOf(value: object, legal: frozenset[str]) -> str:
+    return value if isinstance(value, str) and value in legal else ""
+
+
+def _text(value: object, limit: int) -> str:
+    isSound = isinstance(value, str) and len(value) <= limit and value.isprintable()
+    return str(value) if isSound else ""
+
+
+def _priority(value: object) -> int:
+    # True is a number, too.
+    if type(value) is not int or not -MAX_PRIORITY <= value <= MAX_PRIORITY:
+        return 0
+    return value
+
+
+def _deliverBy(value: object) -> DeliverBy | None:
+    if not isinstance(value, list) or len(value) != 3:
+        return None
+    at = seconds(value[0])
+    if at is None or not all(isinstance(flag, bool) for flag in value[1:]):
+        return None
+    return DeliverBy(at, value[1], value[2])
