@@ -248,7 +248,9 @@ class IInspectable(Interface):
 
     def hastenAll(destination: str) -> Deferred[int]:
         """
-        Let all names of a destination be due now, a bounded number at a time.
+        Let all names of a destination be due now that rest because they are to be
+        tried again, a bounded number at a time: what rests by wish of its sender
+        (RFC 4865) is to be named.
 
         @return: Fires with how many they were, when all are.
         """

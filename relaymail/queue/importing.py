@@ -10,16 +10,17 @@ is lost, and nothing is there twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from tempfile import TemporaryFile
 from typing import IO
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from relaymail.envelopes import Envelope, Letter
+from relaymail.envelopes import NOTHING_SAID, Envelope, Letter
 from relaymail.errors import UnreadableEntry
 from relaymail.queue.directory import Queue
+from relaymail.queue.said import fieldsOf
 from relaymail.queue.spool.changes import Place
 from relaymail.queue.spool.spool import Spool
 
@@ -92,11 +93,8 @@ def _read(source: Queue, name: str) -> Letter | None:
 def _move(source: Queue, target: Spool, names: list[str]) -> int:
     letters = [source.letter(name) for name in names]
     first = letters[0]
-    # Only those that have rested have it written down.
-    parameters = max((each.parameters for each in letters), key=lambda p: len(p.body))
+    envelope = _envelopeOf(letters)
     places = [_placeOf(source, name) for name in names]
-    recipients = tuple(place.address for place in places)
-    envelope = Envelope(first.sender, recipients, parameters)
     with TemporaryFile() as content, first.file as file:
         _copyWithCRLF(file, content)
         content.seek(0)
@@ -105,6 +103,17 @@ def _move(source: Queue, target: Spool, names: list[str]) -> int:
     for name in names:
         _settled(source.done(name))
     return len(names)
+
+
+def _envelopeOf(letters: Sequence[Letter]) -> Envelope:
+    # It is not written with each of them what was said of all.
+    parameters = max(
+        (letter.parameters for letter in letters), key=lambda p: len(fieldsOf(p))
+    )
+    said = tuple(letter.recipientParameters for letter in letters)
+    recipients = tuple(letter.recipient for letter in letters)
+    hasSaid = any(each is not NOTHING_SAID for each in said)
+    return Envelope(letters[0].sender, recipients, parameters, said if hasSaid else ())
 
 
 def _placeOf(source: Queue, name: str) -> Place:
@@ -119,6 +128,7 @@ def _placeOf(source: Queue, name: str) -> Place:
         entry.attempts,
         entry.status,
         entry.text,
+        entry.isTold,
     )
 
 

@@ -28,6 +28,7 @@ from relaymail.inspection import (
     groupOf,
 )
 from relaymail.queue.matching import matches
+from relaymail.queue.said import heldUntil
 from relaymail.queue.window import Entry, Window
 
 #: How long the reactor is kept, in seconds.
@@ -101,10 +102,12 @@ class WindowInspection(Window):
         See L{IInspectable.hastenAll
         <relaymail.inspection.IInspectable.hastenAll>}.
         """
+        now = self.clock.seconds()
         names = [
             name
             for name in self._resting.due
-            if self._listed(name, self._entries[name]).destination == destination
+            if heldUntil(self._entries[name].parameters, now) is None
+            and self._listed(name, self._entries[name]).destination == destination
         ]
         for name in names:
             self._wait(name)

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail.envelopes import Envelope
+from relaymail.queue.said import heldUntil
 from relaymail.queue.spool.backlog import Backlog
 from relaymail.queue.spool.bodies import Kept
 from relaymail.queue.spool.catalogue import Catalogue, Holding
@@ -75,7 +76,10 @@ class Arriving:
         @return: Fires when it would survive a power cut.
         """
         message = self._number(len(envelope.recipients))
-        places = [self._placeFor(address, now) for address in envelope.recipients]
+        until = heldUntil(envelope.parameters, now)
+        places = [
+            self._placeFor(address, now, until) for address in envelope.recipients
+        ]
         change = Arrival(message, envelope, places, content, now)
         return self._submit(change).addCallbacks(
             self._cbArrived,
@@ -127,12 +131,16 @@ class Arriving:
             self._submit(wider).addErrback(self._notReserved)
         return first
 
-    def _placeFor(self, address: str, now: float) -> Place:
+    def _placeFor(self, address: str, now: float, until: float | None) -> Place:
         """
         Say where a new name stands: it is born claimed, in the window, unless
         its destination has enough there.
+
+        @param until: Until when it is not to be sent; L{None}: at once.
         """
         destination = address.rpartition("@")[2].lower()
+        if until is not None:
+            return Place(address, destination, until, None)
         if not self._backlog.roomFor(destination):
             return Place(address, destination, now, None)
         self._backlog.hold(destination)

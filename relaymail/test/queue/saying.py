@@ -4,6 +4,7 @@ What every queue keeps of what MAIL and RCPT said, as tests that are run for eac
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from relaymail.envelopes import (
@@ -144,6 +145,94 @@ class SayingContract(_Test):
         self.settle(self.queue.done(name))
         for each in (name, "nobody", "77"):
             self.assertRaises(KeyError, self.queue.told, each)
+
+    # RFC 4865.
+
+    def test_hold(self) -> None:
+        """
+        Mail that is not to be sent before a time rests until then, for all its
+        recipients, also after a restart; no attempt is counted.
+        """
+        (now,) = self.add("x@b.example")
+        names = self.say(Parameters(holdUntil=NOW + 60), *SAID)
+        for _ in range(2):
+            self.assertEqual(self.queue.getWaiting(), [now])
+            self.assertEqual(self.queue.getRelayed(), [])
+            self.assertEqual(self.queue.getResting(), dict.fromkeys(names, NOW + 60))
+            self.assertEqual(self.queue.nextDue(), NOW + 60)
+            self.restart()
+            self.queue.readDirectory()
+        self.clock.advance(59)
+        self.queue.readDirectory()
+        self.assertEqual(self.queue.getWaiting(), [now])
+        self.clock.advance(1)
+        self.queue.readDirectory()
+        self.settle(None)
+        self.assertEqual(sorted(self.queue.getWaiting()), sorted([now, *names]))
+        for name in names:
+            self.settle(self.queue.setRelaying(name))
+            letter = self.queue.letter(name)
+            self.assertEqual((letter.attempts, letter.arrived), (1, NOW))
+            self.assertEqual(letter.parameters.holdUntil, NOW + 60)
+
+    def test_holdThatIsOver(self) -> None:
+        """
+        A time that has come keeps nothing back.
+        """
+        (name,) = self.say(Parameters(holdUntil=NOW))
+        self.assertEqual(self.queue.getWaiting(), [name])
+        self.restart()
+        self.queue.readDirectory()
+        self.assertEqual(self.queue.getWaiting(), [name])
+
+    def test_holdForLong(self) -> None:
+        """
+        It may be longer than anything rests otherwise.
+        """
+        until = NOW + 30 * 24 * 3600
+        (name,) = self.say(Parameters(holdUntil=until))
+        self.restart()
+        self.queue.readDirectory()
+        self.assertEqual(self.queue.getResting(), {name: until})
+
+    def test_holdAndHasten(self) -> None:
+        """
+        An operator who names it sends it all the same; one who hastens all of its
+        destination does not.
+        """
+        (name,) = self.say(Parameters(holdUntil=NOW + 60))
+        self.assertEqual(self.settle(self.queue.hastenAll("b.example")), 0)
+        self.assertEqual(self.queue.getWaiting(), [])
+        self.settle(self.queue.hasten(name))
+        self.assertEqual(self.queue.getWaiting(), [name])
+        self.settle(self.queue.setRelaying(name))
+        self.settle(self.queue.done(name))
+        self.assertIsNone(self.queue.nextDue())
+
+    # RFC 3030.
+
+    def test_anyByte(self) -> None:
+        """
+        Where it says so, contents come out as they went in, whatever bytes they
+        have, small ones and large ones, also after a restart.
+        """
+        small = bytes(range(256)) + b"\r\n.\r\n\n\r\0bare\rcr\nlf\r\n..\xff"
+        large = (small + b"\r") * 2000
+        contents = [small, large, b"", b"\r", b"\n", b"\0", b".\r\n"]
+        names = [self.add("x@b.example", content=each)[0] for each in contents]
+        names += [self.add("x@b.example", content=io.BytesIO(c))[0] for c in contents]
+        for _ in range(2):
+            for name, content in zip(names, contents * 2, strict=True):
+                letter = self.queue.letter(name)
+                with letter.file as file:
+                    found = file.read()
+                if self.queue.isBinarySafe:
+                    self.assertEqual(found, content)
+                    self.assertEqual(letter.content.size, len(content))
+                else:
+                    self.assertEqual(found, content.replace(b"\r\n", b"\n"))
+            self.restart()
+            self.queue.readDirectory()
 
     def test_requeueForgetsThatItWasTold(self) -> None:
         """
