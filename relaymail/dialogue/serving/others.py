@@ -1,0 +1,56 @@
+# -*- test-case-name: relaymail.test.dialogue.test_server -*-
+"""
+Commands that bring no mail: RSET, NOOP, VRFY, HELP and QUIT (RFC 5321 4.1.1.5
+to 4.1.1.10).
+"""
+
+from __future__ import annotations
+
+from relaymail.dialogue.actions import Actions
+from relaymail.dialogue.answers import answer
+from relaymail.dialogue.serving.replies import (
+    CANNOT_VERIFY,
+    HELP,
+    NEEDS_ARGUMENT,
+    OK,
+)
+from relaymail.dialogue.serving.session import Session
+from relaymail.errors import Refused
+
+
+def rsetSaid(session: Session, argument: bytes) -> Actions:
+    """
+    Answer RSET.
+    """
+    session.reset()
+    return (OK,)
+
+
+def noopSaid(session: Session, argument: bytes) -> Actions:
+    """
+    Answer NOOP.
+    """
+    return (OK,)
+
+
+def vrfySaid(session: Session, argument: bytes) -> Actions:
+    """
+    Answer VRFY: who there is, is told to nobody (RFC 5321 7.3).
+    """
+    if not argument:
+        raise Refused(NEEDS_ARGUMENT)
+    return (CANNOT_VERIFY,)
+
+
+def helpSaid(session: Session, argument: bytes) -> Actions:
+    """
+    Answer HELP.
+    """
+    return (HELP,)
+
+
+def quitSaid(session: Session, argument: bytes) -> Actions:
+    """
+    Answer QUIT.
+    """
+    return session.end(answer(221, "2.0.0", f"{session.offer.hostname} closes"))

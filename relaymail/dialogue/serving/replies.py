@@ -1,0 +1,39 @@
+# -*- test-case-name: relaymail.test.dialogue.test_server -*-
+"""
+What the commands of a server are answered with (RFC 5321 4.2.2).
+
+Every reply has an enhanced status code (RFC 2034), those of the greeting, of
+HELO, of EHLO and of DATA's go-ahead excepted.
+"""
+
+from __future__ import annotations
+
+from relaymail.dialogue.actions import Answer
+from relaymail.dialogue.answers import answer
+
+OK = Answer(answer(250, "2.0.0", "Ok"))
+SENDER_OK = Answer(answer(250, "2.1.0", "Sender ok"))
+RECIPIENT_OK = Answer(answer(250, "2.1.5", "Recipient ok"))
+GO_AHEAD = Answer(answer(354, "", "Send the message, end it with a dot alone"))
+CANNOT_VERIFY = Answer(answer(252, "2.0.0", "Cannot verify; try to send to it"))
+HELP = Answer(
+    answer(214, "2.0.0", "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT STARTTLS")
+)
+BEGIN_TLS = Answer(answer(220, "2.0.0", "Begin TLS"))
+
+SAY_HELLO = answer(503, "5.5.1", "Say HELO or EHLO first")
+SAY_MAIL = answer(503, "5.5.1", "Say MAIL first")
+SENDER_ALREADY = answer(503, "5.5.1", "There is a sender already")
+NO_RECIPIENTS = answer(554, "5.5.1", "There is no valid recipient")
+UNKNOWN = answer(500, "5.5.1", "The command is not known")
+NOT_HERE = answer(502, "5.5.1", "The command is not spoken here")
+NO_ARGUMENT = answer(501, "5.5.4", "The command takes no argument")
+NEEDS_ARGUMENT = answer(501, "5.5.4", "The command needs an argument")
+TOO_LARGE = answer(552, "5.3.4", "The message is larger than is taken here")
+TOO_MANY_RECIPIENTS = answer(452, "4.5.3", "Too many recipients for one message")
+TLS_ALREADY = answer(503, "5.5.1", "TLS is on already")
+BEHIND_TLS = answer(503, "5.5.1", "Nothing may come in clear behind STARTTLS")
+TOO_MANY_ERRORS = answer(421, "4.7.0", "Too many errors")
+TIMED_OUT = answer(421, "4.4.2", "Waited too long")
+LEAVING = answer(421, "4.3.2", "The service is going down")
+LOCAL_FAILURE = answer(451, "4.3.0", "A failure of this relay")
