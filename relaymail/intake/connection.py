@@ -4,21 +4,17 @@ The hands of the server dialogue: one connection to the intake.
 
 L{IntakeProtocol} reads lines for L{ServerDialogue
 <relaymail.dialogue.server.ServerDialogue>} and does the actions it gives.
-While an answer is awaited, or the client does not read its replies, nothing
-further is looked at, and soon nothing further is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from relaymail.dialogue.actions import (
@@ -34,13 +30,13 @@ from relaymail.dialogue.actions import (
 )
 from relaymail.dialogue.answers import answer, wire
 from relaymail.dialogue.server import ServerDialogue, State
-from relaymail.envelopes import Client, Envelope
+from relaymail.envelopes import Client, Entrance, Envelope
 from relaymail.errors import QueueError, QueueFull, Refused
+from relaymail.intake.callers import Caller
 from relaymail.intake.content import NO_ROOM
-from relaymail.intake.deadlines import Deadline
+from relaymail.intake.holding import HeldReceiver, Hold
 from relaymail.intake.incoming import Incoming
 from relaymail.intake.names import TrustedNames
-from relaymail.intake.peers import hostOf, tlsOf
 from relaymail.intake.received import Stamp
 from relaymail.prompt import promptly
 from relaymail.replies import Reply
@@ -51,20 +47,7 @@ if TYPE_CHECKING:
 _LOCAL_FAILURE = answer(451, "4.3.0", "A failure of this relay; try again later")
 
 
-class Hold(IntEnum):
-    """
-    Why nothing of what is received is looked at.
-    """
-
-    #: Our own judgement, or the queue, has not answered.
-    ANSWER = 1
-    #: The client does not read its replies.
-    WRITING = 2
-    #: The session is over.
-    CLOSED = 3
-
-
-class IntakeProtocol(LineReceiver):
+class IntakeProtocol(HeldReceiver):
     """
     One connection to the intake.
 
@@ -74,33 +57,34 @@ class IntakeProtocol(LineReceiver):
 
     log: ClassVar[Logger] = Logger()
     factory: IntakeFactory
-    transport: Any
 
-    def __init__(self, factory: IntakeFactory, source: str = "") -> None:
+    def __init__(
+        self,
+        factory: IntakeFactory,
+        source: str = "",
+        entrance: Entrance = Entrance.RELAY,
+    ) -> None:
         """
         @param factory: What all connections share.
         @param source: What the client is counted under, empty for not.
+        @param entrance: By which kind of port it comes in.
         """
+        super().__init__(factory.limits, factory.clock)
         self.factory = factory
         self.source = source
         self.MAX_LENGTH = factory.limits.commandLine - len(self.delimiter)
-        self._limits = factory.limits
         # As it is offered, also where that changes meanwhile.
         self._contextFactory = factory.contextFactory
+        self._caller = Caller(factory, entrance)
         machines = factory.machines
         self._names: TrustedNames | None = None
         if machines is not None and not machines.isEmpty:
-            self._names = TrustedNames(machines, self._isTrusted)
+            self._names = TrustedNames(machines, self._caller.isTrusted)
         self._dialogue = ServerDialogue(factory.offer, names=self._names)
-        self._holds: set[Hold] = set()
-        self._stopsReading = False
-        self._peer: Client | None = None
         self._client: Client | None = None
         self._incoming: Incoming | None = None
         self._block = 0
         self._asked: Deferred[Any] | None = None
-        self._phase = Deadline(factory.clock, self._phaseOver)
-        self._message = Deadline(factory.clock, self._phaseOver)
 
     def connectionMade(self) -> None:
         """
@@ -110,9 +94,8 @@ class IntakeProtocol(LineReceiver):
             self.transport.setTcpNoDelay(True)
         promptly(self.transport)
         if ISSLTransport.providedBy(self.transport):
-            self._dialogue = ServerDialogue(
-                self.factory.offer, tls=True, names=self._names
-            )
+            self._dialogue.isUnderTLS = True
+        self._caller.connected(self.transport)
         self.transport.registerProducer(self, True)
         self.factory.joined(self)
         self._phase.set(self._limits.commandSeconds)
@@ -140,37 +123,7 @@ class IntakeProtocol(LineReceiver):
         if Hold.CLOSED not in self._holds:
             self._perform(self._dialogue.leave())
 
-    def abort(self) -> None:
-        """
-        Cut the connection.
-        """
-        self.transport.abortConnection()
-
     # What the transport tells.
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Look at what was received, or keep it while something is awaited.
-        """
-        if Hold.CLOSED in self._holds:
-            return
-        LineReceiver.dataReceived(self, data)
-        if self.paused and len(self._buffer) > self._limits.readAhead:
-            self._stopReading()
-
-    def pauseProducing(self) -> None:
-        """
-        Stop: the client does not read what is written to it.
-        """
-        # Under TLS a write may wait for something to be read, the handshake to
-        # begin with: reading itself stops only when too much was received.
-        self._hold(Hold.WRITING)
-
-    def resumeProducing(self) -> None:
-        """
-        Go on: the client has read.
-        """
-        self._release(Hold.WRITING)
 
     def lineReceived(self, line: bytes) -> None:
         """
@@ -213,10 +166,11 @@ class IntakeProtocol(LineReceiver):
         self.transport.write(wire(action.reply))
 
     def _askSender(self, action: AskSender) -> None:
-        self._client = self._whoItIs()
+        self._client = self._caller.clientOf(self._dialogue)
         self._ask(self._judgeSender, self._client, action.sender)
 
     def _askRecipient(self, action: AskRecipient) -> None:
+        self._client = self._caller.clientOf(self._dialogue)
         self._ask(
             self.factory.acceptance.acceptRecipient,
             self._client,
@@ -270,7 +224,8 @@ class IntakeProtocol(LineReceiver):
         # Whatever came in clear is not to be read as if it had come under TLS
         # (RFC 3207 4.2); the dialogue ended the session if there was something.
         self.clearLineBuffer()
-        self._client = self._peer = None
+        self._client = None
+        self._caller.forget()
         self.transport.startTLS(self._contextFactory)
 
     def _close(self, action: Close) -> None:
@@ -377,8 +332,6 @@ class IntakeProtocol(LineReceiver):
         self.log.failure("A session with a client broke; it is cut.", failure)
         self.abort()
 
-    # Time, and the will to look.
-
     def _phaseOver(self) -> None:
         if Hold.CLOSED in self._holds or self._dialogue.state is State.SETTLING:
             # Either nobody reads our last words, or the queue may yet take the
@@ -386,51 +339,6 @@ class IntakeProtocol(LineReceiver):
             self.abort()
             return
         self._perform(self._dialogue.timedOut())
-
-    def _hold(self, why: Hold) -> None:
-        self._holds.add(why)
-        self.paused = True
-
-    def _release(self, why: Hold) -> None:
-        self._holds.discard(why)
-        if self._holds:
-            return
-        self.paused = False
-        if self._stopsReading:
-            self._stopsReading = False
-            self.transport.resumeProducing()
-        self.dataReceived(b"")
-
-    def _stopReading(self) -> None:
-        if not self._stopsReading:
-            self._stopsReading = True
-            self.transport.pauseProducing()
-
-    def _whoItIs(self) -> Client:
-        # Asked late: behind a proxy the client's address is known only once
-        # something of its own was received.
-        peer, dialogue = self._peer or self._lookAtPeer(), self._dialogue
-        return Client(
-            host=peer.host,
-            port=peer.port,
-            helo=dialogue.helo,
-            esmtp=dialogue.esmtp,
-            tls=peer.tls,
-            trusted=peer.trusted,
-        )
-
-    def _lookAtPeer(self) -> Client:
-        address = self.transport.getPeer()
-        self._peer = Client(
-            host=hostOf(address),
-            port=getattr(address, "port", 0),
-            tls=tlsOf(self.transport),
-            trusted=self.factory.isTrusted(address),
-        )
-        return self._peer
-
-    def _isTrusted(self) -> bool:
-        return (self._peer or self._lookAtPeer()).trusted
 
 
 _HANDS: dict[type[Action], Callable[[IntakeProtocol, Any], None]] = {

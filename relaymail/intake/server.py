@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from relaymail.addresses import normalDomain
 from relaymail.dialogue.answers import answer, wire
+from relaymail.envelopes import Entrance
 from relaymail.intake.connection import IntakeProtocol
 from relaymail.intake.content import Memory
 from relaymail.intake.deadlines import Deadline
@@ -141,9 +142,14 @@ class IntakeFactory(ServerFactory):
             self._clock = IReactorTime(reactor)
         return self._clock
 
-    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+    def buildProtocol(
+        self, addr: IAddress | None, entrance: Entrance = Entrance.RELAY
+    ) -> Protocol:
         """
         Make a connection, or a short farewell where there are too many.
+
+        @param addr: Who connects.
+        @param entrance: By which kind of port.
         """
         if self._stopping:
             return self._farewell(_GOING_DOWN)
@@ -157,7 +163,7 @@ class IntakeFactory(ServerFactory):
                 all=self._counts.total(),
             )
             return self._farewell(_TOO_MANY_CONNECTIONS)
-        return self.protocol(self, source)
+        return self.protocol(self, source, entrance)
 
     def isTrusted(self, address: IAddress | None) -> bool:
         """

@@ -1,0 +1,35 @@
+# -*- test-case-name: relaymail.test.dialogue.test_server -*-
+"""
+What a session cannot know by itself: the client's connection, and the time.
+"""
+
+from __future__ import annotations
+
+
+class Surroundings:
+    """
+    What is asked about a session's client.  The answers here are those about a
+    client of whom nothing is known.
+    """
+
+    def isTrusted(self) -> bool:
+        """
+        Tell whether the client is in one of the relay's own networks.
+        """
+        return False
+
+    def isLocal(self) -> bool:
+        """
+        Tell whether the client is a program of this host, on a UNIX socket.
+        """
+        return False
+
+    def now(self) -> float:
+        """
+        Give the time of the queue's clock, in seconds.
+        """
+        return 0.0
+
+
+#: Those of a client of whom nothing is known.
+NOTHING_KNOWN = Surroundings()
