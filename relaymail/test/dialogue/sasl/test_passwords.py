@@ -1,5 +1,5 @@
 """
-Tests for L{relaymail.dialogue.sasl}.
+Tests for L{relaymail.dialogue.sasl.passwords}.
 """
 
 from __future__ import annotations

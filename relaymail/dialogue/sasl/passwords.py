@@ -1,9 +1,7 @@
-# -*- test-case-name: relaymail.test.dialogue.test_sasl -*-
+# -*- test-case-name: relaymail.test.dialogue.sasl.test_passwords -*-
 """
-The client's side of SASL mechanisms (RFC 4422), pure.
-
-Each has C{getName} and C{challengeResponse}, which is what
-C{ESMTPClient.registerAuthenticator} takes.
+The client's side of the mechanisms that need a password and little else: PLAIN,
+LOGIN and CRAM-MD5.
 """
 
 from __future__ import annotations

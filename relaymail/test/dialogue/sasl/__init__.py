@@ -1,0 +1,3 @@
+"""
+Tests of L{relaymail.dialogue.sasl}.
+"""
