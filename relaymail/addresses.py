@@ -139,24 +139,29 @@ def literalAddress(domain: str) -> str | None:
     return domain[1:-1].removeprefix("IPv6:")
 
 
-def quotePath(address: bytes | str) -> bytes:
+def quotePath(address: bytes | str, utf8: bool = False) -> bytes:
     """
-    Give an address as MAIL and RCPT carry it, in angle brackets.
+    Give an address as MAIL and RCPT carry it, in angle brackets.  A domain that
+    is not ASCII goes as A-labels (RFC 5890), which every host takes.
 
     @param address: The address; the empty one gives C{<>}.
+    @param utf8: Whether its local part need not be ASCII, because SMTPUTF8 is
+        said (RFC 6531 3.4).
 
     @raise MalformedAddress: When it holds what would end the path or the
         line, or is not ASCII: nothing of it is written then.
     """
-    return _quoted(addressText(address))
+    return _quoted(addressText(address), utf8)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _quoted(text: str) -> bytes:
+def _quoted(text: str, utf8: bool) -> bytes:
     if not text.isascii():
-        raise MalformedAddress(
-            f"{_shown(text)} is not ASCII, and SMTPUTF8 is not spoken"
-        )
+        text = _withALabels(text)
+        if not (utf8 or text.isascii()):
+            raise MalformedAddress(
+                f"{_shown(text)} is not ASCII, and SMTPUTF8 is not spoken"
+            )
     if not text.isprintable():
         raise MalformedAddress(f"{_shown(text)} holds a control character")
     if text.startswith("<") and text.endswith(">"):
@@ -165,7 +170,15 @@ def _quoted(text: str) -> bytes:
     bare = domain if _QUOTED_STRING.match(local) else text
     if set(bare) & set("<> "):
         raise MalformedAddress(f"{_shown(text)} holds a space or an angle bracket")
-    return b"<" + text.encode("ascii") + b">"
+    return b"<" + text.encode("utf-8") + b">"
+
+
+def _withALabels(text: str) -> str:
+    bare = text[1:-1] if text.startswith("<") and text.endswith(">") else text
+    local, at, domain = bare.rpartition("@")
+    if domain.isascii():
+        return text
+    return f"{local}{at}{normalDomain(domain)}"
 
 
 def _literal(text: str) -> str:

@@ -11,6 +11,29 @@ from types import MappingProxyType
 
 from relaymail.replies import Reply
 
+#: The most digits of a number that a server says; more is no limit to keep to.
+_MAX_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What a server bears in one session (RFC 9422 4).
+
+    @ivar recipients: The most recipients of one transaction; 0 where it did not
+        say.
+    @ivar transactions: The most transactions of one session; 0 likewise.
+    @ivar domains: The most domains of recipients of one transaction; 0 likewise.
+    """
+
+    recipients: int = 0
+    transactions: int = 0
+    domains: int = 0
+
+
+#: The server did not say.
+NO_LIMITS = Limits()
+
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
@@ -43,6 +66,31 @@ class Extensions:
         text = self.keywords.get(b"SIZE", b"")
         return int(text) if text.isdigit() and len(text) <= 20 else 0
 
+    @property
+    def leastTime(self) -> int:
+        """
+        The shortest time in which the server promises to deliver or to return a
+        message, in seconds (RFC 2852 3); 0 where it did not say.
+        """
+        return _number(self.keywords.get(b"DELIVERBY", b""))
+
+    @property
+    def limits(self) -> Limits:
+        """
+        What the server bears; what is not understood of it, or is no number
+        above 0, counts as not said.
+        """
+        said = self.keywords.get(b"LIMITS")
+        if said is None:
+            return NO_LIMITS
+        pairs = [word.upper().partition(b"=") for word in said.split()]
+        found = {name: _number(value) for name, _, value in pairs}
+        return Limits(
+            found.get(b"RCPTMAX", 0),
+            found.get(b"MAILMAX", 0),
+            found.get(b"RCPTDOMAINMAX", 0),
+        )
+
 
 #: What a peer that was only told HELO can do.
 NO_EXTENSIONS = Extensions()
@@ -65,3 +113,7 @@ def parseExtensions(reply: Reply) -> Extensions:
         if keyword:
             keywords[keyword] = text.strip()
     return Extensions(MappingProxyType(keywords))
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() and len(text) <= _MAX_DIGITS else 0

@@ -159,6 +159,36 @@ class AddressTests(SynchronousTestCase):
         ):
             self.assertRaises(MalformedAddress, quotePath, text)
 
+    def test_quotePathNotASCII(self) -> None:
+        """
+        A domain that is not ASCII goes as A-labels, whether SMTPUTF8 is said or
+        not; a local part goes only where it is (RFC 6531 3.3).
+        """
+        labels = b"<bob@xn--bcher-kva.example>"
+        self.assertEqual(quotePath("bob@b\u00fccher.example"), labels)
+        self.assertEqual(quotePath("<bob@b\u00fccher.example>"), labels)
+        self.assertEqual(quotePath("bob@b\u00fccher.example", True), labels)
+        said = "<b\u00f6b@xn--bcher-kva.example>".encode()
+        self.assertEqual(quotePath("b\u00f6b@b\u00fccher.example", True), said)
+        for text in (
+            "b\u00f6b@b\u00fccher.example",
+            "b\u00f6b@b.example",
+            "\u00f6@\u2028",
+        ):
+            self.assertRaises(MalformedAddress, quotePath, text)
+
+    def test_A03_quotePathNotASCIIEndsNothing(self) -> None:
+        """
+        Nor does such an address end the path or the line.
+        """
+        for text in (
+            "\u00f6> SIZE=1@b",
+            "\u00f6@b> SIZE=1",
+            "\u00f6\r\n@b",
+            "\u00f6\u2028@b",
+        ):
+            self.assertRaises(MalformedAddress, quotePath, text, True)
+
     def test_A03_errorsAreBounded(self) -> None:
         """
         An error shows a bounded, printable part of what was wrong.

@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.dialogue.extensions import NO_EXTENSIONS, Extensions, parseExtensions
+from relaymail.dialogue.extensions import (
+    NO_EXTENSIONS,
+    NO_LIMITS,
+    Extensions,
+    Limits,
+    parseExtensions,
+)
 from relaymail.replies import Reply
 
 
@@ -49,6 +55,29 @@ class ExtensionsTests(SynchronousTestCase):
         self.assertEqual(parse(b"size 1000").sizeLimit, 1000)
         for line in (b"SIZE", b"SIZE x", b"SIZE -1", b"SIZE " + b"9" * 5000):
             self.assertEqual(parse(line).sizeLimit, 0)
+
+    def test_limits(self) -> None:
+        """
+        Limits are read in any case and order (RFC 9422 4); what is not understood
+        of them is passed over.
+        """
+        found = parse(b"limits RcptMax=20 MAILMAX=5 RCPTDOMAINMAX=1").limits
+        self.assertEqual(found, Limits(20, 5, 1))
+        found = parse(b"LIMITS NEW=3  OTHER MAILMAX=7").limits
+        self.assertEqual(found, Limits(0, 7, 0))
+        for text in (b"", b"RCPTMAX", b"RCPTMAX=", b"RCPTMAX=x", b"RCPTMAX=-1",
+                     b"RCPTMAX=" + b"9" * 5000, b"= =1"):  # fmt: skip
+            self.assertEqual(parse(b"LIMITS " + text).limits, Limits())
+        self.assertIs(parse(b"SIZE").limits, NO_LIMITS)
+
+    def test_leastTime(self) -> None:
+        """
+        The shortest time of DELIVERBY is read, and is 0 where there is none
+        (RFC 2852 3).
+        """
+        self.assertEqual(parse(b"DELIVERBY 240").leastTime, 240)
+        for line in (b"DELIVERBY", b"DELIVERBY soon", b"DELIVERBY -2", b"SIZE"):
+            self.assertEqual(parse(line).leastTime, 0)
 
     def test_mechanisms(self) -> None:
         """
