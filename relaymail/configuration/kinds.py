@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from relaymail.addresses import normalDomain
@@ -20,6 +20,7 @@ from relaymail.configuration.names import (
     parseOrigin,
     parseTarget,
 )
+from relaymail.configuration.smarthosts import readSmartHost
 from relaymail.configuration.values import (
     Read,
     Unfit,
@@ -44,15 +45,8 @@ from relaymail.configuration.words import (
 from relaymail.errors import ConfigurationError, MalformedAddress
 from relaymail.intake.networks import Network, parseNetworks
 from relaymail.queue.place import QueuePlace
-from relaymail.route.hosts import Host
 from relaymail.route.nameserver import parseServer
-from relaymail.route.smarthosts import (
-    PasswordKind,
-    SmartHost,
-    parseSmartHost,
-    parseSmartHostTable,
-    showSmartHost,
-)
+from relaymail.route.smarthosts import showSmartHost
 from relaymail.schedule.backoff import (
     MAX_DELAYS,
     MAX_DURATION,
@@ -220,29 +214,6 @@ def _networks(value: Any, base: str) -> tuple[Network, ...]:
     return tuple(network for networks in found for network in networks)
 
 
-def _smartHost(value: Any, base: str) -> SmartHost | Host:
-    if isinstance(value, Host):
-        return value
-    if isinstance(value, str):
-        value = parseSmartHost(value)
-    elif isinstance(value, Mapping):
-        value = parseSmartHostTable(value)
-    if not isinstance(value, SmartHost):
-        raise Unfit
-    return _placed(value, base)
-
-
-def _placed(smart: SmartHost, base: str) -> SmartHost:
-    """
-    Make the paths of a smart host begin where its file is.
-    """
-    password = smart.password
-    if password is not None and password.kind is PasswordKind.FILE:
-        password = replace(password, where=parsePath(password.where, base))
-    caFile = smart.caFile and parsePath(smart.caFile, base)
-    return replace(smart, password=password, caFile=caFile)
-
-
 def _origin(text: str) -> str:
     """
     Read what is put behind addresses that have no domain.
@@ -351,8 +322,8 @@ KINDS: dict[str, Kind] = {
     "place": Kind("a path", "a path", orNone(pathBy(parsePath))),
     "smart hosts": Kind(
         "a list of smart hosts",
-        "HOST, HOST:PORT, a URL, or a table with url, user and password-file",
-        eachOf(_smartHost),
+        "HOST[:PORT], a URL, or a table with url, user, and password-file or oauth2",
+        eachOf(readSmartHost),
         lambda value: [showSmartHost(smart) for smart in value],
         _isTuple,
         isHidden=True,

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from relaymail.configuration.tables import Configuration
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Host
-from relaymail.route.smarthosts import (
+from relaymail.route.passwords import (
     MAX_PASSWORD,
     PasswordKind,
     PasswordSource,
-    SmartHost,
-    toHost,
+    ReadPassword,
 )
+from relaymail.route.smarthosts import SmartHost, TokensFor, toHost
 
 if TYPE_CHECKING:
     import subprocess
@@ -48,22 +48,61 @@ def readSecret(kind: PasswordKind, where: str) -> bytes:
         return file.read(MAX_PASSWORD + 2)
 
 
-def readHosts(configuration: Configuration) -> tuple[Host, ...]:
+def readSecrets(configuration: Configuration) -> ReadPassword:
+    """
+    Read the secrets of all smart hosts, each once: a command may take its time, or
+    ask somebody.
+
+    @return: Gives them again, without reading.
+
+    @raise ConfigurationError: When one cannot be read.
+    """
+    known: dict[tuple[PasswordKind, str], bytes] = {}
+
+    def read(kind: PasswordKind, where: str) -> bytes:
+        if (kind, where) not in known:
+            known[kind, where] = readSecret(kind, where)
+        return known[kind, where]
+
+    readHosts(configuration, read=read)
+    return lambda kind, where: known[kind, where]
+
+
+def readHosts(
+    configuration: Configuration,
+    tokensFor: TokensFor | None = None,
+    read: ReadPassword | None = None,
+) -> tuple[Host, ...]:
     """
     Make hosts to deliver to of the smart hosts, with their passwords.
 
+    @param tokensFor: Gives the tokens of those that want them; without it they
+        have none, and can only be shown.
+    @param read: Reads secrets; L{None} for L{readSecret}.
+
     @raise ConfigurationError: When a password cannot be read.
     """
-    return tuple(map(readHost, configuration.delivery.smartHosts))
+    return tuple(
+        readHost(each, tokensFor, read) for each in configuration.delivery.smartHosts
+    )
 
 
-def readHost(smart: SmartHost | Host) -> Host:
+def readHost(
+    smart: SmartHost | Host,
+    tokensFor: TokensFor | None = None,
+    read: ReadPassword | None = None,
+) -> Host:
     """
     Make a host to deliver to of a smart host, with its password.
 
+    @param tokensFor: As for L{readHosts}.
+    @param read: As for L{readHosts}.
+
     @raise ConfigurationError: When that cannot be read.
     """
-    return smart if isinstance(smart, Host) else toHost(smart, readSecret)
+    if isinstance(smart, Host):
+        return smart
+    return toHost(smart, read or readSecret, tokensFor)
 
 
 def readToken(configuration: Configuration) -> bytes | None:

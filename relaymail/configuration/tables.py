@@ -17,7 +17,8 @@ from relaymail.errors import ConfigurationError
 from relaymail.intake.networks import DEFAULT_NETWORKS, Network, parseNetworks
 from relaymail.queue.place import QueuePlace
 from relaymail.route.hosts import Host
-from relaymail.route.smarthosts import PasswordKind, PasswordSource, SmartHost
+from relaymail.route.passwords import PasswordKind, PasswordSource
+from relaymail.route.smarthosts import SmartHost
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY
 from relaymail.schedule.rates import Rate
 

@@ -15,7 +15,8 @@ from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.queue.audit import lockedDirectory, lockHolder
 from relaymail.queue.disk import Disk
 from relaymail.queue.place import QueueKind, QueuePlace
-from relaymail.route.smarthosts import PasswordKind, PasswordSource
+from relaymail.route.passwords import PasswordKind
+from relaymail.route.smarthosts import SmartHost
 
 
 def checkConfiguration(
@@ -51,12 +52,11 @@ def checkSecrets(configuration: Configuration) -> Iterator[Answer]:
     """
     See that the files of passwords can be read, and not by everybody.
     """
-    sources = [getattr(h, "password", None) for h in configuration.delivery.smartHosts]
-    files = [
-        source.where
-        for source in (*sources, configuration.control.token)
-        if isinstance(source, PasswordSource) and source.kind is PasswordKind.FILE
-    ]
+    hosts = configuration.delivery.smartHosts
+    sources = [s for h in hosts if isinstance(h, SmartHost) for s in h.secrets]
+    if configuration.control.token is not None:
+        sources.append(configuration.control.token)
+    files = [s.where for s in sources if s.kind is PasswordKind.FILE]
     for path in files:
         yield _checkSecret(path)
     if not files:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.configuration import configure, readHosts, readToken, secrets
 from relaymail.errors import ConfigurationError
-from relaymail.route.hosts import Credentials, Host
+from relaymail.route.hosts import Bearer, Credentials, Host
+from relaymail.route.smarthosts import SmartHost
 
 
 class PasswordTests(SynchronousTestCase):
@@ -46,6 +48,42 @@ class PasswordTests(SynchronousTestCase):
         credentials = readHosts(told)[0].credentials
         assert isinstance(credentials, Credentials)
         self.assertEqual(credentials.password, b"hunter2")
+
+    def test_oauth2(self) -> None:
+        """
+        Paths of secrets begin where the file is, each secret is read once, and
+        who fetches tokens is told them; without it there are none.
+        """
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        (directory / "secret").write_bytes(b"hush\n")
+        host = {
+            "url": "smtp+starttls://smtp.office365.com",
+            "user": "robot@example.com",
+            "oauth2": {
+                "provider": "microsoft",
+                "tenant": "example.com",
+                "client-id": "4711",
+                "client-secret-file": str(directory / "secret"),
+            },
+        }
+        told = configure(queue="s", hostname="a.example", smartHosts=[host, host])
+        read = secrets.readSecrets(told)
+        (directory / "secret").unlink()
+        asked: list[object] = []
+
+        def tokensFor(*words: object) -> Any:
+            asked.append(words)
+
+        hosts = readHosts(told, tokensFor, read)
+        self.assertEqual(hosts, readHosts(told, read=read))
+        self.assertIsInstance(hosts[0].credentials, Bearer)
+        smart = told.delivery.smartHosts[0]
+        assert isinstance(smart, SmartHost)
+        wanted = ("robot@example.com", smart.oauth2, b"hush", None)
+        self.assertEqual(asked, [wanted, wanted])
+        error = self.assertRaises(ConfigurationError, secrets.readSecrets, told)
+        self.assertIn("client secret", str(error))
 
     def test_noPassword(self) -> None:
         """

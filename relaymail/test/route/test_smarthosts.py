@@ -4,17 +4,22 @@ Tests for L{relaymail.route.smarthosts}.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import ConfigurationError
-from relaymail.route.hosts import Credentials, Host, TLSNeed
+from relaymail.route.hosts import Bearer, Credentials, Host, TLSNeed
+from relaymail.route.oauth2accounts import Flow, OAuth2
+from relaymail.route.passwords import PasswordKind, PasswordSource
 from relaymail.route.smarthosts import (
-    PasswordKind,
-    PasswordSource,
+    MAX_PATH,
     SmartHost,
     parseSmartHost,
+    parseSmartHostTable,
+    showSmartHost,
     toHost,
 )
 
@@ -129,6 +134,17 @@ class ParseTests(SynchronousTestCase):
             "smtp://me@mail.example?password-file=/a&password-env=B",
             "smtp://me@mail.example?password-env=B&tls=never",
             "smtp://me@mail.example?password-env=B&auth=plain",
+            "lmtp://mail.example/path",
+            "lmtp://me@mail.example?password-env=B&tls=never",
+            "lmtp+unix://run/lmtp",
+            "lmtp+unix:///",
+            "lmtp+unix:///run/a%0Ab",
+            "lmtp+unix:///run/lmtp#x",
+            "lmtp+unix:///run/lmtp?tls=verified",
+            "lmtp+unix:///run/lmtp?tls=offered",
+            "lmtp+unix:///run/lmtp?ca-file=/etc/ca.pem",
+            "lmtp+unix://me@/run/lmtp?password-env=B",
+            f"lmtp+unix:///{'x' * MAX_PATH}",
         ):
             error = self.assertRaises(ConfigurationError, parseSmartHost, value)
             text = str(error)
@@ -165,7 +181,163 @@ class ParseTests(SynchronousTestCase):
             found = parseSmartHost(value)
         except ConfigurationError:
             return
-        self.assertTrue(0 < found.port < 65536)
+        self.assertTrue(found.path if found.port is None else 0 < found.port < 65536)
+
+
+class LMTPTests(SynchronousTestCase):
+    """
+    L{parseSmartHost} reads where mail stores are.
+    """
+
+    def test_network(self) -> None:
+        """
+        A mail store on the network has a port of its own, and is otherwise as any
+        smart host.
+        """
+        self.assertEqual(
+            parseSmartHost("lmtp://store.example"),
+            SmartHost("store.example", 24, lmtp=True),
+        )
+        self.assertEqual(parseSmartHost("lmtp://[::1]:2424").port, 2424)
+        found = parseSmartHost("lmtp://me@store.example?password-env=PW")
+        self.assertIs(found.tls, TLSNeed.VERIFIED)
+        self.assertEqual(found.port, 24)
+
+    def test_socket(self) -> None:
+        """
+        A socket has a path, no port, no TLS, and is called by its path.
+        """
+        self.assertEqual(
+            parseSmartHost("lmtp+unix:///run/mail%20store/lmtp"),
+            SmartHost(
+                "/run/mail store/lmtp",
+                None,
+                TLSNeed.NEVER,
+                lmtp=True,
+                path="/run/mail store/lmtp",
+            ),
+        )
+        longest = f"/{'x' * (MAX_PATH - 1)}"
+        self.assertEqual(parseSmartHost(f"lmtp+unix://{longest}").path, longest)
+
+    def test_wordsOfSockets(self) -> None:
+        """
+        What makes no sense of a socket is refused with the reason.
+        """
+        for value, words in (
+            ("lmtp+unix:///run/lmtp?tls=verified", "no TLS over a socket"),
+            ("lmtp+unix://me@/run/lmtp?password-env=B", "only with auth=clear"),
+            ("lmtp+unix://host/run/lmtp", "write lmtp+unix:///PATH"),
+        ):
+            error = self.assertRaises(ConfigurationError, parseSmartHost, value)
+            self.assertIn(words, str(error))
+
+
+class TableTests(SynchronousTestCase):
+    """
+    L{parseSmartHostTable} reads a smart host whose settings stand beside its URL.
+    """
+
+    microsoft: ClassVar[dict[str, Any]] = {
+        "url": "smtp+starttls://smtp.office365.com",
+        "user": "robot@example.com",
+        "oauth2": {
+            "provider": "microsoft",
+            "tenant": "example.com",
+            "client-id": "4711",
+            "client-secret-file": "/etc/secret",
+        },
+    }
+
+    def test_oauth2(self) -> None:
+        """
+        Tokens stand for a password: they need a user and a valid certificate.
+        """
+        found = parseSmartHostTable(self.microsoft)
+        self.assertEqual((found.user, found.port), ("robot@example.com", 587))
+        self.assertIs(found.tls, TLSNeed.VERIFIED)
+        self.assertIsNone(found.password)
+        assert found.oauth2 is not None
+        self.assertIs(found.oauth2.flow, Flow.CLIENT_CREDENTIALS)
+
+    def test_socket(self) -> None:
+        """
+        A socket may stand in a table, too.
+        """
+        found = parseSmartHostTable({"url": "lmtp+unix:///run/lmtp"})
+        self.assertEqual(found, parseSmartHost("lmtp+unix:///run/lmtp"))
+
+    def test_refused(self) -> None:
+        """
+        What cannot be used is one sentence that says why.
+        """
+        for more, words in (
+            ({"user": None}, "its user is empty"),
+            ({"password-env": "PW"}, "a token stands for a password"),
+            ({"oauth2": {}}, "one of provider"),
+            ({"oauth2": "x"}, "oauth2 is a table"),
+            ({"tls": "never"}, "contradicts"),
+            ({"url": "smtp://h?tls=never"}, "stand beside the url"),
+            ({"url": "smtp://me@h"}, "in the url and beside it"),
+            ({"url": 25}, "needs its url"),
+            ({"oauth": {}}, "did you mean oauth2?"),
+        ):
+            table = {**self.microsoft, **more}
+            error = self.assertRaises(ConfigurationError, parseSmartHostTable, table)
+            self.assertIn(words, str(error))
+        without = {k: v for k, v in self.microsoft.items() if k != "user"}
+        error = self.assertRaises(ConfigurationError, parseSmartHostTable, without)
+        self.assertIn("write user", str(error))
+
+
+class ShowTests(SynchronousTestCase):
+    """
+    L{showSmartHost} gives what is read as the same smart host.
+    """
+
+    def test_roundTrip(self) -> None:
+        """
+        Whatever was described is shown so that it is read as the same.
+        """
+        described = [
+            parseSmartHost(value)
+            for value in (
+                "mail.example",
+                "[::1]:26",
+                "mail.example?tls=never",
+                "smtp+starttls://mail.example?ca-file=/etc/ca.pem",
+                "smtps://me@mail.example?password-file=/a%20b",
+                "smtps://mail.example?tls=encrypted",
+                "smtp://me@mail.example?password-env=PW&auth=clear",
+                "smtp://me@mail.example?password-env=PW&auth=clear&tls=verified",
+                "lmtp://store.example",
+                "lmtp://me@store.example:26?password-command=x%20y",
+                "lmtp+unix:///run/a%20b%3Fc",
+                "lmtp+unix://me@/run/lmtp?password-env=PW&auth=clear",
+            )
+        ]
+        for smart in [*described, parseSmartHostTable(TableTests.microsoft)]:
+            shown = showSmartHost(smart)
+            if isinstance(shown, str):
+                self.assertEqual(parseSmartHost(shown), smart)
+            else:
+                self.assertEqual(parseSmartHostTable(shown), smart)
+
+    def test_hosts(self) -> None:
+        """
+        A host that a program gave is shown as the same host, without its secret.
+        """
+        for host in (
+            Host("mail.example", 26, TLSNeed.NEVER, named=True),
+            Host("mail.example", named=True),
+            Host("/run/lmtp", None, TLSNeed.NEVER, lmtp=True, path="/run/lmtp"),
+        ):
+            self.assertIn(host.name, str(showSmartHost(host)))
+        tokens = Bearer("me", "account", None)  # type: ignore[arg-type]
+        shown = showSmartHost(Host("h.example", credentials=tokens))
+        self.assertEqual(
+            shown, {"url": "smtp://h.example", "user": "me", "tls": "offered"}
+        )
 
 
 class ToHostTests(SynchronousTestCase):
@@ -204,6 +376,46 @@ class ToHostTests(SynchronousTestCase):
         """
         host = toHost(SmartHost("h.example", 25), lambda kind, where: self.fail())
         self.assertIsNone(host.credentials)
+
+    def test_socket(self) -> None:
+        """
+        A socket's path and protocol are the host's.
+        """
+        host = toHost(parseSmartHost("lmtp+unix:///run/lmtp"), lambda kind, where: b"")
+        self.assertEqual((host.path, host.lmtp, host.port), ("/run/lmtp", True, None))
+        self.assertEqual(host.name, "/run/lmtp")
+
+    def test_oauth2(self) -> None:
+        """
+        A host that wants tokens has their source, which was told the secrets; two
+        of one account are equal.
+        """
+        smart = parseSmartHostTable(TableTests.microsoft)
+        asked: list[object] = []
+
+        def tokensFor(*words: object) -> object:
+            asked.append(words)
+            return object()
+
+        def host() -> Host:
+            return toHost(smart, lambda kind, where: b"hush\n", tokensFor)  # type: ignore[arg-type]
+
+        self.assertEqual(host(), host())
+        self.assertEqual(asked[0], ("robot@example.com", smart.oauth2, b"hush", None))
+        assert isinstance(smart.oauth2, OAuth2)
+        bearer = host().credentials
+        assert isinstance(bearer, Bearer)
+        self.assertEqual(bearer.account, smart.oauth2.accountOf("robot@example.com"))
+
+    def test_oauth2WithoutSecret(self) -> None:
+        """
+        A secret that cannot be read is a configuration error that says which.
+        """
+        smart = parseSmartHostTable(TableTests.microsoft)
+        error = self.assertRaises(
+            ConfigurationError, toHost, smart, lambda kind, where: b""
+        )
+        self.assertIn("The client secret for robot@example.com at", str(error))
 
     def test_noPassword(self) -> None:
         """
