@@ -17,7 +17,8 @@ The rules behind the table:
   - Once the end of the data was sent and its reply was not seen, the remote
     may have the message (RFC 1047): it is tried again later, and never at
     another host in the same attempt.
-  - Wrong credentials are this relay's problem; mail does not bounce for them.
+  - Wrong credentials are this relay's problem; mail does not bounce for them, and
+    another host of the route, which may want others, is asked first.
   - What a host cannot do for anybody (it is down, it talks garbage, it has no
     TLS) is a reason to ask the next host before giving up for now.
 """
@@ -207,7 +208,7 @@ _PHASES: dict[Phase, Row] = {
     Phase.GREETING: _next(Fate.RETRY, "", _BAD, _FAILS),
     Phase.EHLO: _next(Fate.RETRY, "", lane=_FAILS),
     Phase.STARTTLS: _next(Fate.RETRY, "", lane=_FAILS),
-    Phase.AUTH: _row(Fate.RETRY, "", lane=_FAILS),
+    Phase.AUTH: _next(Fate.RETRY, "", _BAD, _FAILS),
     Phase.MAIL: _next(Fate.RETRY, "", lane=_FAILS),
     Phase.RCPT: _row(Fate.RETRY, "", lane=_FAILS),
     Phase.DATA: _row(Fate.RETRY, "", lane=_FAILS),
@@ -248,7 +249,7 @@ _ANYWHERE: dict[Kind, Row] = {
 _ROWS: dict[tuple[Phase, Kind], Row] = {
     (Phase.CONNECT, TroubleKind.TLS): _next(Fate.RETRY, "4.7.5", _BAD, _FAILS),
     (Phase.GREETING, Said.NEVER): _next(Fate.BOUNCE, "5.3.2"),
-    (Phase.AUTH, Said.NEVER): _row(Fate.RETRY, "4.7.8", lane=_FAILS),
+    (Phase.AUTH, Said.NEVER): _next(Fate.RETRY, "4.7.8", _BAD, _FAILS),
     # It may be for this sender, or for now: the host serves.
     (Phase.MAIL, Said.NOT_NOW): _next(Fate.RETRY, "", lane=_ANSWERS),
     (Phase.MAIL, Said.NEVER): _row(Fate.BOUNCE, "5.1.0", _FINE, _ANSWERS),

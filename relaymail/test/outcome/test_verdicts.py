@@ -205,12 +205,14 @@ class FaultRowTests(VerdictCase):
 
     def test_D11_refusedPasswordNeverBounces(self) -> None:
         """
-        Whatever happens while authenticating, the mail is kept.
+        Whatever happens while authenticating, the next host is tried, and the
+        mail is kept; the host comes behind the others for a while.
         """
         kinds: list[TroubleKind | int] = [*TroubleKind, 454, 535, 534, 500, 250, 100]
         for evidence in kinds:
-            self.assertFates(Phase.AUTH, evidence, RETRY)
-        self.assertFates(Phase.AUTH, 535, RETRY, "4.7.8")
+            self.assertFates(Phase.AUTH, evidence, NEXT_RETRY)
+        self.assertFates(Phase.AUTH, 535, NEXT_RETRY, "4.7.8")
+        self.assertIs(judge(Phase.AUTH, Reply(535)).host, HostState.BAD)
 
     def test_D13_busyMAILMeansNextHostThenRetry(self) -> None:
         """
