@@ -57,6 +57,9 @@ class StandingMixin:
         """
         See L{IAttempt.noteReached}.
         """
+        host = self.host
+        if not address and host is not None and host.path is not None:
+            address = host.path
         self.address, self.tls = address, ""
         self._ended = None
 

@@ -1,11 +1,13 @@
 # -*- test-case-name: relaymail.test.route.test_connector -*-
 """
 From a host's name to a connection: its addresses are looked up first, each is
-checked, and then they are tried one after the other.
+checked, and then they are tried one after the other.  A host on this machine that
+has a socket instead is connected to by its path.
 """
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from twisted.internet import defer
@@ -13,13 +15,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
+    UNIXClientEndpoint,
     wrapClientTLS,
 )
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
 
 from relaymail.errors import RouteError
-from relaymail.replies import Phase, Trouble, TroubleKind
+from relaymail.replies import Phase, Trouble, TroubleKind, printable
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Host
 from relaymail.route.lookup import lookupAddresses
@@ -28,6 +31,37 @@ from relaymail.route.tlscontexts import creatorFor
 #: How many addresses of one host are tried in one attempt; RFC 5321 5.1 asks
 #: for two at the least, and each that is silent costs a time-out.
 MAX_TRIES = 4
+
+#: What keeps from a socket, with what to do, by the system's number for it.
+_SOCKET_TROUBLES: dict[Any, tuple[TroubleKind, str]] = {
+    errno.ENOENT: (
+        TroubleKind.UNREACHABLE,
+        "there is no socket {path}: see whether the mail store runs, and where it "
+        "makes its socket",
+    ),
+    errno.ENOTDIR: (
+        TroubleKind.UNREACHABLE,
+        "there is no socket {path}: a part of the path is not a directory",
+    ),
+    errno.EACCES: (
+        TroubleKind.UNREACHABLE,
+        "the user that this relay runs as may not use the socket {path}: give it the "
+        "right to write there, and to enter the directories above",
+    ),
+    errno.EPERM: (
+        TroubleKind.UNREACHABLE,
+        "the system lets this relay not use the socket {path}",
+    ),
+    errno.ENOTSOCK: (TroubleKind.UNREACHABLE, "{path} is not a socket"),
+    errno.EPROTOTYPE: (
+        TroubleKind.UNREACHABLE,
+        "{path} is a socket of another kind than mail is given to",
+    ),
+    errno.ECONNREFUSED: (
+        TroubleKind.REFUSED,
+        "nobody listens on the socket {path}: see whether the mail store runs",
+    ),
+}
 
 
 class Connector:
@@ -81,16 +115,20 @@ class Connector:
         @param host: The host.
         @param port: The port.
 
-        @return: Fires with at least one.  Fails with L{RouteError
-            <relaymail.errors.RouteError>} where there is no address or none that
-            may be connected to.
+        @return: Fires with at least one; that of a socket is its path.  Fails
+            with L{RouteError <relaymail.errors.RouteError>} where there is no
+            address or none that may be connected to.
         """
+        if host.path is not None:
+            return defer.succeed([host.path])
         found = lookupAddresses(self.resolver, host.name)
         return found.addCallback(
             lambda addresses: self._permitted(addresses, host, port)[:MAX_TRIES]
         )
 
     async def _connect(self, host: Host, port: int, factory: IProtocolFactory) -> Any:
+        if host.path is not None:
+            return await self._connectSocket(host.path, factory)
         *first, last = await self.addressesFor(host, port)
         for address in first:
             try:
@@ -101,6 +139,17 @@ class Connector:
                 # The last address's reason is as good as any.
                 continue
         return await self._endpoint(last, host, port).connect(factory)
+
+    async def _connectSocket(self, path: str, factory: IProtocolFactory) -> Any:
+        endpoint = UNIXClientEndpoint(self.reactor, path, self.timeout)
+        try:
+            return await endpoint.connect(factory)
+        except ConnectError as e:
+            if e.osError not in _SOCKET_TROUBLES:
+                raise
+            kind, words = _SOCKET_TROUBLES[e.osError]
+            told = words.format(path=path)
+            raise RouteError(Trouble(Phase.CONNECT, kind, printable(told))) from e
 
     def _permitted(self, addresses: list[str], host: Host, port: int) -> list[str]:
         if self.policy is None or host.named:

@@ -5,16 +5,26 @@ Tests for L{relaymail.route.connector}.
 
 from __future__ import annotations
 
+import errno
+import os
 from ipaddress import ip_network
 from typing import Any
 
-from twisted.internet.error import ConnectionRefusedError, TimeoutError
+from twisted.internet.address import UNIXAddress
+from twisted.internet.error import (
+    ConnectionRefusedError,
+    TCPTimedOutError,
+    TimeoutError,
+    getConnectError,
+)
 from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import ConfigurationError, RouteError
-from relaymail.replies import TroubleKind
+from relaymail.replies import Phase, TroubleKind
 from relaymail.route.connector import MAX_TRIES, Connector
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Host, TLSNeed
@@ -81,6 +91,16 @@ class ConnectTests(SynchronousTestCase):
         self.network.run()
         self.assertIsNotNone(self.successResultOf(d))
         self.assertEqual(self.network.tried, [("192.0.2.1", 25)])
+
+    def test_socketHasNoAddresses(self) -> None:
+        """
+        What stands for the addresses of a socket is its path; nobody is asked.
+        """
+        host = Host("/run/lmtp", path="/run/lmtp", lmtp=True)
+        connector = Connector(self.machine, self.resolver)
+        addresses = connector.addressesFor(host, 24)
+        self.assertEqual(self.successResultOf(addresses), ["/run/lmtp"])
+        self.assertEqual(self.resolver.asked, [])
 
     def test_literal(self) -> None:
         """
@@ -223,3 +243,56 @@ class ConnectTests(SynchronousTestCase):
         d = self.connect(host, A=["192.0.2.1", "192.0.2.2"])
         self.failureResultOf(d, ConfigurationError)
         self.assertEqual(self.tried, [])
+
+
+class SocketTests(SynchronousTestCase):
+    """
+    L{Connector.connect} to a UNIX socket, in memory.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        connector = Connector(self.reactor, None, None, 7.0)
+        host = Host("/run/lmtp", path="/run/lmtp", lmtp=True, named=True)
+        self.connecting = connector.connect(host, 24, Factory())
+
+    def test_path(self) -> None:
+        """
+        It is connected to by its path, for as long as the time-out says.
+        """
+        [(path, factory, timeout, _)] = self.reactor.unixClients
+        self.assertEqual((path, timeout), ("/run/lmtp", 7.0))
+        protocol = factory.buildProtocol(UNIXAddress("/run/lmtp"))
+        protocol.makeConnection(StringTransport())
+        self.assertIsInstance(self.successResultOf(self.connecting), Protocol)
+
+    def failBy(self, number: int) -> Any:
+        """
+        Fail as the system does.
+        """
+        [(_, factory, _, _)] = self.reactor.unixClients
+        reason = Failure(getConnectError((number, os.strerror(number))))
+        factory.clientConnectionFailed(None, reason)
+        return self.connecting
+
+    def test_D02_words(self) -> None:
+        """
+        What keeps from it is told in words that say what to do.
+        """
+        for number, kind, words in (
+            (errno.ENOENT, TroubleKind.UNREACHABLE, "there is no socket /run/lmtp"),
+            (errno.EACCES, TroubleKind.UNREACHABLE, "may not use the socket"),
+            (errno.ECONNREFUSED, TroubleKind.REFUSED, "nobody listens on the socket"),
+            (errno.ENOTSOCK, TroubleKind.UNREACHABLE, "is not a socket"),
+        ):
+            self.setUp()
+            error = self.failureResultOf(self.failBy(number), RouteError).value
+            self.assertIs(error.trouble.kind, kind)
+            self.assertIs(error.trouble.phase, Phase.CONNECT)
+            self.assertIn(words, error.trouble.detail)
+
+    def test_D02_others(self) -> None:
+        """
+        Any other reason is as it came.
+        """
+        self.failureResultOf(self.failBy(errno.ETIMEDOUT), TCPTimedOutError)
