@@ -102,7 +102,7 @@ class ReloadMixin:
                 f"{', '.join(fixed)} cannot be changed while the relay runs: restart "
                 "it for that; nothing was changed"
             )
-        for endpoint in set(told.intake.smtp) - set(self.configuration.intake.smtp):
+        for endpoint in _endpoints(told) - _endpoints(self.configuration):
             # What the system hands over is handed over once, and its number may be
             # that of anything by now.
             if endpoint.startswith("systemd:"):
@@ -131,19 +131,19 @@ class ReloadMixin:
         rules = intakeRules(told, tls)
         assert self._ports is not None
         try:
-            self._ports.listen(told.intake.smtp)
+            self._ports.listen(told.intake.openings)
         except ConfigurationError as e:
             raise ConfigurationError(
                 f"{e}; nothing was changed.  What the relay itself listens on by "
                 "another description is free only when it is restarted"
             ) from e
         # From here on nothing can fail.
-        left = set(self.configuration.intake.smtp) - set(told.intake.smtp)
-        self._ports.close(left)
-        self._ports.order(told.intake.smtp)
+        self._ports.close(_endpoints(self.configuration) - _endpoints(told))
+        self._ports.order(each.endpoint for each in told.intake.openings)
         isNew = bool(changed) or smartHosts != self._smartHosts
         self.configuration, self._tls, self._smartHosts = told, tls, smartHosts
         self.intake.settingsChanged(**rules)
+        self._ports.letIn(self.intake.buildProtocol, tls, told.intake.proxies)
         if self._drop is not None:
             self._drop.settingsChanged(told.hostname, told.intake.maxMessageSize)
         if calculator is not None:
@@ -161,3 +161,7 @@ class ReloadMixin:
 
     def _makeCalculator(self, told: Configuration) -> MXCalculator:
         raise NotImplementedError
+
+
+def _endpoints(told: Configuration) -> set[str]:
+    return {each.endpoint for each in told.intake.openings}

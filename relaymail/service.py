@@ -261,7 +261,9 @@ class Relay(ReloadMixin, MultiService):
         self.queue.suspendedUntil = self.manager.suspendedUntil
         self.manager.wake()
         if self._ports is not None:
-            self._ports.letIn(self.intake.buildProtocol)
+            self._ports.letIn(
+                self.intake.buildProtocol, self._tls, self.configuration.intake.proxies
+            )
         # It takes seconds for each gigabyte, in a thread of its own.
         examiner = self.workerFactory(reactor)
         self.queue.examine(examiner.run).addBoth(lambda _: examiner.stop())
@@ -324,7 +326,7 @@ class Relay(ReloadMixin, MultiService):
         self._tls = self.loadTLS(intake.tlsKey, intake.tlsCert)
         self._ports = Ports(reactor)
         try:
-            self._ports.listen(intake.smtp)
+            self._ports.listen(intake.openings)
         except ConfigurationError as e:
             self._ports = None
             self.log.critical("The relay does not start: {why}", why=str(e))

@@ -135,8 +135,8 @@ class Options(usage.Options):
         file = findFile(self["config"], self._base)
         layers = [flags] if file is None else [readLayer(file), flags]
         configuration = structure(layers, file, self._base)
-        for endpoint in configuration.intake.smtp:
-            checkEndpoint(endpoint)
+        for opening in configuration.intake.openings:
+            checkEndpoint(opening.endpoint)
         loadTLS(configuration.intake.tlsKey, configuration.intake.tlsCert)
         return configuration
 

@@ -164,9 +164,9 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
     control = [told.control.endpoint] if told.control.endpoint else []
     looks: list[tuple[str, Any, tuple[Any, ...]]] = [
         *(
-            ("intake.smtp", checkEndpoint, (each,))
-            for each in told.intake.smtp
-            if not each.startswith(_HANDED)
+            (f"intake.{each.kind}", checkEndpoint, (each.endpoint,))
+            for each in told.intake.openings
+            if not each.endpoint.startswith(_HANDED)
         ),
         ("intake.tls-key", loadTLS, (told.intake.tlsKey, told.intake.tlsCert)),
         *(

@@ -6,11 +6,11 @@ without the network.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relaymail.addresses import literalAddress, normalDomain
+from relaymail.configuration.endpoints import ANY, ownAddresses
 from relaymail.configuration.tables import Configuration
 from relaymail.errors import MalformedAddress
 from relaymail.machine import machineAddresses
@@ -25,10 +25,6 @@ NOT_CHECKED = (
     "their hosts, and whether these answer, offer TLS and take the password."
 )
 
-_TCP = re.compile(r"tcp[46]?:(?:port=)?(\d{1,5})(?![^:])")
-_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
-#: What an endpoint without an interface listens on.
-_ANY = ("0.0.0.0", "::")
 #: Names that are this machine's everywhere (RFC 6761 6.3).
 _LOCALHOST = ("localhost", "localhost.localdomain")
 
@@ -82,7 +78,7 @@ class Reach:
         for host in self.smartHosts:
             port = host.port or self.mxPort
             own = {self.hostname.lower(), *_LOCALHOST, *self.policy.ownAddresses}
-            if port in self.policy.ownPorts and host.name.lower() in own - set(_ANY):
+            if port in self.policy.ownPorts and host.name.lower() in own - set(ANY):
                 yield (
                     f"the smart host {host.name}:{port} is this relay itself: all mail "
                     "would come back here"
@@ -102,8 +98,8 @@ def reachOf(configuration: Configuration) -> Reach:
     """
     Give what is known of where mail can go under a configuration.
     """
-    hosts, ports = ownAddresses(configuration.intake.smtp)
-    if hosts & set(_ANY):
+    hosts, ports = ownAddresses(each.endpoint for each in configuration.intake.openings)
+    if hosts & set(ANY):
         hosts |= machineAddresses()
     delivery = configuration.delivery
     return Reach(
@@ -112,28 +108,3 @@ def reachOf(configuration: Configuration) -> Reach:
         mxPort=delivery.mxPort,
         policy=DestinationPolicy(delivery.allowDestinations, hosts, ports),
     )
-
-
-def ownAddresses(endpoints: Iterable[str]) -> tuple[frozenset[str], frozenset[int]]:
-    """
-    Give the addresses and ports that endpoints listen on, as far as their
-    descriptions say.
-    """
-    hosts: set[str] = set()
-    ports: set[int] = set()
-    for endpoint in endpoints:
-        found = _TCP.match(endpoint)
-        if found is None:
-            continue
-        ports.add(int(found[1]))
-        interface = _INTERFACE.search(endpoint)
-        name = re.sub(r"\\(.)", r"\1", interface[1]) if interface else ""
-        hosts |= {name} if name else set(_ANY)
-    return frozenset(filter(_isAddress, hosts)), frozenset(ports)
-
-
-def _isAddress(name: str) -> bool:
-    try:
-        return literalAddress(normalDomain(f"[{name}]")) is not None
-    except MalformedAddress:
-        return ":" in name

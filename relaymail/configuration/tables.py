@@ -10,11 +10,16 @@ from typing import Any
 
 import attrs
 
+from relaymail.configuration.intake import DEFAULT_SIZE as DEFAULT_SIZE
+from relaymail.configuration.intake import DEFAULT_SMTP as DEFAULT_SMTP
+from relaymail.configuration.intake import MAX_SIZE as MAX_SIZE
+from relaymail.configuration.intake import SMTP_PORT as SMTP_PORT
+from relaymail.configuration.intake import Intake as Intake
 from relaymail.configuration.options import Option, option, optionsOf
 from relaymail.configuration.places import DEFAULT_QUEUE as DEFAULT_QUEUE
 from relaymail.configuration.places import socketBeside
 from relaymail.errors import ConfigurationError
-from relaymail.intake.networks import DEFAULT_NETWORKS, Network, parseNetworks
+from relaymail.intake.networks import Network
 from relaymail.queue.place import QueuePlace
 from relaymail.route.hosts import Host
 from relaymail.route.passwords import PasswordKind, PasswordSource
@@ -22,11 +27,6 @@ from relaymail.route.smarthosts import SmartHost
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY
 from relaymail.schedule.rates import Rate
 
-#: Where mail is taken when nothing is said: by this machine's programs, on a
-#: port that needs no privilege.
-DEFAULT_SMTP = "tcp:2525:interface=127.0.0.1"
-#: The port of mail exchange hosts (RFC 5321 4.5.4.2).
-SMTP_PORT = 25
 #: How many connections to other hosts there may be: each costs a descriptor
 #: and some tens of kilobytes, and the usual limit is 1024 descriptors.
 DEFAULT_CONNECTIONS = 100
@@ -40,67 +40,9 @@ DEFAULT_PACE = 20
 DEFAULT_MESSAGES = 100
 #: The most that can be asked for.
 MAX_MESSAGES = 1_000_000
-#: The largest message, in octets: what other relays take by default.
-DEFAULT_SIZE = 10_240_000
-#: The largest size that can be asked for, in octets.
-MAX_SIZE = 2**40
 #: The longest path of a socket, in bytes: the system takes 107, and what is made
 #: beside it while it is put in place has a longer name.
 MAX_SOCKET = 100
-
-
-@attrs.frozen(kw_only=True)
-class Intake:
-    """
-    [intake]: how mail comes in.
-    """
-
-    smtp: tuple[str, ...] = option(
-        (DEFAULT_SMTP,),
-        "endpoints",
-        "Where mail is taken by SMTP. The descriptions are those of Twisted's "
-        "endpoints; a systemd: endpoint takes the socket from systemd.",
-        example='["tcp:25", "tcp:25:interface=\\\\:\\\\:"]',
-        isRepeated=True,
-    )
-    networks: tuple[Network, ...] = option(
-        parseNetworks(DEFAULT_NETWORKS),
-        "networks",
-        "Who may relay: clients that talk from these networks.",
-        example='["127.0.0.0/8", "::1", "192.0.2.0/24"]',
-    )
-    maxMessageSize: int = option(
-        DEFAULT_SIZE,
-        "size",
-        "The largest message that is taken; 0 is any size.",
-        unit="octets",
-        example='"50M"',
-        least=0,
-        most=MAX_SIZE,
-    )
-    tlsKey: str | None = option(
-        None,
-        "file",
-        "The private key for STARTTLS, a PEM file. With it and tls-cert STARTTLS "
-        "is offered.",
-        standard="none: STARTTLS is not offered",
-    )
-    tlsCert: str | None = option(
-        None,
-        "file",
-        "The certificate for STARTTLS and its chain, a PEM file.",
-        standard="none",
-    )
-
-    def __attrs_post_init__(self) -> None:
-        """
-        Check what belongs together.
-        """
-        if bool(self.tlsKey) != bool(self.tlsCert):
-            raise ConfigurationError(
-                "a TLS key and a certificate belong together: name both intake.tls-key "
-                "and intake.tls-cert, or neither"
-            )
 
 
 @attrs.frozen(kw_only=True)
@@ -381,7 +323,7 @@ class Configuration:
         example='"relay.example.com"',
         short="H",
     )
-    intake: Intake = Intake()
+    intake: Intake = Intake()  # noqa: RUF009 - it is frozen
     delivery: Delivery = Delivery()
     machines: Machines = Machines()
     control: Control = Control()

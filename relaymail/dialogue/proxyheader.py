@@ -131,13 +131,13 @@ class HeaderReader:
 
     def _readBinary(self) -> Header | Malformed | None:
         data = self._data
+        if len(data) > len(_BINARY) and data[12] >> 4 != 2:
+            return Malformed(f"its version is {data[12] >> 4}")
         if len(data) < _FIXED:
             return None
         size = int.from_bytes(data[14:_FIXED])
         if size > MAX_BINARY:
             return Malformed(f"it has {size} octets, and at most {MAX_BINARY} are read")
-        if data[12] >> 4 != 2:
-            return Malformed(f"its version is {data[12] >> 4}")
         if len(data) < _FIXED + size:
             return None
         self.rest = data[_FIXED + size :]

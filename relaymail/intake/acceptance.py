@@ -6,8 +6,6 @@ Who may give the relay mail: clients in its own networks.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
-from ipaddress import ip_address
 
 from zope.interface import implementer
 
@@ -16,14 +14,11 @@ from relaymail.envelopes import Client
 from relaymail.errors import Refused
 from relaymail.intake.networks import DEFAULT_NETWORKS as DEFAULT_NETWORKS
 from relaymail.intake.networks import Network as Network
+from relaymail.intake.networks import Networks
 from relaymail.intake.networks import parseNetworks as parseNetworks
 from relaymail.interfaces import IAcceptance
 
 DENIED = answer(550, "5.7.1", "Relaying denied")
-
-#: For how many clients it is remembered whether they are in the networks: the
-#: same few come again and again, and each is asked for twice.
-_REMEMBERED = 1024
 
 
 @implementer(IAcceptance)
@@ -40,15 +35,14 @@ class NetworkAcceptance:
         """
         if isinstance(networks, str):
             networks = parseNetworks(networks)
-        self._networks = tuple(networks)
-        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._isWithin)
+        self._networks = Networks(networks)
 
     def isTrusted(self, host: str) -> bool:
         """
         Tell whether a network address is in the networks.  What is not a
         network address is not.
         """
-        return self._remembered(host)
+        return self._networks.has(host)
 
     def acceptSender(self, client: Client, sender: str) -> None:
         """
@@ -63,12 +57,3 @@ class NetworkAcceptance:
         """
         if not (client.trusted or self.isTrusted(client.host)):
             raise Refused(DENIED)
-
-    def _isWithin(self, host: str) -> bool:
-        try:
-            address = ip_address(host)
-        except ValueError:
-            return False
-        if address.version == 6 and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)

@@ -12,8 +12,10 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail import ports
+from relaymail.envelopes import Entrance
 from relaymail.errors import ConfigurationError
-from relaymail.ports import Door, Ports, checkEndpoint
+from relaymail.intake.entrances import Opening
+from relaymail.ports import Door, Hall, Ports, checkEndpoint
 from relaymail.testing.network import Network
 
 
@@ -26,15 +28,34 @@ class DoorTests(SynchronousTestCase):
         """
         Nobody is let in before there is anything to talk to.
         """
-        self.assertIsNone(Door().buildProtocol(None))
+        door = Door(Hall(None), Opening("tcp:25"))
+        self.assertIsNone(door.buildProtocol(None))
 
     def test_open(self) -> None:
         """
         Then it is as what is behind it says.
         """
-        door, protocol = Door(), Protocol()
-        door.build = lambda address: protocol
-        self.assertIs(door.buildProtocol(None), protocol)
+        hall, protocol = Hall(None), Protocol()
+        hall.build = lambda address: protocol
+        self.assertIs(Door(hall, Opening("tcp:25")).buildProtocol(None), protocol)
+
+    def test_entrance(self) -> None:
+        """
+        What is behind it is told by which kind of port somebody comes, but for that
+        of relays.
+        """
+        hall, asked = Hall(None), []
+
+        def build(address: Any, **more: Any) -> Any:
+            asked.append(more)
+
+        hall.build = build
+        for entrance in Entrance:
+            Door(hall, Opening("tcp:25", entrance)).buildProtocol(None)
+        self.assertEqual(
+            asked,
+            [{}, {"entrance": Entrance.SUBMISSION}, {"entrance": Entrance.LMTP}],
+        )
 
 
 class PortsTests(SynchronousTestCase):
@@ -43,7 +64,7 @@ class PortsTests(SynchronousTestCase):
     """
 
     FIRST, SECOND, TAKEN = (
-        f"tcp:{port}:interface=192.0.2.1" for port in (25, 2525, 587)
+        Opening(f"tcp:{port}:interface=192.0.2.1") for port in (25, 2525, 587)
     )
 
     def setUp(self) -> None:
@@ -61,7 +82,7 @@ class PortsTests(SynchronousTestCase):
         """
         What is listened on is told, and not listened on twice.
         """
-        self.assertEqual(self.ports.listen([self.FIRST]), [self.FIRST])
+        self.assertEqual(self.ports.listen([self.FIRST]), [self.FIRST.endpoint])
         self.assertEqual(self.ports.listen([self.FIRST]), [])
         self.assertEqual(self.numbers(), [25])
 
@@ -73,7 +94,7 @@ class PortsTests(SynchronousTestCase):
         self.ports.listen([self.FIRST])
         wanted = [self.SECOND, self.TAKEN]
         error = self.assertRaises(ConfigurationError, self.ports.listen, wanted)
-        self.assertIn(f"cannot listen on {self.TAKEN!r}", str(error))
+        self.assertIn(f"cannot listen on {self.TAKEN.endpoint!r}", str(error))
         self.assertEqual(self.numbers(), [25])
         self.others.listen([self.SECOND])
 
@@ -87,7 +108,7 @@ class PortsTests(SynchronousTestCase):
             def listen(self, factory: Any) -> Any:
                 raise OSError(9, "Bad file descriptor")
 
-        wanted = [self.FIRST, "nosuch:1"]
+        wanted = [self.FIRST, Opening("nosuch:1")]
         self.assertRaises(ConfigurationError, self.ports.listen, wanted)
         self.assertEqual(self.numbers(), [])
         real = ports.checkEndpoint
@@ -96,7 +117,7 @@ class PortsTests(SynchronousTestCase):
             "checkEndpoint",
             lambda text, reactor: Broken() if text == "bad" else real(text, reactor),
         )
-        wanted = [self.FIRST, "bad"]
+        wanted = [self.FIRST, Opening("bad")]
         error = self.assertRaises(ConfigurationError, self.ports.listen, wanted)
         self.assertIn("Bad file descriptor", str(error))
         self.assertEqual(self.numbers(), [])
@@ -107,7 +128,7 @@ class PortsTests(SynchronousTestCase):
         One of several can be closed, and all of them.
         """
         self.ports.listen([self.FIRST, self.SECOND])
-        self.successResultOf(self.ports.close([self.FIRST]))
+        self.successResultOf(self.ports.close([self.FIRST.endpoint]))
         self.assertEqual(self.numbers(), [2525])
         self.successResultOf(self.ports.close())
         self.assertEqual(self.ports.listening, [])
@@ -118,8 +139,35 @@ class PortsTests(SynchronousTestCase):
         The addresses can be put into an order.
         """
         self.ports.listen([self.FIRST, self.SECOND])
-        self.ports.order([self.SECOND, self.FIRST])
+        self.ports.order([self.SECOND.endpoint, self.FIRST.endpoint])
         self.assertEqual(self.numbers(), [2525, 25])
+        self.assertEqual(self.ports.openings, [self.SECOND, self.FIRST])
+
+    def test_otherKind(self) -> None:
+        """
+        What is listened on can become another kind of port, unless another one
+        cannot be had.
+        """
+        self.ports.listen([self.FIRST])
+        other = Opening(self.FIRST.endpoint, Entrance.SUBMISSION)
+        wanted = [other, self.TAKEN]
+        self.assertRaises(ConfigurationError, self.ports.listen, wanted)
+        self.assertEqual(self.ports.openings, [self.FIRST])
+        self.assertEqual(self.ports.listen([other]), [])
+        self.assertEqual(self.ports.openings, [other])
+
+    def test_kinds(self) -> None:
+        """
+        Each kind has the name of its option.
+        """
+        openings = [
+            Opening("tcp:25"),
+            Opening("tcp:587", Entrance.SUBMISSION),
+            Opening("tcp:465", Entrance.SUBMISSION, True),
+            Opening("unix:/run/lmtp", Entrance.LMTP),
+        ]
+        kinds = [each.kind for each in openings]
+        self.assertEqual(kinds, ["smtp", "submission", "submissions", "lmtp"])
 
 
 class CheckEndpointTests(SynchronousTestCase):

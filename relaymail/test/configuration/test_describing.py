@@ -38,6 +38,13 @@ def read(text: str) -> Configuration:
     return structure([Layer(tomllib.loads(text), lambda at: f"{at}: ", "/etc")])
 
 
+#: What some examples are nothing without.
+NEEDED = {
+    "control.endpoint": 'token-env = "T"',
+    "intake.submissions": f"tls-key = '{__file__}'\ntls-cert = '{__file__}'",
+}
+
+
 class DescribeTests(SynchronousTestCase):
     """
     Tests for what is told of options.
@@ -68,7 +75,7 @@ class DescribeTests(SynchronousTestCase):
         self.assertEqual([told.path for told in describeAll()], list(BY_PATH))
         for told in describeAll():
             line = f"{told.key} = {told.example}\n" if told.example else ""
-            more = 'token-env = "T"' if told.path == "control.endpoint" else ""
+            more = NEEDED.get(told.path, "")
             head = f"[{told.table}]\n" if told.table else ""
             found = read(f"{head}{line}{more}")
             one = BY_PATH[told.path]

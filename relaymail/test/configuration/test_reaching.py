@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.configuration import configure, reaching
-from relaymail.configuration.reaching import Reach, ownAddresses, reachOf
+from relaymail.configuration.endpoints import ownAddresses
+from relaymail.configuration.reaching import Reach, reachOf
 
 
 class ReachTests(SynchronousTestCase):
