@@ -30,7 +30,8 @@ _STANDS = (
 #: because its sender wants that (RFC 4865).
 _HASTEN = (
     "UPDATE recipient SET due = ?2 WHERE id IN (SELECT id FROM recipient "
-    "WHERE destination = ?1 AND lease IS NULL AND due > ?2 AND attempts > 0 ORDER BY due LIMIT ?3)"
+    "WHERE destination = ?1 AND lease IS NULL AND due > ?2 AND attempts > 0 "
+    "ORDER BY due LIMIT ?3)"
 )
 _SUSPEND = (
     "INSERT INTO suspension VALUES (?1, ?2) "

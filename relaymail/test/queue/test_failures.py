@@ -277,6 +277,26 @@ class FailureTests(MemoryDirectoryContract, SynchronousTestCase):
 
         self.tryEach(bounce, check)
 
+    def test_P5_noticeOfDelay(self) -> None:
+        """
+        A name does not know of a notice that did not come.
+        """
+        notice = Envelope("", ("from@a.example",))
+
+        def tell() -> Asked:
+            added = self.ask("add", notice, MESSAGE)
+            if isinstance(getattr(added, "result", None), Failure):
+                return {"add": added}
+            return {"add": added, "told": self.ask("told", self.added)}
+
+        def check(results: Results) -> None:
+            came = {"from@a.example"} if results["add"] else set()
+            self.assertEqual(self.recipients(), {FOUND, ADDED} | came)
+            if not results["add"]:
+                self.assertFalse(self.queue.letter(self.added).isTold)
+
+        self.tryEach(tell, check)
+
 
 class BrokenTests(FailureTests):
     """

@@ -11,13 +11,20 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.envelopes import Envelope, Parameters
+from relaymail.envelopes import (
+    NO_PARAMETERS,
+    NOTHING_SAID,
+    Envelope,
+    Parameters,
+    RecipientParameters,
+)
 from relaymail.errors import QueueLocked
 from relaymail.outcomes import Retry
 from relaymail.queue.directory import Queue
 from relaymail.queue.importing import importDirectory
 from relaymail.queue.spool.spool import Spool
 from relaymail.replies import Phase, Reply
+from relaymail.test.queue.test_said import ALL
 
 NOW = 1_700_000_000.0
 CONTENT = b"Subject: one\r\n\r\n.\r\nlast\r\n"
@@ -53,6 +60,38 @@ class ImportTests(SynchronousTestCase):
         spool = Spool(self.path, self.clock)
         self.addCleanup(spool.stop)
         return spool
+
+    def test_P3_everythingThatWasSaid(self) -> None:
+        """
+        What was said of the message and of each recipient comes over, and who was
+        told.
+        """
+        queue = self.queue()
+        said = (RecipientParameters("NEVER"), RecipientParameters("DELAY", "x;y"))
+        recipients = ("b@one.example", "c@two.example")
+        for parameters in (ALL, Parameters("8BITMIME"), NO_PARAMETERS):
+            envelope = Envelope("a@example.com", recipients, parameters, said)
+            _, two = self.successResultOf(queue.add(envelope, CONTENT))
+            queue.told(two)
+        (plain,) = self.add(queue, "d@one.example")
+        queue.told(plain)
+        self.successResultOf(queue.stop())
+        spool = self.spool()
+        self.assertEqual(importDirectory(self.queue(), spool), 7)
+        self.clock.advance(0)
+        found = {}
+        for name in [*spool.getWaiting(), *spool.getResting()]:
+            letter = spool.letter(name)
+            key = (letter.recipient, letter.parameters)
+            found[key] = (letter.recipientParameters, letter.isTold)
+        for parameters in (ALL, Parameters("8BITMIME"), NO_PARAMETERS):
+            for index, recipient in enumerate(recipients):
+                expected = (said[index], bool(index))
+                self.assertEqual(found[recipient, parameters], expected)
+        plainly = ("d@one.example", Parameters("8BITMIME"))
+        self.assertEqual(found[plainly], (NOTHING_SAID, True))
+        held = [due for due in spool.getResting().values() if due > NOW]
+        self.assertEqual(held, [ALL.holdUntil] * 2)
 
     def add(self, queue: Any, *recipients: str, content: bytes = CONTENT) -> list[str]:
         """

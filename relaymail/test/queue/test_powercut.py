@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import Envelope, Parameters, RecipientParameters
 from relaymail.queue.recovery import ORPHAN
 from relaymail.test.queue.contract import DELIVERED, MESSAGE, NOW, RETRY
 from relaymail.test.queue.directories import (
@@ -190,6 +190,63 @@ class KillTests(MemoryDirectoryContract, SynchronousTestCase):
 
         self.fill = fill
         self.tryEach(bounce, check)
+
+    def test_P5_noticeOfDelayIsNotForgotten(self) -> None:
+        """
+        In one turn a notice comes and the name remembers that: it never does so
+        without the notice.
+        """
+        self.run_ = runNow
+
+        def tell() -> Deferred[Any]:
+            (name,) = self.queue.getWaiting()
+            self.queue.setRelaying(name)
+            notice = Envelope("", ("from@a.example",))
+            added: Deferred[Any] = self.queue.add(notice, MESSAGE)
+            self.queue.setWaiting(name, NOW, RETRY)
+            told: Deferred[Any] = self.queue.told(name)
+            return told.addCallback(lambda _: added)
+
+        def check(done: bool, found: set[str]) -> None:
+            isTold = any(self.queue.letter(n).isTold for n in self.queue._entries)
+            self.assertIn("x@b.example", found)
+            if done or isTold:
+                self.assertIn("from@a.example", found)
+            if done:
+                self.assertTrue(isTold)
+
+        def fill() -> None:
+            self.add("x@b.example")
+            self.queue.lock()
+
+        self.fill = fill
+        self.tryEach(tell, check)
+
+    def test_P1_whatWasSaidComesWithTheMail(self) -> None:
+        """
+        Mail that is there has all that was said of it.
+        """
+        said = (RecipientParameters("NEVER"), RecipientParameters("DELAY"))
+        for count in (1, 2):
+            envelope = Envelope(
+                "a@a.example",
+                ("x@b.example", "y@b.example")[:count],
+                Parameters(requireTLS=True),
+                said[:count],
+            )
+
+            def check(taken: bool, found: set[str], each: Envelope = envelope) -> None:
+                everybody = set(each.recipients)
+                self.assertIn(found, [everybody] if taken else [set(), everybody])
+                for name in self.queue._entries:
+                    letter = self.queue.letter(name)
+                    index = each.recipients.index(letter.recipient)
+                    self.assertEqual(letter.parameters, each.parameters)
+                    self.assertEqual(
+                        letter.recipientParameters, each.parametersOf(index)
+                    )
+
+            self.tryEach(lambda each=envelope: self.queue.add(each, MESSAGE), check)
 
     def test_P3_doneIsWholeOrNot(self) -> None:
         """

@@ -16,7 +16,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import (
+    NOTHING_SAID,
+    DeliverBy,
+    Envelope,
+    Parameters,
+    RecipientParameters,
+)
 from relaymail.outcomes import Outcome
 from relaymail.queue.spool import numbers
 from relaymail.queue.spool.spool import Spool
@@ -41,7 +47,16 @@ SMALL = (("a@b.example", "b@b.example", "c@c.example"), EVERY_BYTE)
 APART = (("d@b.example", "e@d.example"), LARGE)
 LINES = (("f@c.example",), MESSAGE)
 NOTICE = (("me@a.example",), b"notice\r\n" + LARGE)
-ALL = (SMALL, APART, LINES, NOTICE)
+#: Says of the second of SMALL that it is late.
+LATE = (("late@a.example",), MESSAGE)
+ALL = (SMALL, APART, LINES, NOTICE, LATE)
+#: What is said of SMALL.
+SAID = Envelope(
+    "me@a.example",
+    SMALL[0],
+    Parameters(ret="HDRS", requireTLS=True, deliverBy=DeliverBy(NOW + 900.0)),
+    (RecipientParameters("NEVER"), NOTHING_SAID, RecipientParameters(orcpt="x;y")),
+)
 
 
 class Story:
@@ -95,6 +110,8 @@ class Story:
         self.turn()
         self.claim("b@b.example", "d@b.example")
         self.turn()
+        self.add(*LATE)
+        self.queue.told(self.name("b@b.example"))
         self.rest("b@b.example", 600)
         self.go("d@b.example", DELIVERED)
         self.turn()
@@ -128,9 +145,12 @@ class Story:
         """
         Have a message taken.
         """
-        sender = "" if recipients == NOTICE[0] else "me@a.example"
+        isNotice = recipients in (NOTICE[0], LATE[0])
+        envelope = Envelope("" if isNotice else "me@a.example", recipients)
         self.asked.update(recipients)
-        done = self.queue.add(Envelope(sender, recipients), content)
+        if recipients == SMALL[0]:
+            envelope = SAID
+        done = self.queue.add(envelope, content)
         done.addCallback(self.took, recipients)
 
     def took(self, names: list[str], recipients: tuple[str, ...]) -> None:
@@ -300,6 +320,14 @@ class KillTests(SynchronousTestCase):
         if "c@c.example" in story.left:
             both = ["c@c.example" in found, NOTICE[0][0] in found]
             self.assertEqual(sum(both), 1, "lost, or told twice")
+        if "b@b.example" in found:
+            isTold = self.queue.letter(found["b@b.example"]).isTold
+            self.assertEqual(isTold, LATE[0][0] in found)
+        for index, recipient in enumerate(SMALL[0]):
+            if recipient in found:
+                letter = self.queue.letter(found[recipient])
+                self.assertEqual(letter.parameters, SAID.parameters)
+                self.assertEqual(letter.recipientParameters, SAID.parametersOf(index))
         resting = self.queue.getResting()
         for recipient, due in story.due.items():
             if recipient not in story.left and recipient in found:

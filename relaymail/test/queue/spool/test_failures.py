@@ -351,6 +351,30 @@ class FailureTests(SpoolTestCase):
         self.assertEqual(self.queue.getWaiting(), [notice])
         self.assertCounted()
 
+    def test_P5_noticeOfDelayThatIsNotTaken(self) -> None:
+        """
+        Where a notice that mail is late could not be taken, nobody was told.
+        """
+        (name,) = self.add("x@b.example")
+        self.queue.setRelaying(name)
+        self.fill()
+        added = [
+            self.queue.add(Envelope("", ("me@a.example",)), MANY) for _ in range(60)
+        ]
+        told = self.queue.told(name)
+        rested = self.queue.setWaiting(name, NOW + 60, RETRY)
+        self.settleAll()
+        for each in added:
+            self.failureResultOf(each, QueueFull)
+        for each in (told, rested):
+            self.successResultOf(each)
+        self.assertEqual(len(self.flushLoggedErrors(QueueFull)), 1)
+        self.assertFalse(self.queue.letter(name).isTold)
+        self.assertEqual(self.queue.getResting(), {name: NOW + 60})
+        self.queue._database.execute("PRAGMA max_page_count = 1000000")
+        self.settle(self.queue.told(name))
+        self.assertTrue(self.queue.letter(name).isTold)
+
     def test_P10_departureIsTriedOnceMoreAtTheEnd(self) -> None:
         """
         What could not be written is tried before the spool stops: what was
