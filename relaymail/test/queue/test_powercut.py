@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -222,6 +223,13 @@ class KillTests(MemoryDirectoryContract, SynchronousTestCase):
         self.fill = fill
         self.tryEach(tell, check)
 
+    def takeIt(self, envelope: Envelope) -> Deferred[Any]:
+        """
+        Have it taken.
+        """
+        taken: Deferred[Any] = self.queue.add(envelope, MESSAGE)
+        return taken
+
     def test_P1_whatWasSaidComesWithTheMail(self) -> None:
         """
         Mail that is there has all that was said of it.
@@ -246,7 +254,7 @@ class KillTests(MemoryDirectoryContract, SynchronousTestCase):
                         letter.recipientParameters, each.parametersOf(index)
                     )
 
-            self.tryEach(lambda each=envelope: self.queue.add(each, MESSAGE), check)
+            self.tryEach(partial(self.takeIt, envelope), check)
 
     def test_P3_doneIsWholeOrNot(self) -> None:
         """
