@@ -219,7 +219,8 @@ class Work:
         until = self._restsUntil(siteOf(lane), outline)
         if until is None:
             isAgain = outline.attempts > 0
-            self.scheduler.lanes.place(name, lane, outline.key, isAgain)
+            priority = outline.parameters.priority
+            self.scheduler.lanes.place(name, lane, outline.key, isAgain, priority)
             return
         try:
             written = self._queue.postpone(name, until)

@@ -3,24 +3,24 @@
 What waits, by lane.
 
 A lane is what connections may be shared within: mail for the same hosts under
-the same conditions.  L{Lanes} keeps the waiting names of each lane in the order
-in which they came, new mail and what was tried before apart: a batch takes from
-both in turn, so that neither starves.
+the same conditions.  L{Lanes} keeps the waiting names of each lane
+(L{relaymail.schedule.waiting}).
 
-It keeps the order of the lanes' turns too.  A lane that may not start anything
-until some time is paused: it is passed over until then.
+It keeps the order of the lanes' turns too.  Lanes with urgent mail go before the
+others, but after a few of those one of the others is first.  A lane that may not
+start anything until some time is paused: it is passed over until then.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from heapq import heappop, heappush
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from relaymail.schedule.rates import Limit
+from relaymail.schedule.waiting import HEAD_START, Group, Waiting
 
 
 class LimitedLane(NamedTuple):
@@ -55,69 +55,14 @@ def limitsOf(lane: Hashable) -> tuple[Limit, ...]:
     return lane.limits if isinstance(lane, LimitedLane) else ()
 
 
-@dataclass(eq=False, slots=True)
-class _Group:
-    """
-    Names that were placed one after the other with one group, in order.
-    """
-
-    key: Hashable
-    lane: Hashable
-    isAgain: bool
-    names: OrderedDict[str, None] = field(default_factory=OrderedDict)
-
-
-@dataclass(eq=False, slots=True)
-class _Waiting:
-    """
-    The waiting names of one lane.
-
-    @ivar groups: The groups of new mail, and of what was tried before.
-    @ivar isAgainNext: Whether the next group is of the second.
-    @ivar count: How many names there are.
-    """
-
-    # Ordered dictionaries, because taking the first of a plain one costs as
-    # much as all that were taken before it.
-    groups: tuple[OrderedDict[int, _Group], OrderedDict[int, _Group]] = field(
-        default_factory=lambda: (OrderedDict(), OrderedDict())
-    )
-    isAgainNext: bool = False
-    count: int = 0
-
-    def __len__(self) -> int:
-        """
-        Give the number of groups.
-        """
-        return len(self.groups[0]) + len(self.groups[1])
-
-    def first(self) -> _Group:
-        """
-        Give the group whose turn it is.
-        """
-        groups = self.groups[self.isAgainNext] or self.groups[not self.isAgainNext]
-        return next(iter(groups.values()))
-
-    def inOrder(self) -> Iterator[_Group]:
-        """
-        Give the groups in the order of their turns.
-        """
-        both = [iter(groups.values()) for groups in self.groups]
-        side = self.isAgainNext
-        while (group := next(both[side], None)) is not None:
-            yield group
-            side = not side
-        yield from both[not side]
-
-
 class Lanes:
     """
     The waiting names by lane.
     """
 
     def __init__(self) -> None:
-        self._lanes: dict[Hashable, _Waiting] = {}
-        self._names: dict[str, _Group] = {}
+        self._lanes: dict[Hashable, Waiting] = {}
+        self._names: dict[str, Group] = {}
         # The lanes that are not paused, in the order of their turns.
         self._turns: OrderedDict[Hashable, None] = OrderedDict()
         # Of how many of them each site is.
@@ -125,6 +70,11 @@ class Lanes:
         self._paused: dict[Hashable, float] = {}
         self._ends: list[tuple[float, int, Hashable]] = []
         self._pauses = 0
+        self._placed = 0
+        # Those with a turn that have urgent mail.
+        self._urgent: OrderedDict[Hashable, None] = OrderedDict()
+        # How many of them had turns since another lane had one.
+        self._inARow = 0
 
     def __len__(self) -> int:
         """
@@ -140,7 +90,12 @@ class Lanes:
         return iter(self._lanes)
 
     def place(
-        self, name: str, lane: Hashable, group: Hashable, isAgain: bool = False
+        self,
+        name: str,
+        lane: Hashable,
+        group: Hashable,
+        isAgain: bool = False,
+        priority: int = 0,
     ) -> None:
         """
         Let a name wait, behind the others of its lane.  A name that waits
@@ -150,19 +105,23 @@ class Lanes:
         @param lane: Its lane.
         @param group: What is equal for the names of one message.
         @param isAgain: Whether it was tried before.
+        @param priority: How urgent it is (RFC 6710).
         """
         if name in self._names:
             return
         waiting = self._lanes.get(lane)
         if waiting is None:
-            waiting = self._lanes[lane] = _Waiting()
+            waiting = self._lanes[lane] = Waiting()
             if lane not in self._paused:
                 self._giveTurns(lane)
-        groups = waiting.groups[isAgain]
+        groups = waiting.rank(priority).groups[isAgain]
         last = next(reversed(groups.values()), None)
         if last is None or last.key != group:
-            last = _Group(group, lane, isAgain)
+            self._placed += 1
+            last = Group(group, lane, isAgain, priority, self._placed)
             groups[id(last)] = last
+            if priority > 0 and lane in self._turns:
+                self._urgent[lane] = None
         last.names[name] = None
         waiting.count += 1
         self._names[name] = last
@@ -214,8 +173,7 @@ class Lanes:
 
     def take(self, lane: Hashable, limit: int) -> list[str]:
         """
-        Take the names that have waited longest in a lane, new ones and ones
-        that were tried before in turn; they wait no longer.
+        Take the names whose turn it is in a lane; they wait no longer.
 
         The names of one message are taken together or not at all, unless they
         alone are more than C{limit}.
@@ -234,7 +192,7 @@ class Lanes:
             names = list(islice(group.names, limit))
             self._remove(group, names)
             if not group.names:
-                found.isAgainNext = not group.isAgain
+                found.had(group)
             taken += names
         return taken
 
@@ -245,7 +203,12 @@ class Lanes:
         Give the lanes that wait and are not paused, in the order of their
         turns; they must not change meanwhile.
         """
-        return self._turns.keys()
+        if not self._urgent:
+            return self._turns.keys()
+        others = (lane for lane in self._turns if lane not in self._urgent)
+        if self._inARow < HEAD_START:
+            return chain(self._urgent, others)
+        return chain(others, self._urgent)
 
     def count(self) -> int:
         """
@@ -271,13 +234,24 @@ class Lanes:
         """
         return site in self._sites
 
-    def hadTurns(self, lanes: Iterable[Hashable]) -> None:
+    def hadTurns(self, lanes: Collection[Hashable]) -> None:
+        """
+        Let lanes stand behind all others, because they had their turns.
+        """
+        if self._urgent and lanes:
+            isAlone = all(lane in self._urgent for lane in lanes)
+            self._inARow = self._inARow + len(lanes) if isAlone else 0
+        self.standBehind(lanes)
+
+    def standBehind(self, lanes: Iterable[Hashable]) -> None:
         """
         Let lanes stand behind all others.
         """
         for lane in lanes:
             if lane in self._turns:
                 self._turns.move_to_end(lane)
+            if lane in self._urgent:
+                self._urgent.move_to_end(lane)
 
     def pause(self, lane: Hashable, until: float) -> None:
         """
@@ -345,14 +319,16 @@ class Lanes:
             names -= size
         return batches
 
-    def _remove(self, group: _Group, names: list[str]) -> None:
+    def _remove(self, group: Group, names: list[str]) -> None:
         waiting = self._lanes[group.lane]
         for name in names:
             del group.names[name]
             del self._names[name]
         waiting.count -= len(names)
         if not group.names:
-            del waiting.groups[group.isAgain][id(group)]
+            waiting.remove(group)
+            if group.priority > 0 and not waiting.isUrgent:
+                self._urgent.pop(group.lane, None)
         if not waiting.count:
             del self._lanes[group.lane]
             self._takeTurns(group.lane)
@@ -360,18 +336,21 @@ class Lanes:
     def _giveTurns(self, lane: Hashable) -> None:
         if lane not in self._turns:
             self._turns[lane] = None
+            if self._lanes[lane].isUrgent:
+                self._urgent[lane] = None
             self._sites[siteOf(lane)] += 1
 
     def _takeTurns(self, lane: Hashable) -> None:
         if lane in self._turns:
             del self._turns[lane]
+            self._urgent.pop(lane, None)
             site = siteOf(lane)
             self._sites[site] -= 1
             if not self._sites[site]:
                 del self._sites[site]
 
 
-def _pieces(waiting: _Waiting, limit: int) -> Iterator[int]:
+def _pieces(waiting: Waiting, limit: int) -> Iterator[int]:
     """
     Give the sizes of what L{Lanes.take} takes together: whole groups, and the
     pieces of those that are more than one batch.

@@ -15,6 +15,8 @@ rules of the answer:
     there is more than one with work.
   - A lane with a rate starts no more than the rate leaves
     (L{relaymail.schedule.rates}), and pauses until it leaves something.
+  - Lanes with urgent mail (RFC 6710) are asked first, but after every few of
+    those the others are.
   - What there is goes round the lanes one connection at a time, and the next
     answer begins with those that got nothing: nobody starves.
 
@@ -175,7 +177,7 @@ class Scheduler:
         for lane, when in paused:
             self.lanes.pause(lane, when)
         if len(given.idle) > MAX_IDLE:
-            self.lanes.hadTurns(given.idle)
+            self.lanes.standBehind(given.idle)
         return given.andOthers(free - reserve)
 
     def _more(self, lane: Hashable, now: float) -> int:

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.addresses import domainOf
 from relaymail.deliver import work
 from relaymail.deliver.work import Work
-from relaymail.envelopes import Envelope, Outline
+from relaymail.envelopes import Envelope, Outline, Parameters
 from relaymail.errors import QueueFull, QueueLocked, QueueUnusable, UnreadableEntry
 from relaymail.queue.memory import MemoryQueue
 
@@ -67,6 +67,22 @@ class WorkTests(SynchronousTestCase):
         self.assertEqual(self.work.take("one.example", 10).names, [b, d])
         self.assertEqual(self.work.take("two.example", 10).names, [c])
         self.assertEqual(self.queue.getRelayed(), [b, d, c])
+
+    def test_urgentFirst(self) -> None:
+        """
+        More urgent mail (RFC 6710) goes first, also when it is placed again.
+        """
+        (plain,) = self.put("b@one.example")
+        names = {0: plain}
+        for priority in (-2, 5):
+            parameters = Parameters(priority=priority)
+            envelope = Envelope("a@example.com", ("b@one.example",), parameters)
+            added = self.queue.add(envelope, b"x\r\n")
+            (names[priority],) = self.successResultOf(added)
+        self.work.placeNew()
+        self.work.placeAgain()
+        taken = self.work.take("one.example", 10).names
+        self.assertEqual(taken, [names[5], names[0], names[-2]])
 
     def test_placedAgain(self) -> None:
         """

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.schedule.lanes import Lanes, LimitedLane, limitsOf, siteOf
 from relaymail.schedule.rates import Limit, Rate, Side
+from relaymail.schedule.waiting import HEAD_START
 
 
 def fill(lanes: Lanes, lane: Hashable, groups: list[int]) -> list[str]:
@@ -107,6 +108,144 @@ class WaitingTests(SynchronousTestCase):
         self.lanes.place("old", "a", "two", isAgain=True)
         self.assertEqual(self.lanes.take("a", 3), ["new0", "new1", "new2"])
         self.assertEqual(self.lanes.take("a", 3), ["new3", "old"])
+
+
+class UrgentTests(SynchronousTestCase):
+    """
+    Mail that is more or less urgent (RFC 6710).
+    """
+
+    def setUp(self) -> None:
+        self.lanes = Lanes()
+
+    def place(
+        self, lane: str, priority: int, count: int, isAgain: bool = False
+    ) -> None:
+        """
+        Place messages of one recipient, named by their priority and number.
+        """
+        for number in range(count):
+            name = f"{lane}{priority:+}.{number}"
+            self.lanes.place(name, lane, name, isAgain, priority)
+
+    def takeAll(self, lane: str, size: int) -> list[str]:
+        """
+        Take all of a lane, batch after batch; each time what is said to be the order
+        is the order.
+        """
+        taken: list[str] = []
+        while self.lanes.waiting(lane):
+            expected = self.lanes.names(lane)
+            groups = self.lanes.groups(lane)
+            batch = self.lanes.take(lane, size)
+            self.assertEqual(batch, expected[: len(batch)])
+            self.assertEqual(self.lanes.groups(lane), groups - len(batch))
+            taken += batch
+        return taken
+
+    def test_moreUrgentFirst(self) -> None:
+        """
+        What is more urgent goes first, whenever it came.
+        """
+        for priority in (0, -4, 9, 3):
+            self.place("a", priority, 1)
+        self.assertEqual(self.takeAll("a", 2), ["a+9.0", "a+3.0", "a+0.0", "a-4.0"])
+
+    def test_nobodyStarves(self) -> None:
+        """
+        After each few of the most urgent goes the one of the others that has waited
+        longest, though more urgent ones come all the time.
+        """
+        self.place("a", -1, 1)
+        self.place("a", 0, 2)
+        taken: list[str] = []
+        for number in range(12):
+            self.lanes.place(f"new{number}", "a", number, False, 5)
+            self.lanes.place(f"more{number}", "a", -number - 1, False, 5)
+            taken += self.lanes.take("a", 1)
+        others = [n for n, name in enumerate(taken) if name.startswith("a")]
+        self.assertEqual(others, [4, 9])
+        self.assertEqual([taken[n] for n in others], ["a-1.0", "a+0.0"])
+
+    def test_orderInAnySize(self) -> None:
+        """
+        However it is cut, all of it goes, in one order.
+        """
+        orders = set()
+        for size in (1, 3, 7, 100):
+            self.setUp()
+            for priority in (0, 2, -3, 9):
+                self.place("a", priority, 7)
+                self.place("a", priority, 5, isAgain=True)
+            for number in range(7, 12):
+                self.lanes.place(f"again{number}", "a", number, True, number % 3)
+            order = self.takeAll("a", size)
+            self.assertEqual(len(set(order)), len(order))
+            orders.add(tuple(order))
+        self.assertEqual(len(orders), 1)
+
+    def test_batches(self) -> None:
+        """
+        Batches are cut from what is in its order.
+        """
+        self.lanes.place("plain", "a", 1)
+        for name in "xyz":
+            self.lanes.place(name, "a", 2, priority=1)
+        self.assertEqual(self.lanes.batches("a", 2, 3), [3, 1])
+        self.assertEqual(self.lanes.take("a", 3), ["x", "y", "z"])
+        self.assertEqual(self.lanes.take("a", 1), ["plain"])
+
+    def test_forget(self) -> None:
+        """
+        What is forgotten leaves nothing.
+        """
+        self.place("a", 3, 2)
+        self.place("a", 0, 1)
+        for name in ("a+3.0", "a+3.1"):
+            self.lanes.forget(name)
+        self.assertEqual(self.lanes.names("a"), ["a+0.0"])
+        self.lanes.forget("a+0.0")
+        self.assertEqual((len(self.lanes), list(self.lanes.turns())), (0, []))
+
+    def test_lanesWithUrgentMailFirst(self) -> None:
+        """
+        A lane with urgent mail has its turn before others, as long as it has some.
+        """
+        for lane in "abc":
+            self.place(lane, 0, 1)
+        self.place("b", 1, 1)
+        self.assertEqual(list(self.lanes.turns()), ["b", "a", "c"])
+        self.lanes.take("b", 1)
+        self.assertEqual(list(self.lanes.turns()), ["a", "b", "c"])
+
+    def test_lanesDoNotStarve(self) -> None:
+        """
+        After a few turns of such lanes the others come first, until one of them
+        had a turn.
+        """
+        for lane in "abcd":
+            self.place(lane, 0, 1)
+        self.place("a", 1, 1)
+        self.place("b", 1, 1)
+        firsts = []
+        for _ in range(2 * HEAD_START + 2):
+            first = next(iter(self.lanes.turns()))
+            firsts.append(first)
+            self.lanes.hadTurns([first])
+        self.assertEqual("".join(map(str, firsts)), "ababcababd")
+
+    def test_urgentLanesPause(self) -> None:
+        """
+        A lane that is paused has no turn, however urgent its mail is, and is
+        first when it has one again.
+        """
+        self.place("a", 0, 1)
+        self.place("b", 2, 1)
+        self.lanes.pause("b", 10)
+        self.place("b", 3, 1)
+        self.assertEqual(list(self.lanes.turns()), ["a"])
+        self.lanes.resumeDue(10)
+        self.assertEqual(list(self.lanes.turns()), ["b", "a"])
 
 
 class PauseTests(SynchronousTestCase):

@@ -103,6 +103,40 @@ class MayStartTests(SynchronousTestCase):
             turns.append(turn)
         self.assertEqual(turns, ["a", "b", "c"] * 2)
 
+    def test_urgentFirst(self) -> None:
+        """
+        With one free connection at a time, lanes with urgent mail have it four times
+        of five, though there is always more of that, and the others in turn.
+        """
+        scheduler = Scheduler(2, 1, 100)
+        for lane in "ab":
+            fill(scheduler.lanes, lane, [1] * 10)
+        turns: list[Hashable] = []
+        for number in range(20):
+            for lane in "xy":
+                name = f"{lane}{number}"
+                scheduler.lanes.place(name, lane, name, priority=1)
+            ((turn, size),) = scheduler.whoMayStart({}, 1, 0)
+            scheduler.lanes.take(turn, size)
+            turns.append(turn)
+        self.assertEqual("".join(map(str, turns)), "xyxyaxyxybxyxyaxyxyb")
+
+    def test_urgentMailHasNoMoreThanItsShare(self) -> None:
+        """
+        However urgent its mail is, a site holds no more than its share, and none
+        where it may hold none.
+        """
+        scheduler = Scheduler(12, 10, 100)
+        for lane in "ab":
+            fill(scheduler.lanes, lane, [1] * 500)
+            scheduler.lanes.place(f"{lane}!", lane, "!", priority=9)
+            for _ in range(100):
+                scheduler.paces.noteDelivered(lane, 0)
+        fill(scheduler.lanes, "c", [1])
+        starts = Counter(lane for lane, _ in scheduler.whoMayStart({}, 12, 0))
+        self.assertEqual(starts, {"a": 4, "b": 4, "c": 1})
+        self.assertEqual(scheduler.whoMayStart({"a": 4, "b": 4}, 4, 0), [("c", 1)])
+
     def test_batchesAreEven(self) -> None:
         """
         What waits is cut into batches of about the same size.
