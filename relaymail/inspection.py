@@ -97,6 +97,8 @@ class Listed:
     @ivar status: The enhanced status of the last outcome, or empty.
     @ivar reply: What was said last, or empty.
     @ivar why: Why it is held or was set aside, or empty.
+    @ivar parameters: What MAIL and RCPT said, and whether the sender was told that
+        it is late, for people to read; or empty.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Listed:
     status: str = ""
     reply: str = ""
     why: str = ""
+    parameters: str = ""
 
 
 @dataclass(frozen=True, slots=True)

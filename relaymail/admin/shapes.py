@@ -72,6 +72,7 @@ _ENTRY: dict[str, Schema] = {
     "status": TEXT,
     "reply": TEXT,
     "why": TEXT,
+    "parameters": TEXT,
 }
 _AGE: dict[str, Schema] = {"name": TEXT, "total": COUNT, "ages": listOf(COUNT)}
 

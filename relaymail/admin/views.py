@@ -26,6 +26,10 @@ MAX_HEADER_LINES = 200
 #: How long a line of it may be, in characters (RFC 5322 2.1.1).
 MAX_HEADER_LINE = 998
 
+#: How much is shown of what MAIL and RCPT said, in characters: all of it, but for
+#: what nobody may say.
+MAX_PARAMETERS = 1024
+
 Document = dict[str, Any]
 
 
@@ -47,6 +51,7 @@ def entryView(entry: Listed) -> Document:
         "status": printable(entry.status),
         "reply": printable(entry.reply),
         "why": printable(entry.why),
+        "parameters": printable(entry.parameters, MAX_PARAMETERS),
     }
 
 

@@ -183,6 +183,7 @@ def _showEntry(entry: Mapping[str, Any]) -> None:
             ("recipient", entry["recipient"]),
             ("destination", entry["destination"]),
             ("size", f"{entry['size']} octets"),
+            ("parameters", entry.get("parameters")),
             ("arrived", _withAge(entry["arrived"], time)),
             ("attempts", entry["attempts"]),
             ("state", entry["state"]),

@@ -111,6 +111,7 @@ def entryOf(listed: Listed) -> dict[str, Any]:
         "status": listed.status,
         "reply": listed.reply,
         "why": listed.why,
+        "parameters": listed.parameters,
     }
 
 

@@ -28,7 +28,7 @@ from relaymail.inspection import (
     groupOf,
 )
 from relaymail.queue.matching import matches
-from relaymail.queue.said import heldUntil
+from relaymail.queue.said import heldUntil, shown
 from relaymail.queue.window import Entry, Window
 
 #: How long the reactor is kept, in seconds.
@@ -237,6 +237,7 @@ class WindowInspection(Window):
             state,
             entry.status,
             entry.text,
+            parameters=shown(entry.parameters, entry.recipientParameters, entry.isTold),
         )
 
     def _sizeOf(self, name: str) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
@@ -22,6 +23,7 @@ from relaymail.envelopes import (
     Parameters,
     RecipientParameters,
 )
+from relaymail.replies import printable
 
 #: The longest name of a transaction, in characters (RFC 3461 4.4).
 MAX_ENVID = 100
@@ -147,6 +149,32 @@ def optionsIn(text: str) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def shown(
+    parameters: Parameters, said: RecipientParameters, isTold: bool = False
+) -> str:
+    """
+    Give what was said as people read it, in one line; what the body is only where
+    that is unusual.
+
+    @param isTold: Whether the sender was told that it is late.
+    """
+    by, held = parameters.deliverBy, parameters.holdUntil
+    words = [
+        "BODY=BINARYMIME" if parameters.body == "BINARYMIME" else "",
+        "SMTPUTF8" if parameters.utf8 else "",
+        "REQUIRETLS" if parameters.requireTLS else "",
+        parameters.ret and f"RET={parameters.ret}",
+        parameters.envid and f"ENVID={printable(parameters.envid)}",
+        f"MT-PRIORITY={parameters.priority}" if parameters.priority else "",
+        said.notify and f"NOTIFY={said.notify}",
+        said.orcpt and f"ORCPT={printable(said.orcpt)}",
+        "" if held is None else f"hold until {_moment(held)}",
+        "" if by is None else _shownBy(by),
+        "its sender was told that it is late" if isTold else "",
+    ]
+    return " ".join(word for word in words if word)
+
+
 def areSound(text: str) -> bool:
     """
     Tell whether what L{optionsOf} gave is written here, all of it.
@@ -166,6 +194,20 @@ def seconds(value: object) -> float | None:
     except OverflowError:
         return None
     return found if math.isfinite(found) else None
+
+
+def _moment(seconds: float) -> str:
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        # So far away that nobody lives to see it.
+        return f"second {seconds:.0f}"
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _shownBy(by: DeliverBy) -> str:
+    late = "or return it" if by.returns else "or say so"
+    return f"deliver by {_moment(by.at)} {late}" + (", traced" if by.traced else "")
 
 
 def _oneOf(value: object, legal: frozenset[str]) -> str:

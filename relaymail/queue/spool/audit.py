@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 
 from relaymail.queue.findings import Finding, Modes, Severity, Tally, Told, quiet
+from relaymail.queue.said import areSound
 from relaymail.queue.spool.contentsaudit import ContentsAudit
 from relaymail.queue.spool.schema import APPLICATION_ID, VERSION
 from relaymail.queue.spool.survey import hasLog, openIdle
@@ -56,9 +57,9 @@ _RECIPIENTS = (
 _MESSAGES = (
     "SELECT id, size, content IS NULL, ifnull(length(content), size) != size, "
     "NOT EXISTS (SELECT 1 FROM recipient r WHERE r.id >= m.id "
-    "AND r.id < m.id + m.recipients AND r.message = m.id) AS alone "
+    "AND r.id < m.id + m.recipients AND r.message = m.id) AS alone, options "
     "FROM message m WHERE id > ? AND id <= ? "
-    "AND (alone OR content IS NULL OR length(content) != size)"
+    "AND (alone OR content IS NULL OR length(content) != size OR options != '')"
 )
 #: With the columns that are there: each counter, and what it counts.
 _COUNTED = {
@@ -215,17 +216,27 @@ class DatabaseAudit:
             "what is sent of them is damaged",
             f"hold them with relaymail queue hold; {_COPY}. {_REPORT}",
         )
+        unread = Tally(
+            WARNING,
+            "messages whose options cannot be read",
+            "they are sent as if nothing had been said of how urgent they are, until "
+            "when they are to be held and by when they are to be delivered",
+            f"hold them with relaymail queue hold if that matters. {_REPORT}",
+        )
         for first, last in self._stretches("message"):
             rows = self._database.execute(_MESSAGES, (first, last))
-            for number, size, isApart, isShort, isAlone in rows:
+            for number, size, isApart, isShort, isAlone, options in rows:
                 if isAlone:
                     alone.add(number)
                 if isShort:
                     short.add(number)
                 if isApart:
                     self._onApart(number, size)
+                if options != "" and not areSound(options):
+                    unread.add(number)
         yield from alone.findings()
         yield from short.findings()
+        yield from unread.findings()
 
     def _checkNumbers(self) -> Iterator[Finding]:
         rows = self._database.execute("SELECT next FROM number").fetchall()

@@ -7,6 +7,7 @@ was said, and it takes no longer for what could have been.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from relaymail.envelopes import (
@@ -20,6 +21,7 @@ from relaymail.queue.said import (
     optionsOf,
     parametersIn,
     recipientParametersIn,
+    shown,
 )
 from relaymail.queue.spool.recipients import Row
 
@@ -52,15 +54,36 @@ def parametersOf(row: Row) -> Parameters:
     if not (row.ret or row.envid or row.utf8 or row.requiretls or row.options):
         usual = _USUAL.get(row.body)
         return parametersIn({"body": row.body}) if usual is None else usual
+    said = (row.ret, row.envid, row.utf8, row.requiretls, row.options)
+    return _parametersFrom(row.body, *said)
+
+
+def _parametersFrom(
+    body: Any, ret: Any, envid: Any, utf8: Any, requiretls: Any, options: Any
+) -> Parameters:
     fields = {
-        **((optionsIn(row.options) or {}) if row.options else {}),
-        "body": row.body,
-        "ret": row.ret,
-        "envid": row.envid,
-        "utf8": bool(row.utf8),
-        "requiretls": bool(row.requiretls),
+        **((optionsIn(options) or {}) if options else {}),
+        "body": body,
+        "ret": ret,
+        "envid": envid,
+        "utf8": bool(utf8),
+        "requiretls": bool(requiretls),
     }
     return parametersIn(fields)
+
+
+def shownColumns(columns: Sequence[Any]) -> str:
+    """
+    Give what was said as people read it.
+
+    @param columns: C{body}, C{ret}, C{envid}, C{utf8}, C{requiretls} and
+        C{options} of a message, C{notify}, C{orcpt} and C{told} of a recipient.
+    """
+    if not any(columns[1:]) and columns[0] in _USUAL:
+        return ""
+    notify, orcpt, told = columns[6:]
+    said = recipientParametersIn({"notify": notify, "orcpt": orcpt})
+    return shown(_parametersFrom(*columns[:6]), said, bool(told))
 
 
 def recipientParametersOf(row: Row) -> RecipientParameters:

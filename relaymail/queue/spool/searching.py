@@ -18,6 +18,7 @@ from typing import Any
 
 from relaymail.inspection import Listed, NameState, Page, Selection
 from relaymail.queue.spool.narrowing import narrowed
+from relaymail.queue.spool.saying import shownColumns
 
 #: How many rows are looked at, at most, before the time is: a few milliseconds of
 #: work.
@@ -33,7 +34,8 @@ _END = 10**MAX_DIGITS
 _LISTED = (
     "SELECT r.id, r.message, m.sender, r.address, r.destination, m.size, "
     "coalesce({since}, m.arrived), r.attempts, r.due, r.lease, r.status, r.reply, "
-    "r.aside, {held} "
+    "r.aside, {held}, m.body, m.ret, m.envid, m.utf8, m.requiretls, m.options, "
+    "r.notify, r.orcpt, {told} "
     "FROM recipient r {by} LEFT JOIN message m ON m.id = r.message "
 )
 #: The end of so many numbers, past those whose names have gone: to count the names
@@ -95,13 +97,15 @@ class Columns:
         @param version: That of its tables.
         """
         self._isOld = version < 2
+        self._told = "0" if version < 3 else "r.told"
 
     def __call__(self, statement: str) -> str:
         """
         Give a statement as that database takes it.
         """
         names = ("NULL", "NULL") if self._isOld else ("r.held", "r.since")
-        return statement.replace("{held}", names[0]).replace("{since}", names[1])
+        statement = statement.replace("{held}", names[0]).replace("{since}", names[1])
+        return statement.replace("{told}", self._told)
 
     def rows(self, statement: str, state: NameState | None = None) -> str:
         """
@@ -223,7 +227,7 @@ def listed(row: Sequence[Any], now: float) -> Listed:
     @param now: The time, in seconds.
     """
     number, message, sender, recipient, destination, size, arrived = row[:7]
-    attempts, due, lease, status, reply, aside, held = row[7:]
+    attempts, due, lease, status, reply, aside, held = row[7:14]
     state = NameState.WAITING
     if aside is not None:
         state = NameState.ASIDE
@@ -246,6 +250,7 @@ def listed(row: Sequence[Any], now: float) -> Listed:
         status,
         reply,
         aside or held or "",
+        shownColumns(row[14:]),
     )
 
 

@@ -147,6 +147,7 @@ class QueueTests(SynchronousTestCase):
                         "status": "",
                         "reply": "",
                         "why": "",
+                        "parameters": "",
                     }
                 ],
                 "next": None,

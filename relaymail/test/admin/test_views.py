@@ -64,7 +64,7 @@ class ViewTests(SynchronousTestCase):
         Text from outside is one printable line, wherever it stands.
         """
         entry = Listed(
-            EVIL, EVIL, EVIL, EVIL, EVIL, 1, 0.0, 0, 0.0, NameState.HELD, *[EVIL] * 3
+            EVIL, EVIL, EVIL, EVIL, EVIL, 1, 0.0, 0, 0.0, NameState.HELD, *[EVIL] * 4
         )
         standing = Standing(State.SUSPENDED, EVIL)
         for document in (

@@ -43,6 +43,7 @@ def entry(**known: Any) -> dict[str, Any]:
         "status": "4.2.0",
         "reply": "450 later",
         "why": "",
+        "parameters": "",
     }
     return {**usual, **known}
 

@@ -82,6 +82,17 @@ class ListTests(CommandTestCase):
         self.answers["GET queue"] = page()
         self.assertEqual(self.runJSON("queue", "list")["entries"], [])
 
+    def test_parametersShown(self) -> None:
+        """
+        What the sender asked for is shown; a relay that does not tell of it is none
+        the worse.
+        """
+        self.answers["GET queue/7"] = entry(parameters="SMTPUTF8 RET=HDRS")
+        self.assertIn("SMTPUTF8 RET=HDRS", self.run_("queue", "show", "7").stdout)
+        self.answers["GET queue/7"] = before = entry()
+        del before["parameters"]
+        self.assertNotIn("parameters", self.run_("queue", "show", "7").stdout)
+
     def test_hostile(self) -> None:
         """
         What others wrote is one line that no terminal obeys.

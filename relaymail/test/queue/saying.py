@@ -14,6 +14,7 @@ from relaymail.envelopes import (
     Parameters,
     RecipientParameters,
 )
+from relaymail.inspection import Selection
 from relaymail.test.queue.contract import MESSAGE, NOW, RETRY, QueueContract
 from relaymail.test.queue.test_said import ALL
 
@@ -95,6 +96,21 @@ class SayingContract(_Test):
             self.assertIs(letter.recipientParameters, NOTHING_SAID)
             self.assertFalse(letter.isTold)
             self.restart()
+
+    def test_shown(self) -> None:
+        """
+        An operator sees what was said.
+        """
+        (name,) = self.say(Parameters(utf8=True, ret="HDRS"), SAID[2])
+        self.settle(self.queue.setRelaying(name))
+        self.settle(self.queue.setWaiting(name, NOW + 60, RETRY))
+        self.settle(self.queue.told(name))
+        expected = "SMTPUTF8 RET=HDRS NOTIFY=NEVER its sender was told that it is late"
+        self.assertEqual(self.settle(self.queue.entry(name)).parameters, expected)
+        found = self.settle(self.queue.look(Selection()))
+        self.assertEqual([each.parameters for each in found.entries], [expected])
+        (plain,) = self.add("x@b.example")
+        self.assertEqual(self.settle(self.queue.entry(plain)).parameters, "")
 
     def test_told(self) -> None:
         """

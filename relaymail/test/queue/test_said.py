@@ -5,6 +5,7 @@ Tests for what MAIL and RCPT said, as it is written down.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -26,6 +27,7 @@ from relaymail.queue.said import (
     optionsOf,
     parametersIn,
     recipientParametersIn,
+    shown,
 )
 
 #: All that MAIL may say.
@@ -121,6 +123,24 @@ class SaidTests(SynchronousTestCase):
         self.assertTrue(areSound(json.dumps(optionsOf(ALL))))
         for text in ("{", '{"priority": 99}', '{"more": 1}'):
             self.assertFalse(areSound(text))
+
+    def test_shown(self) -> None:
+        """
+        What was said is one line for people, of which nothing is dangerous.
+        """
+        self.assertEqual(
+            shown(ALL, RecipientParameters("FAILURE", "rfc822;x@b.example"), True),
+            "BODY=BINARYMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=an id MT-PRIORITY=-9 "
+            "NOTIFY=FAILURE ORCPT=rfc822;x@b.example "
+            "hold until 2023-11-14 22:28:20 UTC "
+            "deliver by 2023-11-14 23:13:20 UTC or return it, traced "
+            "its sender was told that it is late",
+        )
+        self.assertEqual(shown(Parameters("8BITMIME"), NOTHING_SAID), "")
+        odd = Parameters(envid="a\nb\x1b[2J", holdUntil=1e300)
+        odd = replace(odd, deliverBy=DeliverBy(-1e300))
+        found = shown(odd, RecipientParameters(orcpt="\u202e"))
+        self.assertTrue(found.isprintable(), found)
 
     @settings(max_examples=50, deadline=None)
     @given(st.dictionaries(st.sampled_from((*NAMES, "deliverBy")), ANYTHING))

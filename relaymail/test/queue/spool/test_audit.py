@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import Envelope, Parameters
 from relaymail.errors import QueueUnusable
 from relaymail.queue.disk import Disk
 from relaymail.queue.findings import EXAMPLES, Finding, Modes, Severity
@@ -351,6 +351,20 @@ class DamageTests(AuditTestCase):
         (name,) = self.add("short@one.example")
         self.change(f"UPDATE message SET content = x'61' WHERE id = {name}")
         self.assertFound(Severity.ERROR, f"not as long as it was: 1 ({name})")
+
+    def test_options(self) -> None:
+        """
+        What cannot be read of what MAIL said is found, and what can is not.
+        """
+        parameters = Parameters(priority=3, holdUntil=NOW + 60)
+        envelope = Envelope("a@a.example", ("x@b.example",), parameters)
+        (name,) = self.settle(self.spool.add(envelope, MESSAGE))
+        self.close()
+        self.assertSound()
+        for options in ("x'00'", "'{'", "'{\"priority\": 77}'"):
+            self.change(f"UPDATE message SET options = {options} WHERE id = {name}")
+            what = f"messages whose options cannot be read: 1 ({name})"
+            self.assertFound(Severity.WARNING, what)
 
     def test_numbers(self) -> None:
         """

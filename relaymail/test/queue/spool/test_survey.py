@@ -102,6 +102,7 @@ class SurveyTests(RowsTestCase):
         for table, column in (
             ("recipient", "held"),
             ("recipient", "since"),
+            ("recipient", "told"),
             ("destination", "held"),
         ):
             self.ask(f"ALTER TABLE {table} DROP COLUMN {column}")
@@ -110,6 +111,19 @@ class SurveyTests(RowsTestCase):
         self.assertEqual(self.survey.destinations()[1], 2)
         self.assertEqual(self.survey.suspensions(), {})
         self.assertEqual(self.ask("PRAGMA user_version"), [(1,)])
+
+    def test_secondVersion(self) -> None:
+        """
+        So is one of the second, of which it is shown what was said.
+        """
+        self.ask("ALTER TABLE recipient RENAME COLUMN told TO none")
+        self.ask("UPDATE message SET ret = 'HDRS', options = '{\"priority\": 4}'")
+        self.ask("PRAGMA user_version = 2")
+        found = self.survey.look(Selection()).entries
+        self.assertEqual([e.parameters for e in found], ["RET=HDRS MT-PRIORITY=4"] * 2)
+        self.assertEqual(self.survey.entry("1"), found[0])
+        self.assertEqual(self.survey.suspensions(), {"c.example": "it is slow"})
+        self.assertEqual(self.ask("PRAGMA user_version"), [(2,)])
 
     def test_relaying(self) -> None:
         """
