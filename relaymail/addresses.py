@@ -34,16 +34,21 @@ _REMEMBERED = 1024
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*\Z")
 _QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"\Z')
+# The same with UTF-8 in it (RFC 6531 3.3).
+_UTF8_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
+_UTF8_DOT_STRING = re.compile(rf"{_UTF8_ATOM}(?:\.{_UTF8_ATOM})*\Z")
+_UTF8_QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"\Z')
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 _SOURCE_ROUTE = re.compile(r"@[^:,@\s]+(?:,@[^:,@\s]+)*:")
 
 
-def parsePath(path: bytes | str) -> str:
+def parsePath(path: bytes | str, *, utf8: bool = False) -> str:
     """
     Read a path as MAIL and RCPT carry it, between the angle brackets.  A
     source route is dropped (RFC 5321 4.1.1.3, appendix C).
 
     @param path: The path without its angle brackets.
+    @param utf8: See L{checkAddress}.
 
     @return: The address, empty for the null path, its domain as
         L{normalDomain} gives it where that is a name.
@@ -56,14 +61,17 @@ def parsePath(path: bytes | str) -> str:
     route = _SOURCE_ROUTE.match(text)
     if route:
         text = text[route.end() :]
-    return checkAddress(text)
+    return checkAddress(text, utf8=utf8)
 
 
-def checkAddress(address: bytes | str) -> str:
+def checkAddress(address: bytes | str, *, utf8: bool = False) -> str:
     """
     Check a mailbox and give it in its one form.
 
     @param address: C{local@domain}.
+    @param utf8: Whether its local part may be internationalised (RFC 6531 3.3).  No
+        form of it is made another (RFC 6532 3.1); control, format and separator
+        characters, which nobody would see, are refused.
 
     @return: The address with the domain as L{normalDomain} gives it; the
         local part is as it was (RFC 5321 2.4: its case belongs to its host).
@@ -76,16 +84,28 @@ def checkAddress(address: bytes | str) -> str:
         raise MalformedAddress(
             f"{_shown(text)} is not local-part@domain; nothing was queued"
         )
-    if not (_DOT_STRING.match(local) or _QUOTED_STRING.match(local)):
+    if not (
+        _DOT_STRING.match(local)
+        or _QUOTED_STRING.match(local)
+        or (utf8 and _isInternational(local))
+    ):
         raise MalformedAddress(
             f"{_shown(local)} is not a local part (RFC 5321 4.1.2); nothing was queued"
         )
     checked = f"{local}@{normalDomain(domain)}"
-    if len(local) > MAX_LOCAL or len(checked) + 2 > MAX_PATH:
+    # Octets, which characters beyond ASCII have more of.
+    more = 0 if local.isascii() else len(local.encode("utf-8")) - len(local)
+    if len(local) + more > MAX_LOCAL or len(checked) + more + 2 > MAX_PATH:
         raise MalformedAddress(
             f"{_shown(text)} is longer than RFC 5321 4.5.3.1 allows; nothing was queued"
         )
     return checked
+
+
+def _isInternational(local: str) -> bool:
+    return local.isprintable() and bool(
+        _UTF8_DOT_STRING.match(local) or _UTF8_QUOTED_STRING.match(local)
+    )
 
 
 def domainOf(address: bytes | str) -> str:
@@ -167,7 +187,7 @@ def _quoted(text: str, utf8: bool) -> bytes:
     if text.startswith("<") and text.endswith(">"):
         text = text[1:-1]
     local, _, domain = text.rpartition("@")
-    bare = domain if _QUOTED_STRING.match(local) else text
+    bare = domain if _UTF8_QUOTED_STRING.match(local) else text
     if set(bare) & set("<> "):
         raise MalformedAddress(f"{_shown(text)} holds a space or an angle bracket")
     return b"<" + text.encode("utf-8") + b">"

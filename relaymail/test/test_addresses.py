@@ -229,3 +229,83 @@ class AddressTests(SynchronousTestCase):
         for check in (parsePath, checkAddress, domainOf, normalDomain, quotePath):
             with contextlib.suppress(MalformedAddress):
                 check(text)
+
+
+class InternationalTests(SynchronousTestCase):
+    """
+    Addresses of RFC 6531 3.3.
+    """
+
+    def test_taken(self) -> None:
+        """
+        Local parts of any script are taken where they may be, as they are; the
+        domain goes to A-labels.
+        """
+        for given_, wanted in (
+            ("jörg@bücher.example", "jörg@xn--bcher-kva.example"),
+            ("用户@例え.example", "用户@xn--r8jz45g.example"),
+            ('"jörg x"@b.example', '"jörg x"@b.example'),
+            ("o\u0308@b.example", "o\u0308@b.example"),
+            ("plain@B.example", "plain@b.example"),
+        ):
+            self.assertEqual(checkAddress(given_, utf8=True), wanted)
+            self.assertEqual(
+                parsePath(given_.encode("utf-8"), utf8=True), wanted, given_
+            )
+
+    def test_written(self) -> None:
+        """
+        They are written as they were read, quoted ones too.
+        """
+        for path in ("<jörg@b.example>", '<"jörg x"@b.example>'):
+            address = parsePath(path[1:-1], utf8=True)
+            self.assertEqual(quotePath(address, utf8=True), path.encode("utf-8"))
+
+    def test_onlyWhereTheyMayBe(self) -> None:
+        """
+        Elsewhere they are refused as before.
+        """
+        self.assertRaises(MalformedAddress, checkAddress, "jörg@b.example")
+        self.assertRaises(MalformedAddress, parsePath, "jörg@b.example".encode())
+
+    def test_A03_unseen(self) -> None:
+        """
+        Control, format and separator characters, surrogates and what is no
+        UTF-8 are refused.
+        """
+        for local in (
+            "a\u0085",
+            "a\u2028b",
+            "a\u00a0b",
+            "\u202eb",
+            "\ud800",
+            "a\u200b",
+        ):
+            self.assertRaises(
+                MalformedAddress, checkAddress, f"{local}@b.example", utf8=True
+            )
+        for path in (b"a\xff@b.example", b"a\xc0\xae@b", b"\xed\xa0\x80@b"):
+            self.assertRaises(MalformedAddress, parsePath, path, utf8=True)
+
+    def test_A05_octetsCount(self) -> None:
+        """
+        The limits are in octets (RFC 6531 3.1, item 7).
+        """
+        checkAddress("ö" * 32 + "@b.example", utf8=True)
+        self.assertRaises(
+            MalformedAddress, checkAddress, "ö" * 33 + "@b.example", utf8=True
+        )
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.text(max_size=40))
+    def test_anyText(self, text: str) -> None:
+        """
+        Whatever is given is either an address that stays as it is when it is
+        checked again, or refused.
+        """
+        try:
+            checked = checkAddress(text, utf8=True)
+        except MalformedAddress:
+            return
+        self.assertEqual(checkAddress(checked, utf8=True), checked)
+        self.assertTrue(checked.isprintable())
