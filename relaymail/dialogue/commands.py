@@ -9,11 +9,19 @@ reply.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from relaymail.addresses import parsePath
 from relaymail.dialogue.answers import answer
+from relaymail.dialogue.parameters import (
+    BASIC,
+    NOTHING,
+    MailSaid,
+    readMail,
+    readRcpt,
+)
+from relaymail.envelopes import RecipientParameters
 from relaymail.errors import MalformedAddress, Refused
 from relaymail.replies import Reply
 
@@ -23,26 +31,21 @@ MAX_COMMAND_LINE = 2048
 #: The longest name that a client may give itself, in octets (RFC 5321
 #: 4.5.3.1.2).
 MAX_HELO = 255
-#: The most digits of a SIZE (RFC 1870 6).
-MAX_SIZE_DIGITS = 20
-#: The most parameters of one command; we know two.
-MAX_PARAMETERS = 20
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _VERB = re.compile(rb"[A-Za-z][A-Za-z0-9]{0,31}\Z")
 _HELO = re.compile(rb"[!-~]{1,%d}\Z" % MAX_HELO)
 # A path may hold a quoted local part, and that an angle bracket.
-_PATH = rb' ?<((?:[^<>"]|"(?:[^"\\]|\\.)*")*)>(?: +(.*?))? *\Z'
+_PATH = rb' ?<((?:[^<>"]|"(?:[^"\\]|\\.)*")*)>(?: +(.*))?\Z'
 _MAIL = re.compile(rb"FROM:" + _PATH, re.IGNORECASE)
 _RCPT = re.compile(rb"TO:" + _PATH, re.IGNORECASE)
-_PARAMETER = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?\Z")
-_BODIES = frozenset({"7BIT", "8BITMIME"})
 
 #: Gives the address that is meant by one without a domain, or nothing where
 #: there is no such; raises L{MalformedAddress
 #: <relaymail.errors.MalformedAddress>} where it is none.
 Qualify = Callable[[str], str]
 
+_NEEDS_ARGUMENT = answer(501, "5.5.4", "The command needs an argument")
 LINE_TOO_LONG = answer(500, "5.5.2", "The line is too long")
 _CONTROLS = answer(500, "5.5.2", "A command holds no control characters")
 _NO_COMMAND = answer(500, "5.5.2", "This is not a command")
@@ -51,9 +54,12 @@ _MAIL_SYNTAX = answer(501, "5.5.4", "Say MAIL FROM:<address>")
 _RCPT_SYNTAX = answer(501, "5.5.4", "Say RCPT TO:<address>")
 _BAD_SENDER = answer(501, "5.1.7", "The sender is not an address")
 _BAD_RECIPIENT = answer(501, "5.1.3", "The recipient is not an address")
-_NOT_ASCII = answer(553, "5.6.7", "SMTPUTF8 is not spoken here")
-_PARAMETER_SYNTAX = answer(501, "5.5.4", "A parameter cannot be read")
-_UNKNOWN_PARAMETER = answer(555, "5.5.4", "A parameter is not known here")
+_NO_UTF8 = answer(553, "5.6.7", "SMTPUTF8 is not spoken here")
+# RFC 6531 3.5: each command has its own code for this.
+_SAY_UTF8 = {
+    _BAD_SENDER: answer(553, "5.6.7", "Say SMTPUTF8 with such a sender"),
+    _BAD_RECIPIENT: answer(550, "5.6.7", "MAIL did not say SMTPUTF8"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +81,11 @@ class MailArgument:
     What MAIL says.
 
     @ivar sender: The reverse-path, empty for the null one.
-    @ivar size: The size declared, in octets (RFC 1870 6), or L{None}.
-    @ivar body: C{"7BIT"}, C{"8BITMIME"} (RFC 6152 3) or empty.
+    @ivar said: What is said beyond it.
     """
 
     sender: str
-    size: int | None = None
-    body: str = ""
+    said: MailSaid = NOTHING
 
 
 def parseCommand(line: bytes, limit: int = MAX_COMMAND_LINE) -> Command:
@@ -116,61 +120,103 @@ def parseHelo(argument: bytes) -> str:
     return argument.decode("ascii")
 
 
-def parseMail(argument: bytes, qualify: Qualify | None = None) -> MailArgument:
+def parseMail(
+    argument: bytes,
+    qualify: Qualify | None = None,
+    offered: Container[str] = BASIC,
+) -> MailArgument:
     """
     Read the argument of MAIL (RFC 5321 4.1.1.2).
 
     @param qualify: What is asked for a sender that cannot be read.
+    @param offered: The keywords of the extensions that are offered.
 
     @raise Refused: When the path or a parameter cannot be read.
     """
-    path, parameters = _split(_MAIL.match(argument), argument, _MAIL_SYNTAX)
-    sender = _address(path, _BAD_SENDER, qualify)
-    known = _parameters(parameters)
-    size, body = known.pop("SIZE", None), known.pop("BODY", None)
-    if known:
-        raise Refused(_UNKNOWN_PARAMETER)
-    return MailArgument(sender, _size(size), _body(body))
+    path, parameters = _split(_MAIL, argument, _MAIL_SYNTAX, offered)
+    said = readMail(parameters, offered)
+    sender = _address(path, _BAD_SENDER, qualify, utf8=said.utf8)
+    return MailArgument(sender, said)
 
 
-def parseRcpt(argument: bytes, hostname: str, qualify: Qualify | None = None) -> str:
+def parseRcpt(
+    argument: bytes,
+    hostname: str,
+    qualify: Qualify | None = None,
+    offered: Container[str] = BASIC,
+    *,
+    utf8: bool = False,
+) -> tuple[str, RecipientParameters]:
     """
     Read the argument of RCPT (RFC 5321 4.1.1.3).
 
     @param hostname: The name of this host: C{<postmaster>} without a domain
         is its postmaster (RFC 5321 4.5.1), unless C{qualify} knows better.
     @param qualify: What is asked for a recipient that cannot be read.
+    @param offered: The keywords of the extensions that are offered.
+    @param utf8: Whether MAIL said SMTPUTF8.
 
-    @return: The forward-path.
+    @return: The forward-path, and what is said beyond it.
 
-    @raise Refused: When the path cannot be read, is the null one, or has
-        parameters: no extension that is offered has any.
+    @raise Refused: When the path cannot be read or is the null one, or a
+        parameter cannot.
     """
-    path, parameters = _split(_RCPT.match(argument), argument, _RCPT_SYNTAX)
+    path, parameters = _split(_RCPT, argument, _RCPT_SYNTAX, offered)
     if path.lower() == b"postmaster":
         known = qualify(path.decode("ascii")) if qualify else ""
         path = known.encode("ascii") or path + b"@" + hostname.encode("ascii")
-    recipient = _address(path, _BAD_RECIPIENT, qualify)
+    recipient = _address(path, _BAD_RECIPIENT, qualify, utf8=utf8)
     if not recipient:
         raise Refused(_BAD_RECIPIENT)
-    if _parameters(parameters):
-        raise Refused(_UNKNOWN_PARAMETER)
-    return recipient
+    return recipient, readRcpt(parameters, offered, utf8=utf8)
+
+
+def parseVrfy(argument: bytes, *, utf8: bool = False) -> str:
+    """
+    Read the argument of VRFY (RFC 5321 4.1.1.6), with SMTPUTF8 behind it or not
+    (RFC 6531 3.7.4.2).
+
+    @param utf8: Whether SMTPUTF8 was said with MAIL.
+
+    @raise Refused: When there is none, or it is not ASCII and SMTPUTF8 was not
+        said.
+    """
+    words = argument.split()
+    if len(words) > 1 and words[-1].upper() == b"SMTPUTF8":
+        utf8 = True
+        words.pop()
+    if not words:
+        raise Refused(_NEEDS_ARGUMENT)
+    try:
+        text = b" ".join(words).decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise Refused(_BAD_RECIPIENT) from e
+    if not (utf8 or text.isascii()):
+        raise Refused(_SAY_UTF8[_BAD_SENDER])
+    return text
 
 
 def _split(
-    found: re.Match[bytes] | None, argument: bytes, syntax: Reply
+    pattern: re.Pattern[bytes],
+    argument: bytes,
+    syntax: Reply,
+    offered: Container[str],
 ) -> tuple[bytes, bytes]:
-    if not argument.isascii():
-        raise Refused(_NOT_ASCII)
+    if not (argument.isascii() or "SMTPUTF8" in offered):
+        raise Refused(_NO_UTF8)
+    found = pattern.match(argument)
     if found is None:
         raise Refused(syntax)
     return found[1], found[2] or b""
 
 
-def _address(path: bytes, malformed: Reply, qualify: Qualify | None) -> str:
+def _address(
+    path: bytes, malformed: Reply, qualify: Qualify | None, *, utf8: bool
+) -> str:
+    if not (utf8 or path.isascii()):
+        raise Refused(_SAY_UTF8[malformed])
     try:
-        return parsePath(path)
+        return parsePath(path, utf8=utf8)
     except MalformedAddress as e:
         # Nearly none is so: mail that has its addresses pays nothing for this.
         known = _qualified(path, qualify)
@@ -182,40 +228,5 @@ def _address(path: bytes, malformed: Reply, qualify: Qualify | None) -> str:
 def _qualified(path: bytes, qualify: Qualify | None) -> str:
     try:
         return qualify(path.decode("ascii")) if qualify else ""
-    except MalformedAddress:
+    except (MalformedAddress, UnicodeDecodeError):
         return ""
-
-
-def _parameters(text: bytes) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    if not text:
-        return found
-    words = text.split()
-    if len(words) > MAX_PARAMETERS:
-        raise Refused(_PARAMETER_SYNTAX)
-    for word in words:
-        match = _PARAMETER.match(word)
-        keyword = match[1].decode("ascii").upper() if match else ""
-        if match is None or keyword in found:
-            raise Refused(_PARAMETER_SYNTAX)
-        found[keyword] = match[2].decode("ascii") if match[2] else None
-        if keyword in ("SIZE", "BODY") and not match[2]:
-            raise Refused(_PARAMETER_SYNTAX)
-    return found
-
-
-def _size(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not text.isdecimal() or len(text) > MAX_SIZE_DIGITS:
-        raise Refused(_PARAMETER_SYNTAX)
-    return int(text)
-
-
-def _body(text: str | None) -> str:
-    if text is None:
-        return ""
-    body = text.upper()
-    if body not in _BODIES:
-        raise Refused(_PARAMETER_SYNTAX)
-    return body

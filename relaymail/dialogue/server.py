@@ -46,7 +46,6 @@ from relaymail.dialogue.serving.replies import (
     SAY_HELLO,
     SAY_MAIL,
     SENDER_ALREADY,
-    SENDER_OK,
     TIMED_OUT,
     TOO_MANY_ERRORS,
     UNKNOWN,
@@ -129,11 +128,10 @@ class ServerDialogue(Session):
         """
         if self.state is State.ASKING_SENDER:
             self.state = State.MAIL
-            return self._afterwards((SENDER_OK,))
+            return self._afterwards((self.senderOk,))
         self._expect(State.ASKING_RECIPIENT)
         self.state = State.RCPT
-        for recipient in self.asked:
-            self.recipients[recipient] = None
+        self.take()
         return self._afterwards((RECIPIENT_OK,))
 
     def queued(self, name: str) -> Actions:

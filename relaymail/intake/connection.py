@@ -80,7 +80,12 @@ class IntakeProtocol(HeldReceiver):
         self._names: TrustedNames | None = None
         if machines is not None and not machines.isEmpty:
             self._names = TrustedNames(machines, self._caller.isTrusted)
-        self._dialogue = ServerDialogue(factory.offer, names=self._names)
+        self._dialogue = ServerDialogue(
+            factory.offer,
+            names=self._names,
+            around=self._caller,
+            entrance=entrance,
+        )
         self._client: Client | None = None
         self._incoming: Incoming | None = None
         self._block = 0
@@ -188,6 +193,7 @@ class IntakeProtocol(HeldReceiver):
             token=self.factory.token(),
             at=self.factory.clock.seconds(),
             recipient=recipients[0] if len(recipients) == 1 else "",
+            utf8=action.envelope.parameters.utf8,
         )
         self._incoming = Incoming(
             stamp,
@@ -207,16 +213,17 @@ class IntakeProtocol(HeldReceiver):
         self._hold(Hold.ANSWER)
         self._phase.set(self._limits.answerSeconds)
         self.factory.begun()
+        envelope = incoming.settled(action.envelope)
         try:
-            added = self.factory.queue.add(action.envelope, incoming.content)
+            added = self.factory.queue.add(envelope, incoming.content)
         except Exception:
-            self._notAdded(Failure(), incoming, action.envelope)
+            self._notAdded(Failure(), incoming, envelope)
             return
         added.addCallbacks(
             self._added,
             self._notAdded,
-            callbackArgs=(incoming, action.envelope),
-            errbackArgs=(incoming, action.envelope),
+            callbackArgs=(incoming, envelope),
+            errbackArgs=(incoming, envelope),
         )
         added.addErrback(self._broken)
 

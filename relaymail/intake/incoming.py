@@ -10,7 +10,9 @@ from typing import IO
 
 from relaymail.dialogue.answers import answer
 from relaymail.dialogue.unstuffing import Defect, Unstuffing
+from relaymail.envelopes import Envelope
 from relaymail.intake.content import Collection, Memory
+from relaymail.intake.international import Utf8Need
 from relaymail.intake.limits import Limits
 from relaymail.intake.received import Stamp, readHeader
 from relaymail.replies import Reply
@@ -45,6 +47,7 @@ class Incoming:
         self._limits = limits
         self._normalise = stamp.client.trusted
         self._unstuffing = Unstuffing(limits.textLine, normalise=self._normalise)
+        self._need = Utf8Need() if stamp.utf8 else None
         self._collection = Collection(self._fields, limits, openFile, memory, rewrite)
 
     @property
@@ -76,6 +79,8 @@ class Incoming:
         """
         piece = self._unstuffing.feed(data)
         if piece:
+            if self._need is not None:
+                self._need.look(piece)
             self._collection.write(piece)
         return self._unstuffing.ended
 
@@ -99,6 +104,14 @@ class Incoming:
         """
         self._collection.close()
 
+    def settled(self, envelope: Envelope) -> Envelope:
+        """
+        Give the envelope as it is to be queued.
+        """
+        return envelope if self._need is None else self._need.settled(envelope)
+
     def _fields(self, head: bytes) -> bytes:
         limits = self._limits
+        if self._need is not None:
+            self._need.lookAtHeader(head)
         return self._stamp.fields(readHeader(head, limits.hops, limits.headerBytes))

@@ -47,6 +47,10 @@ class Limits:
     @ivar storing: The most messages that the queue is writing when one more is
         begun: as many as there are connections, but those whose clients hung up
         without waiting for the reply count too.
+    @ivar holdSeconds: For how long those who submit may have mail held before it is
+        sent (RFC 4865): it takes room all that time.  0: not at all.
+    @ivar deliverBySeconds: The least time within which it may be asked that mail is
+        delivered or returned (RFC 2852), 0 for any; L{None}: not at all.
     @ivar commandSeconds: How long a client may take for a whole command,
         however it is cut (RFC 5321 4.5.3.2.7 asks for at least 300).
     @ivar blockSeconds: How long it may take for C{blockBytes} of a message
@@ -75,6 +79,8 @@ class Limits:
     memory: int = 262_144
     allMemory: int = 67_108_864
     storing: int = 1000
+    holdSeconds: int = 604_800
+    deliverBySeconds: int | None = 0
     commandSeconds: float = 300.0
     blockSeconds: float = 180.0
     blockBytes: int = 1024
@@ -83,12 +89,13 @@ class Limits:
     lingerSeconds: float = 10.0
     stopSeconds: float = 10.0
 
-    def offer(self, hostname: str, *, tls: bool) -> Offer:
+    def offer(self, hostname: str, *, tls: bool, isBinarySafe: bool = False) -> Offer:
         """
         Give what the server dialogue needs to know of this.
 
         @param hostname: The name of this host.
         @param tls: Whether STARTTLS can be had.
+        @param isBinarySafe: Whether the queue keeps any octets as they are.
         """
         return Offer(
             hostname,
@@ -97,6 +104,9 @@ class Limits:
             errors=self.errors,
             idleCommands=self.idleCommands,
             tls=tls,
+            isBinarySafe=isBinarySafe,
+            holdSeconds=self.holdSeconds,
+            deliverBySeconds=self.deliverBySeconds,
         )
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from relaymail.dialogue.answers import answer
-from relaymail.envelopes import Client
+from relaymail.envelopes import Client, Entrance
 from relaymail.errors import Refused
 from relaymail.headers import FIELD, HEADER_END, dateText, messageId
 from relaymail.replies import printable
@@ -52,6 +52,7 @@ class Stamp:
     @ivar at: When it came, in seconds of the epoch.
     @ivar recipient: Its one recipient; empty where there are several, for
         none may learn of the others (RFC 5321 4.4, 7.2).
+    @ivar utf8: Whether SMTPUTF8 was said of it.
     """
 
     client: Client
@@ -59,22 +60,23 @@ class Stamp:
     token: str
     at: float
     recipient: str = ""
+    utf8: bool = False
 
     def fields(self, header: Header) -> bytes:
         """
         Give what is to stand before the content: the Received field, for
-        trusted clients the Date and Message-ID that are missing (RFC 6409
-        8.1, 8.3), and the end of the header where the content has none.
+        clients whose mail begins here the Date and Message-ID that are missing
+        (RFC 6409 8.1, 8.3), and the end of the header where the content has none.
         """
         fields = [self.received()]
-        if self.client.trusted and not header.hasDate:
+        if not header.hasDate and _isSubmitting(self.client):
             fields.append(f"Date: {self._date()}\r\n")
-        if self.client.trusted and not header.hasMessageId:
+        if not header.hasMessageId and _isSubmitting(self.client):
             name = messageId(self.at, self.token, self.hostname)
             fields.append(f"Message-ID: {name}\r\n")
         if not header.hasFields:
             fields.append("\r\n")
-        return "".join(fields).encode("ascii", "replace")
+        return "".join(fields).encode("utf-8" if self.utf8 else "ascii", "replace")
 
     def received(self) -> str:
         """
@@ -83,11 +85,24 @@ class Stamp:
         client = self.client
         tls = f"\r\n\t(using {_safe(client.tls)})" if client.tls else ""
         whom = f"\r\n\tfor <{printable(self.recipient)}>" if self.recipient else ""
+        if not (self.utf8 or whom.isascii()):
+            whom = ""
         return (
             f"Received: from {_safe(client.helo) or 'unknown'}{_origin(client)}{tls}"
-            f"\r\n\tby {self.hostname} with {_with(client)} id {self.token}{whom};"
+            f"\r\n\tby {self.hostname} with {self._protocol()} id {self.token}{whom};"
             f"\r\n\t{self._date()}\r\n"
         )
+
+    def _protocol(self) -> str:
+        # RFC 3848, RFC 6531 4.3: the S is for TLS, the A for AUTH; plain SMTP has
+        # no such names.
+        client = self.client
+        if not client.esmtp:
+            return "SMTP"
+        name = "LMTP" if client.entrance is Entrance.LMTP else "ESMTP"
+        if self.utf8:
+            name = f"UTF8{name.removeprefix('E')}"
+        return name + ("S" if client.tls else "") + ("A" if client.user else "")
 
     def _date(self) -> str:
         return dateText(int(self.at))
@@ -131,11 +146,8 @@ def _origin(client: Client) -> str:
     return f" ([{tag}{_safe(client.host)}])"
 
 
-def _with(client: Client) -> str:
-    # RFC 3848: the S is for STARTTLS; plain SMTP has no such name.
-    if not client.esmtp:
-        return "SMTP"
-    return "ESMTPS" if client.tls else "ESMTP"
+def _isSubmitting(client: Client) -> bool:
+    return client.trusted or bool(client.user) or client.entrance is Entrance.SUBMISSION
 
 
 def _safe(text: str) -> str:

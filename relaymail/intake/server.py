@@ -123,7 +123,11 @@ class IntakeFactory(ServerFactory):
 
         @raise MalformedAddress: When the host name is none.
         """
-        offer = limits.offer(normalDomain(hostname), tls=contextFactory is not None)
+        offer = limits.offer(
+            normalDomain(hostname),
+            tls=contextFactory is not None,
+            isBinarySafe=getattr(self.queue, "isBinarySafe", False),
+        )
         # From here on nothing can fail.
         self.acceptance = acceptance
         self.limits = limits

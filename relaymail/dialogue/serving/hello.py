@@ -8,6 +8,8 @@ from __future__ import annotations
 from relaymail.dialogue.actions import Actions, Answer, StartTLS
 from relaymail.dialogue.answers import answer
 from relaymail.dialogue.commands import parseHelo
+from relaymail.dialogue.parameters import BASIC
+from relaymail.dialogue.serving.keywords import keywordsOf
 from relaymail.dialogue.serving.replies import BEGIN_TLS, NOT_HERE, TLS_ALREADY
 from relaymail.dialogue.serving.session import Session
 from relaymail.errors import Refused
@@ -26,13 +28,10 @@ def ehloSaid(session: Session, argument: bytes) -> Actions:
     Answer EHLO: say what is offered.
     """
     _meet(session, argument, esmtp=True)
-    offer = session.offer
-    size = offer.messageSize
-    keywords = ["PIPELINING", f"SIZE {size}" if size else "SIZE", "8BITMIME"]
-    if offer.tls and not session.isUnderTLS:
-        keywords.append("STARTTLS")
-    keywords.append("ENHANCEDSTATUSCODES")
-    return (Answer(answer(250, "", offer.hostname, *keywords)),)
+    keywords = keywordsOf(session)
+    session.keywords = keywords
+    lines = [f"{word} {text}" if text else word for word, text in keywords.items()]
+    return (Answer(answer(250, "", session.offer.hostname, *lines)),)
 
 
 def starttlsSaid(session: Session, argument: bytes) -> Actions:
@@ -46,6 +45,8 @@ def starttlsSaid(session: Session, argument: bytes) -> Actions:
         raise Refused(NOT_HERE)
     session.helo = ""
     session.esmtp = False
+    session.keywords = BASIC
+    session.user = ""
     session.isUnderTLS = True
     session.reset()
     return (BEGIN_TLS, StartTLS())
@@ -54,4 +55,5 @@ def starttlsSaid(session: Session, argument: bytes) -> Actions:
 def _meet(session: Session, argument: bytes, *, esmtp: bool) -> None:
     session.helo = parseHelo(argument)
     session.esmtp = esmtp
+    session.keywords = BASIC
     session.reset()

@@ -1,20 +1,24 @@
-# -*- test-case-name: relaymail.test.dialogue.test_server -*-
+# -*- test-case-name: relaymail.test.dialogue.test_mailing -*-
 """
 A transaction: MAIL, RCPT and DATA (RFC 5321 3.3).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from relaymail.dialogue.actions import Actions, AskRecipient, AskSender, TakeData
 from relaymail.dialogue.commands import parseMail, parseRcpt
+from relaymail.dialogue.parameters import NOTHING, MailSaid, parametersOf
 from relaymail.dialogue.serving.replies import (
     GO_AHEAD,
+    PRIORITY_LOWERED,
     RECIPIENT_OK,
     TOO_LARGE,
     TOO_MANY_RECIPIENTS,
 )
 from relaymail.dialogue.serving.session import Session, State
-from relaymail.envelopes import Parameters
+from relaymail.envelopes import NOTHING_SAID, RecipientParameters
 from relaymail.errors import Refused
 
 
@@ -22,13 +26,11 @@ def mailSaid(session: Session, argument: bytes) -> Actions:
     """
     Answer MAIL (RFC 5321 4.1.1.2).
     """
-    mail = parseMail(argument, session.qualify)
-    limit = session.offer.messageSize
-    if limit and mail.size is not None and mail.size > limit:
-        raise Refused(TOO_LARGE)
+    mail = parseMail(argument, session.qualify, session.keywords)
+    if mail.said is not NOTHING:
+        _keep(session, mail.said)
     names, sender = session.names, mail.sender
     session.sender = sender if names is None else names.rewriteSender(sender)
-    session.parameters = Parameters(mail.body)
     session.state = State.ASKING_SENDER
     return (AskSender(session.sender),)
 
@@ -38,7 +40,13 @@ def rcptSaid(session: Session, argument: bytes) -> Actions:
     Answer RCPT (RFC 5321 4.1.1.3).
     """
     names, known = session.names, session.recipients
-    recipient = parseRcpt(argument, session.offer.hostname, session.qualify)
+    recipient, said = parseRcpt(
+        argument,
+        session.offer.hostname,
+        session.qualify,
+        session.keywords,
+        utf8=session.parameters.utf8,
+    )
     found = (recipient,) if names is None else names.expand(recipient)
     session.asked = tuple(each for each in found if each not in known)
     if not session.asked:
@@ -46,6 +54,9 @@ def rcptSaid(session: Session, argument: bytes) -> Actions:
         return (RECIPIENT_OK,)
     if len(known) + len(session.asked) > session.offer.recipients:
         raise Refused(TOO_MANY_RECIPIENTS)
+    if said is not NOTHING_SAID and found != (recipient,):
+        said = _ofAlias(said, recipient)
+    session.askedSaid = said
     session.state = State.ASKING_RECIPIENT
     return (AskRecipient(session.sender, recipient),)
 
@@ -56,3 +67,25 @@ def dataSaid(session: Session, argument: bytes) -> Actions:
     """
     session.state = State.DATA
     return (GO_AHEAD, TakeData(session.envelope()))
+
+
+def _keep(session: Session, said: MailSaid) -> None:
+    offer = session.offer
+    if offer.messageSize and (said.size or 0) > offer.messageSize:
+        raise Refused(TOO_LARGE)
+    least = offer.deliverBySeconds or 0
+    kept = parametersOf(said, session.around.now, offer.holdSeconds, least)
+    if kept.priority > 0 and not session.isSubmitting:
+        # RFC 6710 5: who is not known gets no precedence; less than usual is
+        # what anybody may want.
+        kept = replace(kept, priority=0)
+        session.senderOk = PRIORITY_LOWERED
+    session.parameters = kept
+
+
+def _ofAlias(said: RecipientParameters, name: str) -> RecipientParameters:
+    # RFC 3461 5.2.7.2: each of the addresses is told of by the name it had.
+    if said.orcpt:
+        return said
+    kind = "rfc822" if name.isascii() else "utf-8"
+    return replace(said, orcpt=f"{kind};{name}")

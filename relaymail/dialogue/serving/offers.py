@@ -20,6 +20,11 @@ class Offer:
     @ivar idleCommands: The most commands that bring no mail since the last
         message taken; each more is an error.
     @ivar tls: Whether STARTTLS can be had.
+    @ivar isBinarySafe: Whether any octets can be taken (RFC 3030).
+    @ivar holdSeconds: For how long those who submit may have mail held (RFC 4865);
+        0 for not at all.
+    @ivar deliverBySeconds: In how many seconds mail is delivered at best, 0 for any
+        (RFC 2852 3); L{None} where nobody may say by when.
     """
 
     hostname: str
@@ -28,3 +33,6 @@ class Offer:
     errors: int = 20
     idleCommands: int = 100
     tls: bool = False
+    isBinarySafe: bool = False
+    holdSeconds: int = 0
+    deliverBySeconds: int | None = None

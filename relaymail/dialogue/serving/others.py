@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from relaymail.dialogue.actions import Actions
 from relaymail.dialogue.answers import answer
+from relaymail.dialogue.commands import parseVrfy
 from relaymail.dialogue.serving.replies import (
     CANNOT_VERIFY,
     HELP,
-    NEEDS_ARGUMENT,
     OK,
 )
 from relaymail.dialogue.serving.session import Session
-from relaymail.errors import Refused
 
 
 def rsetSaid(session: Session, argument: bytes) -> Actions:
@@ -37,8 +36,7 @@ def vrfySaid(session: Session, argument: bytes) -> Actions:
     """
     Answer VRFY: who there is, is told to nobody (RFC 5321 7.3).
     """
-    if not argument:
-        raise Refused(NEEDS_ARGUMENT)
+    parseVrfy(argument, utf8=session.parameters.utf8)
     return (CANNOT_VERIFY,)
 
 

@@ -13,6 +13,10 @@ from relaymail.dialogue.answers import answer
 
 OK = Answer(answer(250, "2.0.0", "Ok"))
 SENDER_OK = Answer(answer(250, "2.1.0", "Sender ok"))
+# RFC 6710 9: the new priority comes first.
+PRIORITY_LOWERED = Answer(
+    answer(250, "2.3.6", "0 is the priority here of mail from strangers")
+)
 RECIPIENT_OK = Answer(answer(250, "2.1.5", "Recipient ok"))
 GO_AHEAD = Answer(answer(354, "", "Send the message, end it with a dot alone"))
 CANNOT_VERIFY = Answer(answer(252, "2.0.0", "Cannot verify; try to send to it"))
@@ -28,7 +32,6 @@ NO_RECIPIENTS = answer(554, "5.5.1", "There is no valid recipient")
 UNKNOWN = answer(500, "5.5.1", "The command is not known")
 NOT_HERE = answer(502, "5.5.1", "The command is not spoken here")
 NO_ARGUMENT = answer(501, "5.5.4", "The command takes no argument")
-NEEDS_ARGUMENT = answer(501, "5.5.4", "The command needs an argument")
 TOO_LARGE = answer(552, "5.3.4", "The message is larger than is taken here")
 TOO_MANY_RECIPIENTS = answer(452, "4.5.3", "Too many recipients for one message")
 TLS_ALREADY = answer(503, "5.5.1", "TLS is on already")

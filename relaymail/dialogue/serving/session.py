@@ -5,13 +5,22 @@ Where a session stands, and what every command does with it.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from enum import Enum
 from typing import Protocol
 
 from relaymail.dialogue.actions import Actions, Answer, Close
+from relaymail.dialogue.parameters import BASIC
 from relaymail.dialogue.serving.offers import Offer
-from relaymail.dialogue.serving.replies import LEAVING, TOO_MANY_ERRORS
-from relaymail.envelopes import NO_PARAMETERS, Envelope
+from relaymail.dialogue.serving.replies import LEAVING, SENDER_OK, TOO_MANY_ERRORS
+from relaymail.dialogue.serving.surroundings import NOTHING_KNOWN, Surroundings
+from relaymail.envelopes import (
+    NO_PARAMETERS,
+    NOTHING_SAID,
+    Entrance,
+    Envelope,
+    RecipientParameters,
+)
 from relaymail.replies import Reply
 
 
@@ -63,29 +72,48 @@ class Session:
     @ivar helo: What the client called itself, empty before HELO or EHLO.
     @ivar esmtp: Whether it said EHLO.
     @ivar offer: What is offered.
+    @ivar keywords: The keywords of what was offered to this client: what only an
+        extension knows is not known where the extension is not offered.
     @ivar isUnderTLS: Whether it is under TLS.
+    @ivar user: Who the client has authenticated as, empty where it has not.
+    @ivar entrance: By which kind of port it came in.
+    @ivar around: What is known of its connection.
     @ivar names: What knows the names that machines use, or L{None}.
     @ivar qualify: What knows addresses without a domain, or L{None}.
     @ivar sender: Who mail is from.
     @ivar recipients: Who it is for.
     @ivar parameters: What MAIL said beyond the sender.
     @ivar asked: The recipients that are being judged.
+    @ivar askedSaid: What RCPT said beyond them.
+    @ivar senderOk: What a sender that is accepted is answered with.
     """
 
     def __init__(
-        self, offer: Offer, *, tls: bool = False, names: Names | None = None
+        self,
+        offer: Offer,
+        *,
+        tls: bool = False,
+        names: Names | None = None,
+        around: Surroundings = NOTHING_KNOWN,
+        entrance: Entrance = Entrance.RELAY,
     ) -> None:
         """
         @param offer: What is offered.
         @param tls: Whether the connection is under TLS from its begin.
         @param names: What knows the names that machines use; L{None}: every
             address is what it says.
+        @param around: What is known of the connection.
+        @param entrance: By which kind of port the client came in.
         """
         self.state = State.START
         self.helo = ""
         self.esmtp = False
         self.offer = offer
+        self.keywords: Container[str] = BASIC
         self.isUnderTLS = tls
+        self.user = ""
+        self.entrance = entrance
+        self.around = around
         self.names = names
         self.qualify = None if names is None else names.qualify
         self._errors = 0
@@ -111,13 +139,42 @@ class Session:
         """
         Give the envelope of the transaction.
         """
-        return Envelope(self.sender, tuple(self.recipients), self.parameters)
+        recipients = self.recipients
+        if not self._hasSaid:
+            return Envelope(self.sender, tuple(recipients), self.parameters)
+        said = tuple(recipients.values())
+        return Envelope(self.sender, tuple(recipients), self.parameters, said)
+
+    @property
+    def isSubmitting(self) -> bool:
+        """
+        Whether the client is one whose mail begins here (RFC 6409), rather than
+        another relay.
+        """
+        return (
+            bool(self.user)
+            or self.entrance is Entrance.SUBMISSION
+            or self.around.isTrusted()
+        )
+
+    def take(self) -> None:
+        """
+        Take the recipients that were judged.
+        """
+        said = self.askedSaid
+        for recipient in self.asked:
+            self.recipients[recipient] = said
+        if said is not NOTHING_SAID:
+            self._hasSaid = True
 
     def _forget(self) -> None:
         self.sender = ""
-        self.recipients: dict[str, None] = {}
+        self.recipients: dict[str, RecipientParameters] = {}
         self.parameters = NO_PARAMETERS
         self.asked: tuple[str, ...] = ()
+        self.askedSaid = NOTHING_SAID
+        self.senderOk = SENDER_OK
+        self._hasSaid = False
 
     def _isTooIdle(self) -> bool:
         self._idle += 1

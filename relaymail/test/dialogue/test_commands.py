@@ -21,6 +21,7 @@ from relaymail.dialogue.commands import (
     parseMail,
     parseRcpt,
 )
+from relaymail.dialogue.parameters import MailSaid
 from relaymail.errors import Refused
 
 
@@ -86,9 +87,9 @@ class CommandTests(SynchronousTestCase):
             (b"FROM:<>", MailArgument("")),
             (
                 b"FROM:<a@b> SIZE=12 body=8bitmime",
-                MailArgument("a@b", 12, "8BITMIME"),
+                MailArgument("a@b", MailSaid(12, "8BITMIME")),
             ),
-            (b"FROM:<> BODY=7BIT ", MailArgument("", None, "7BIT")),
+            (b"FROM:<> BODY=7BIT ", MailArgument("", MailSaid(body="7BIT"))),
             (b'FROM:<"a>b c"@d>', MailArgument('"a>b c"@d')),
         ):
             self.assertEqual(parseMail(argument), mail)
@@ -121,7 +122,7 @@ class CommandTests(SynchronousTestCase):
         A source route is dropped: what is judged is where mail would go.
         """
         self.assertEqual(
-            parseRcpt(b"TO:<@here,@there:u@far.example>", "here"), "u@far.example"
+            parseRcpt(b"TO:<@here,@there:u@far.example>", "here")[0], "u@far.example"
         )
 
     def test_A04_twoDomains(self) -> None:
@@ -132,7 +133,7 @@ class CommandTests(SynchronousTestCase):
             self.assertIn(
                 "501 5.1.3", self.refusal(parseRcpt, b"TO:<%s>" % path, "here")
             )
-        self.assertEqual(parseRcpt(b'TO:<"u@d"@HERE.>', "here"), '"u@d"@here')
+        self.assertEqual(parseRcpt(b'TO:<"u@d"@HERE.>', "here")[0], '"u@d"@here')
 
     def test_postmaster(self) -> None:
         """
@@ -140,7 +141,7 @@ class CommandTests(SynchronousTestCase):
         """
         for path in (b"TO:<postmaster>", b"TO:<PostMaster>"):
             self.assertEqual(
-                parseRcpt(path, "relay.example").lower(), "postmaster@relay.example"
+                parseRcpt(path, "relay.example")[0].lower(), "postmaster@relay.example"
             )
 
     def test_rcptRefused(self) -> None:
@@ -167,5 +168,5 @@ class CommandTests(SynchronousTestCase):
                     found = parse(lead + argument + b"@x>")
                 except Refused:
                     continue
-                path = found.sender if isinstance(found, MailArgument) else found
+                path = found.sender if isinstance(found, MailArgument) else found[0]
                 self.assertTrue(path.isascii() and path.isprintable(), path)

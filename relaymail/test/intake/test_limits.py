@@ -33,4 +33,7 @@ class LimitsTests(SynchronousTestCase):
         What the dialogue is told is what the bounds say.
         """
         limits = Limits(messageSize=1, recipients=2, errors=3, idleCommands=4)
-        self.assertEqual(limits.offer("h", tls=True), Offer("h", 1, 2, 3, 4, True))
+        self.assertEqual(
+            limits.offer("h", tls=True),
+            Offer("h", 1, 2, 3, 4, True, holdSeconds=604_800, deliverBySeconds=0),
+        )

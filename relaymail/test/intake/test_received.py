@@ -10,7 +10,7 @@ from email import message_from_bytes
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.envelopes import Client
+from relaymail.envelopes import Client, Entrance
 from relaymail.errors import Refused
 from relaymail.intake.received import Header, Stamp, readHeader
 
@@ -53,6 +53,40 @@ class StampTests(SynchronousTestCase):
                 self.assertIn(part, text)
             self.assertNotIn("for <", text)
 
+    def test_protocols(self) -> None:
+        """
+        The registered names (RFC 3848, RFC 6531 4.3) are used; who authenticated
+        is not told.
+        """
+        for tls, user, utf8, lmtp, name in (
+            ("", "u", False, False, "ESMTPA"),
+            ("TLSv1.3", "u", False, False, "ESMTPSA"),
+            ("", "", True, False, "UTF8SMTP"),
+            ("TLSv1.3", "", True, False, "UTF8SMTPS"),
+            ("", "u", True, False, "UTF8SMTPA"),
+            ("TLSv1.3", "u", True, False, "UTF8SMTPSA"),
+            ("", "", False, True, "LMTP"),
+            ("TLSv1.3", "", False, True, "LMTPS"),
+            ("", "u", False, True, "LMTPA"),
+            ("TLSv1.3", "u", False, True, "LMTPSA"),
+            ("TLSv1.3", "u", True, True, "UTF8LMTPSA"),
+        ):
+            entrance = Entrance.LMTP if lmtp else Entrance.RELAY
+            client = replace(
+                _CLIENT, tls=tls, user=user and "secret-name", entrance=entrance
+            )
+            text = replace(_STAMP, client=client, utf8=utf8).received()
+            self.assertIn(f" with {name} id", text)
+            self.assertNotIn("secret", text)
+
+    def test_international(self) -> None:
+        """
+        A recipient that is not ASCII is named only in mail that may hold it.
+        """
+        stamp = replace(_STAMP, recipient="ü@d")
+        self.assertNotIn(b"for", stamp.fields(_FULL))
+        self.assertIn("for <ü@d>".encode(), replace(stamp, utf8=True).fields(_FULL))
+
     def test_A03_helo(self) -> None:
         """
         What a client calls itself cannot end a comment, a line or the field.
@@ -73,6 +107,13 @@ class StampTests(SynchronousTestCase):
         self.assertEqual(message["date"], "Sun, 09 Sep 2001 01:46:40 +0000")
         self.assertEqual(message["message-id"], "<1000000000.abc123@relay.example>")
         self.assertEqual(trusted.fields(_FULL), _STAMP.fields(_FULL))
+        for client in (
+            replace(_CLIENT, user="u"),
+            replace(_CLIENT, entrance=Entrance.SUBMISSION),
+        ):
+            fields = replace(_STAMP, client=client).fields(missing)
+            self.assertIn(b"\r\nDate: ", fields)
+            self.assertIn(b"\r\nMessage-ID: ", fields)
         self.assertEqual(_STAMP.fields(missing), _STAMP.fields(_FULL))
 
     def test_noHeader(self) -> None:
