@@ -21,7 +21,7 @@ from relaymail.envelopes import Letter
 from relaymail.interfaces import IAttempt
 from relaymail.outcomes import Bounce, Delivered, Outcome
 from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
-from relaymail.route.hosts import Credentials, Host, TLSNeed
+from relaymail.route.hosts import Bearer, Credentials, Host, TLSNeed
 from relaymail.route.tlscontexts import creatorFor
 from relaymail.route.troubles import troubleOf
 
@@ -411,15 +411,11 @@ def _prepare(client: Any, host: Host) -> None:
     """
     if host.tls in (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED):
         client.requireTransportSecurity = True
-    if not isinstance(host.credentials, Credentials):
+    if host.credentials is None:
         return
     client.requireAuthentication = True
     client.authenticateInClear = host.authInClear
     client.trustsTLS = host.tls is TLSNeed.VERIFIED
-    user = host.credentials.user.encode("utf-8")
-    for mechanism in (
-        smtp.PLAINAuthenticator,
-        smtp.LOGINAuthenticator,
-        smtp.CramMD5ClientAuthenticator,
-    ):
-        client.registerAuthenticator(mechanism(user))
+    if isinstance(host.credentials, Bearer):
+        client.tokens = host.credentials.tokens
+    client.useBest(host.credentials.user.encode("utf-8"))

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import CertificateOptions, TLSVersion, optionsForClientTLS
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.test import iosim
@@ -31,8 +32,8 @@ class _Factory:
 
     noisy = False
 
-    def __init__(self) -> None:
-        self.protocol = Protocol()
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
 
     def buildProtocol(self, addr: Any) -> Protocol:
         """
@@ -48,23 +49,38 @@ class _Factory:
     doStop = doStart
 
 
-def connectTLS(server: Any, client: Any) -> tuple[Any, Any]:
+def connectTLS(
+    server: Any,
+    client: Any,
+    clientProtocol: Protocol | None = None,
+    serverProtocol: Protocol | None = None,
+) -> tuple[Any, Any]:
     """
-    Connect two ends over TLS in memory.
+    Connect two ends over TLS in memory, and let them talk until nothing more is said.
+
+    @param server: What the server begins TLS with.
+    @param client: What the client begins it with.
 
     @return: The transport of the client, and that of the server.
     """
-    factories = _Factory(), _Factory()
+    factories = (
+        _Factory(clientProtocol or Protocol()),
+        _Factory(serverProtocol or Protocol()),
+    )
     made: Any = TLSMemoryBIOFactory
-    clientEnd = made(client, True, factories[0]).buildProtocol(None)
-    serverEnd = made(server, False, factories[1]).buildProtocol(None)
+    clock = Clock()
+    clientEnd = made(client, True, factories[0], clock).buildProtocol(None)
+    serverEnd = made(server, False, factories[1], clock).buildProtocol(None)
     pump = iosim.connect(
         serverEnd,
         iosim.FakeTransport(serverEnd, isServer=True),
         clientEnd,
         iosim.FakeTransport(clientEnd, isServer=False),
     )
-    pump.flush()
+    isMoving = True
+    while isMoving:
+        clock.advance(0)
+        isMoving = pump.flush()
     return factories[0].protocol.transport, factories[1].protocol.transport
 
 

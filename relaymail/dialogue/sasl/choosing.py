@@ -70,12 +70,12 @@ class Means:
 
 
 def authenticatorsFor(
-    offered: Collection[bytes], means: Means, makeNonce: Callable[[], bytes]
+    offered: Collection[bytes] | None, means: Means, makeNonce: Callable[[], bytes]
 ) -> list[Any]:
     """
     Give the mechanisms to try, the one to try first first.
 
-    @param offered: What the server can do, in upper case.
+    @param offered: What the server can do, in upper case; L{None}: all there is.
     @param means: What the client can.
     @param makeNonce: Gives what nobody can guess, printable and without commas.
     """
@@ -86,9 +86,9 @@ def authenticatorsFor(
         made = [each(means.user) for each in _BEARER]
     elif means.hasPassword:
         for kind in (SHA256, SHA1):
-            made += _scram(kind, offered, means, makeNonce)
+            made += _scram(kind, offered or (), means, makeNonce)
         made += [each(means.user) for each in _PASSWORD]
-    return [each for each in made if each.getName() in offered]
+    return [each for each in made if offered is None or each.getName() in offered]
 
 
 def _scram(

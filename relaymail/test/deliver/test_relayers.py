@@ -25,7 +25,7 @@ from relaymail.relaymanager import (
     _AttemptManager,
 )
 from relaymail.replies import Phase
-from relaymail.route.hosts import Credentials, Host, Route, TLSNeed
+from relaymail.route.hosts import Bearer, Credentials, Host, Route, TLSNeed
 from relaymail.testing.doubles import MailWorld
 
 PEER = IPv4Address("TCP", "192.0.2.9", 25)
@@ -196,7 +196,24 @@ class WithAttemptTests(SynchronousTestCase):
         self.assertTrue(relayer.trustsTLS)
         self.assertEqual(relayer.secret, b"p")
         self.assertIsNotNone(relayer.context)
-        self.assertEqual(len(relayer.authenticators), 3)
+        self.assertEqual(relayer._user, b"u")
+        self.assertIsNone(relayer.tokens)
+
+    def test_tokensOfTheHost(self) -> None:
+        """
+        So is what gives the tokens for it.
+        """
+        tokens: Any = object()
+        host = Host(
+            "mx.example", tls=TLSNeed.VERIFIED, credentials=Bearer("u", "a", tokens)
+        )
+        factory = ESMTPManagedRelayerFactory([], self.attempt, None, None, b"me")
+        relayer = self.begin(factory, host)
+        self.assertTrue(relayer.requireAuthentication)
+        self.assertFalse(relayer.authenticateInClear)
+        self.assertTrue(relayer.trustsTLS)
+        self.assertEqual((relayer._user, relayer.secret), (b"u", None))
+        self.assertIs(relayer.tokens, tokens)
 
     def test_givenContextComesFirst(self) -> None:
         """
