@@ -16,6 +16,7 @@ from typing import IO
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from relaymail.dialogue.extensions import Extensions
 from relaymail.envelopes import Client, Envelope, Letter, Outline
 from relaymail.outcomes import Outcome
 from relaymail.replies import Evidence, Phase
@@ -320,6 +321,12 @@ class IAttempt(Interface):
         Tell that the session is over TLS.
 
         @param version: Such as C{"TLSv1.3"}.
+        """
+
+    def noteExtensions(relay: object, extensions: Extensions) -> None:
+        """
+        Tell what the host can do, of what may be left out too; once in a session,
+        and again where it turns out not to know what it offers.
         """
 
     def noteOutcome(relay: object, path: str, outcome: Outcome) -> None:

@@ -16,7 +16,13 @@ from twisted.mail._except import SMTPBadRcpt
 from twisted.mail.interfaces import IMessageSMTP
 
 from relaymail import smtp
-from relaymail.envelopes import Letter
+from relaymail.envelopes import (
+    NO_PARAMETERS,
+    NOTHING_SAID,
+    Letter,
+    Parameters,
+    RecipientParameters,
+)
 from relaymail.queue.contents import LazyFile
 from relaymail.queue.pickles import MAX_PICKLE, dumpEnvelope, loadEnvelope
 
@@ -162,6 +168,25 @@ class RelayerMixin:
         """
         letter = self.messages[0] if self.messages else None
         return isinstance(letter, Letter) and letter.content.eightBit
+
+    def getMailParameters(self) -> Parameters:
+        """
+        Give what was said of the next letter with MAIL.
+        """
+        letter = self.messages[0] if self.messages else None
+        return letter.parameters if isinstance(letter, Letter) else NO_PARAMETERS
+
+    def getRecipientParameters(self, count: int) -> Sequence[RecipientParameters]:
+        """
+        Give what was said of each recipient of the next transaction with RCPT.
+
+        @param count: How many there are.
+
+        @return: It, in their order; nothing where nothing was said of any.
+        """
+        letters = self.messages[:count]
+        said = [getattr(each, "recipientParameters", NOTHING_SAID) for each in letters]
+        return said if any(each.notify or each.orcpt for each in said) else ()
 
     def sentMail(
         self, code: int, resp: Any, numOk: Any, addresses: Any, log: Any

@@ -53,7 +53,6 @@ class _AttemptManager(StandingMixin):
     _log = Logger()
     _relay: Any = None
     _given = 0
-    _mayRecover = False
     _claims: Deferred[Any] | None = None
     _coming: Sequence[str] = ()
     _expecting: Any = None
@@ -138,8 +137,8 @@ class _AttemptManager(StandingMixin):
             self._leaveOut(name)
             return None
         try:
-            quotePath(letter.sender)
-            quotePath(letter.recipient)
+            quotePath(letter.sender, letter.parameters.utf8)
+            quotePath(letter.recipient, letter.parameters.utf8)
         except MalformedAddress as e:
             trouble = Trouble(Phase.MAIL, TroubleKind.UNSENDABLE, str(e))
             self._settle(self._relay, path, self.judge(Phase.MAIL, trouble))

@@ -130,14 +130,14 @@ class ESMTPClient(Authenticating):
 
     def esmtpState_ehlo(self, code: int, resp: bytes) -> None:
         """
-        Greet with EHLO.
+        Greet with EHLO, or with LHLO where LMTP is spoken (RFC 2033 4.1).
         """
         self.extensions = NO_EXTENSIONS
         self._await(Phase.EHLO, SUCCESS, self.esmtpState_serverConfig)
         self._failresponse = (
             self._fallBack if self._mayFallBack() else self.esmtpEHLORequired
         )
-        self.sendLine(b"EHLO " + self.identity)
+        self.sendLine((b"LHLO " if self.lmtp else b"EHLO ") + self.identity)
 
     def esmtpState_serverConfig(self, code: int, resp: bytes) -> None:
         """
@@ -195,8 +195,9 @@ class ESMTPClient(Authenticating):
     # What is decided in one place.
 
     def _mayFallBack(self) -> bool:
-        if self._beganTLS:
+        if self._beganTLS or self.lmtp:
             # It knew EHLO a moment ago: whatever this is, it is not an old host.
+            # Of LMTP there is no older form.
             return False
         needsTLS = self.requireTransportSecurity and not self._tlsMode
         return bool(self.heloFallback) and not (self.requireAuthentication or needsTLS)

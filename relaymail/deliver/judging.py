@@ -5,7 +5,7 @@ What was said of a transaction, judged for each of its names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -37,6 +37,7 @@ def judgements(
     evidence: Evidence,
     addresses: Iterable[tuple[Any, int, bytes]],
     accepted: int,
+    finals: Sequence[Reply] = (),
 ) -> Iterator[Judgement]:
     """
     Judge the names of a transaction, each when it is asked for.  Names that
@@ -48,6 +49,9 @@ def judgements(
     @param evidence: What decided it.
     @param addresses: C{(address, code, resp)} for each RCPT that was answered.
     @param accepted: How many of them were accepted.
+    @param finals: With LMTP: the replies to the message, each for one of them, in
+        their order; there are fewer where the session ended before all were said
+        (RFC 2033 4.2).
 
     @return: The judgements of the names, in their order; for those behind
         C{addresses}, without end, that of a name that was accepted.
@@ -56,12 +60,21 @@ def judgements(
     def judged(phase: Phase, evidence: Evidence, accepted: int) -> Judgement:
         return Judgement(phase, evidence, judge(phase, evidence, accepted))
 
+    def told(final: Reply) -> Judgement:
+        if final not in own:
+            own[final] = judged(Phase.FINAL, final, accepted)
+        return own[final]
+
+    own: dict[Reply, Judgement] = {}
     decided: Judgement | None = None
     refused: dict[tuple[int, bytes, int], Judgement] = {}
     before = 0
     for _, code, resp in addresses:
         if code in SUCCESS:
             before += 1
+            if before <= len(finals):
+                yield told(finals[before - 1])
+                continue
             decided = decided or judged(phase, evidence, accepted)
             yield decided
             continue

@@ -15,25 +15,17 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from relaymail import relay, smtp
-from relaymail.deliver.judging import judgements
+from relaymail.deliver.reporting import Reporting
+from relaymail.deliver.reporting import takesPart as takesPart
 from relaymail.dialogue.patience import PATIENCE
 from relaymail.envelopes import Letter
-from relaymail.interfaces import IAttempt
-from relaymail.outcomes import Bounce, Delivered, Outcome
-from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
+from relaymail.replies import Phase, Reply
 from relaymail.route.hosts import Bearer, Credentials, Host, TLSNeed
 from relaymail.route.tlscontexts import creatorFor
 from relaymail.route.troubles import troubleOf
 
 
-def takesPart(attempt: Any) -> bool:
-    """
-    Tell whether an attempt manager, and the queue behind it, know of outcomes.
-    """
-    return IAttempt.providedBy(attempt) and getattr(attempt, "takesPart", True)
-
-
-class ManagedRelayerMixin:
+class ManagedRelayerMixin(Reporting):
     """
     Tells an attempt manager what became of each letter.
 
@@ -45,14 +37,6 @@ class ManagedRelayerMixin:
     phaseTimeouts: Mapping[Phase, float] | None = PATIENCE
     resetsAfterMail = False
     forgivesSurplus = False
-    phase = Phase.FINAL
-    evidence: Evidence | None = None
-    evidencePhase: Phase | None = None
-    transactions = 0
-    _isLeaving = False
-    _transaction: Any = None
-    messages: list[Any]
-    names: list[Any]
 
     def __init__(self, manager: Any) -> None:
         """
@@ -150,69 +134,6 @@ class ManagedRelayerMixin:
             client._await(Phase.IDLE, (), client.smtpState_disconnect)
         else:
             client._disconnectFromServer()
-
-    def _settle(
-        self, phase: Phase, evidence: Evidence, addresses: Any, accepted: int
-    ) -> None:
-        """
-        Tell what became of the letters of a transaction, the first ones.
-        Those for which that is not decided here stay on the list.
-        """
-        count = 1 if addresses is None else len(addresses) or self._countLeading()
-        letters, paths = self.messages[:count], self.names[:count]
-        del self.messages[:count], self.names[:count]
-        left = []
-        judged = judgements(
-            self.manager.judge, phase, evidence, addresses or (), accepted
-        )
-        for index, (path, judgement) in enumerate(zip(paths, judged, strict=False)):
-            if judgement.outcome is not None:
-                self._tellOutcome(path, judgement.outcome)
-                continue
-            left.append(index)
-            if judgement.phase is not Phase.RCPT:
-                self._isLeaving = True
-                self._noteEvidence(judgement.phase, judgement.evidence)
-        self.messages[:0] = [letters[index] for index in left]
-        self.names[:0] = [paths[index] for index in left]
-
-    def _countLeading(self) -> int:
-        return len(super().getMailTo())  # type: ignore[misc]
-
-    def _tellOutcome(self, path: str, outcome: Outcome) -> None:
-        self.manager.noteOutcome(self.factory, path, outcome)
-        match outcome:
-            case Delivered():
-                self.manager.notifySuccess(self.factory, path)
-            case Bounce():
-                self.manager.notifyFailure(self.factory, path)
-            case _:
-                self.manager.notifyRetry(self.factory, path)
-
-    def _noteEvidence(self, phase: Phase, evidence: Evidence) -> None:
-        if self.evidence is None:
-            self.evidence, self.evidencePhase = evidence, phase
-
-    def _tellEnd(self) -> None:
-        phase = self.evidencePhase or self.phase
-        evidence = self.evidence or Trouble(phase, TroubleKind.LOST)
-        refusal = getattr(self._transaction, "refusal", None)
-        if refusal is not None:
-            # Whatever was answered behind it follows from it.
-            phase, evidence = Phase.MAIL, refusal
-        elif phase in (Phase.BODY, Phase.FINAL):
-            # What may have been taken is not for another host (RFC 1047), and
-            # what was not offered yet is not spoken of.
-            self._settleInterrupted(phase, evidence)
-            phase, evidence = Phase.IDLE, Trouble(Phase.IDLE, TroubleKind.LOST)
-        self.manager.noteSession(self.factory, phase, evidence, self.transactions)
-
-    def _settleInterrupted(self, phase: Phase, evidence: Evidence) -> None:
-        client: Any = self
-        if self._transaction is not None:
-            client._noteResults(self._transaction)
-            accepted = len(client.successAddresses)
-            self._settle(phase, evidence, client.toAddressesResult, accepted)
 
 
 class SMTPManagedRelayer(ManagedRelayerMixin, relay.SMTPRelayer):
@@ -409,6 +330,8 @@ def _prepare(client: Any, host: Host) -> None:
     """
     Set a client to what its host needs.
     """
+    client.lmtp = host.lmtp
+    client.isVerified = host.tls is TLSNeed.VERIFIED
     if host.tls in (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED):
         client.requireTransportSecurity = True
     if host.credentials is None:

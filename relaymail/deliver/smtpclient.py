@@ -21,10 +21,10 @@ from typing import IO, Any
 from twisted.mail._except import SMTPClientError, SMTPConnectError, SMTPProtocolError
 from twisted.python.util import LineLog
 
-from relaymail.addresses import quotePath
+from relaymail.deliver.beginning import Beginning
+from relaymail.deliver.beginning import quoteaddr as quoteaddr
 from relaymail.deliver.session import ANY, SUCCESS, UNASKED, replyOf
-from relaymail.deliver.transfer import Transfer
-from relaymail.dialogue.extensions import NO_EXTENSIONS, Extensions
+from relaymail.dialogue.extensions import NO_EXTENSIONS
 from relaymail.dialogue.transaction import Break, Transaction
 from relaymail.errors import MalformedAddress
 from relaymail.replies import Phase, Reply, Trouble, TroubleKind
@@ -42,29 +42,7 @@ _SINGLE_STEPS = (
 )
 
 
-def quoteaddr(addr: Any) -> bytes:
-    """
-    Give an address in the angle brackets of MAIL and RCPT.
-
-    @param addr: C{bytes}, C{str} or an L{Address
-        <twisted.mail.smtp.Address>}; a name before an address in angle
-        brackets is left out.
-
-    @raise MalformedAddress: When it cannot stand in a command.
-    """
-    text = addr if isinstance(addr, (bytes, str)) else bytes(addr)
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "surrogateescape")
-    if text.endswith(">"):
-        name, _, text = text[:-1].rpartition("<")
-        if not name.isprintable():
-            # What stands in front is left out, but not passed over: a line end
-            # in there means that somebody else's text got into the address.
-            raise MalformedAddress(f"{name[:80]!r} holds a control character")
-    return quotePath(text)
-
-
-class SMTPClient(Transfer):
+class SMTPClient(Beginning):
     """
     A client that sends messages over SMTP, one after the other.
 
@@ -77,18 +55,15 @@ class SMTPClient(Transfer):
         server said more than it was asked.  What it said is then taken for the
         reply to what is said next, which shows, and ends the session, at DATA
         at the latest.
-
-    @ivar extensions: What the server said it can do.
     """
 
-    extensions: Extensions = NO_EXTENSIONS
     forgivesSurplus = True
 
     def connectionMade(self) -> None:
         """
         Wait for the greeting.
         """
-        Transfer.connectionMade(self)
+        Beginning.connectionMade(self)
         self._await(Phase.GREETING, (220,), self.smtpState_helo)
         self._failresponse = self.smtpConnectionFailed
 
@@ -101,7 +76,7 @@ class SMTPClient(Transfer):
         if self.phase is Phase.IDLE:
             # Nothing was asked: this is no answer to anything to come.
             return self._perform([Break(reply, Phase.IDLE)])
-        return Transfer._replyReceived(self, reply)
+        return Beginning._replyReceived(self, reply)
 
     # The states, in the order in which a session comes to them.
 
@@ -126,21 +101,12 @@ class SMTPClient(Transfer):
         """
         if not self.forgivesSurplus and self._hasUnread():
             return self._brokenOff(UNASKED)
-        self._from = self.getMailFrom()
-        self._failresponse = self.smtpTransferFailed
-        if self._from is None:
-            return self._nothingToSend()
-        ownClass: Any = type(self)
-        self._isPipelined = b"PIPELINING" in self.extensions and not _isSingleStep(
-            ownClass
-        )
-        self._recipients = []
-        self.toAddressesResult, self.successAddresses = [], []
-        try:
-            self._transaction = transaction = self._newTransaction()
-        except MalformedAddress as e:
-            return self._unsendable(e)
-        self._perform(transaction.begin())
+        if self._known is not self.extensions:
+            self._learn()
+        refused = self._beginMail()
+        while refused is not None:
+            self._cannotTake(refused)
+            refused = self._beginMail()
 
     def smtpState_to(self, code: int, resp: bytes) -> None:
         """
@@ -263,25 +229,9 @@ class SMTPClient(Transfer):
     def _nothingToSend(self) -> None:
         self._disconnectFromServer()
 
-    def _newTransaction(self) -> Transaction:
-        mailPath = quoteaddr(self._from)
-        if self._isPipelined:
-            self._recipients = list(self.getMailTo())
-        return Transaction(
-            mailPath,
-            [quoteaddr(to) for to in self._recipients],
-            self._mailParameters(),
-            self._isPipelined,
-        )
-
-    def _mailParameters(self) -> list[bytes]:
-        parameters = []
-        size = self.getMailSize()
-        if size is not None and b"SIZE" in self.extensions:
-            parameters.append(b"SIZE=%d" % size)
-        if b"8BITMIME" in self.extensions and self.isMailEightBit():
-            parameters.append(b"BODY=8BITMIME")
-        return parameters
+    def _isStepwise(self) -> bool:
+        ownClass: Any = type(self)
+        return _isSingleStep(ownClass)
 
     def _transactionAt(self, phase: Phase) -> Transaction:
         """
@@ -306,8 +256,9 @@ class SMTPClient(Transfer):
             self._recipients.append(self.lastAddress)
         self._recipients += rest
         self.toAddresses = iter(rest)
-        paths = [quoteaddr(to) for to in self._recipients]
-        transaction.addressTo(paths)
+        said = self.getMailParameters()
+        paths = [quoteaddr(to, said.utf8) for to in self._recipients]
+        transaction.addressTo(paths, self._rcptParameters(said, paths))
         transaction.results = [
             (path, replyOf(code, resp))
             for path, (_, code, resp) in zip(paths, results, strict=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from relaymail.dialogue.extensions import Extensions
 from relaymail.outcome import verdicts
 from relaymail.outcome.verdicts import LaneState, Verdict
 from relaymail.outcomes import Outcome
@@ -33,6 +34,8 @@ class StandingMixin:
     _walk: Walk | None = None
     _failedBy: Evidence | None = None
     _ended: tuple[Phase, Evidence] | None = None
+    _mayRecover = False
+    _passesOn = False
 
     @property
     def host(self) -> Host | None:
@@ -48,7 +51,11 @@ class StandingMixin:
         See L{IAttempt.judge}.
         """
         verdict = verdicts.judge(
-            phase, evidence, lastHost=self._isLastHost(), accepted=accepted
+            phase,
+            evidence,
+            lastHost=self._isLastHost(),
+            accepted=accepted,
+            mayRecover=self._mayRecover,
         )
         self._noteStates(verdict, evidence)
         return self._outcomeOf(verdict, phase, evidence)
@@ -62,12 +69,19 @@ class StandingMixin:
             address = host.path
         self.address, self.tls = address, ""
         self._ended = None
+        self._passesOn = False
 
     def noteTLS(self, relay: Any, version: str) -> None:
         """
         See L{IAttempt.noteTLS}.
         """
         self.tls = version
+
+    def noteExtensions(self, relay: Any, extensions: Extensions) -> None:
+        """
+        See L{IAttempt.noteExtensions}.
+        """
+        self._passesOn = b"DSN" in extensions
 
     def noteSession(
         self, relay: Any, phase: Phase, evidence: Evidence, transactions: int
@@ -102,5 +116,5 @@ class StandingMixin:
     ) -> Outcome | None:
         name = self.host.name if self.host is not None else ""
         return verdicts.outcomeOf(
-            verdict, phase, evidence, name, self.address, self.tls
+            verdict, phase, evidence, name, self.address, self.tls, self._passesOn
         )

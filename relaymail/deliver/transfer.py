@@ -6,20 +6,22 @@ sends the message and tells how that went.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.protocol import connectionDone
 from twisted.mail._except import SMTPConnectError
-from twisted.protocols.basic import FileSender
 from twisted.python.failure import Failure
 from twisted.python.util import LineLog
 
+from relaymail.deliver.bodies import BodySender, Stuffing, stuffingFor
 from relaymail.deliver.session import ANY, SUCCESS, UNASKED, Session
+from relaymail.dialogue.asking import Form
+from relaymail.dialogue.encodings import CannotConvert
 from relaymail.dialogue.stuffing import DotStuffer
 from relaymail.dialogue.transaction import (
+    PARAMETERS_UNKNOWN,
     SERVICE_CLOSING,
     Action,
     Break,
@@ -29,6 +31,7 @@ from relaymail.dialogue.transaction import (
     SendNothing,
     Transaction,
 )
+from relaymail.envelopes import Parameters
 from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 
 #: A message up to this many bytes, of a size known beforehand, is written at
@@ -36,40 +39,6 @@ from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 _AT_ONCE = 65_536
 
 _EARLY = "the server answered before it had the message"
-
-
-class BodySender(FileSender):
-    """
-    Sends a file, and fails if that cannot be read.
-    """
-
-    # As much as the transport writes without asking for more; with Twisted's own
-    # 16 KB every piece was a turn of the reactor.
-    CHUNK_SIZE = 65_536
-
-    deferred: Deferred[bytes] | None
-
-    def resumeProducing(self) -> None:
-        """
-        Send the next piece.
-        """
-        try:
-            FileSender.resumeProducing(self)
-        except Exception:
-            self.file = None
-            self.consumer.unregisterProducer()
-            self._fail(Failure())
-
-    def stopProducing(self) -> None:
-        """
-        Stop: the connection is gone.
-        """
-        self._fail(Failure(ConnectionAborted()))
-
-    def _fail(self, failure: Failure) -> None:
-        deferred, self.deferred = self.deferred, None
-        if deferred is not None:
-            deferred.errback(failure)
 
 
 class Transfer(Session):
@@ -104,6 +73,9 @@ class Transfer(Session):
         ]
         _transactionAt: Callable[[Phase], Transaction]
         forgivesSurplus: bool
+        getMailParameters: Callable[[], Parameters]
+        _cannotTake: Callable[[Trouble], None]
+        _askLess: Callable[[], None]
 
     def __init__(self, identity: bytes | str | None, logsize: int = 10) -> None:
         """
@@ -121,7 +93,9 @@ class Transfer(Session):
         self.transactions = 0
         self._from: Any = None
         self._recipients: list[Any] = []
-        self._stuffer = DotStuffer()
+        self._finals: Sequence[Reply] = ()
+        self._isOverasked = False
+        self._stuffer: Stuffing = DotStuffer()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -164,8 +138,10 @@ class Transfer(Session):
     def _finish(self, finish: Finish) -> None:
         reply, phase = finish.reply, finish.phase
         transaction, self._transaction = self._transaction, None
-        if transaction is not None and transaction.results:
-            self._noteResults(transaction)
+        if transaction is not None:
+            self._noteAnswers(transaction)
+            if transaction.results:
+                self._noteResults(transaction)
         if finish.broken:
             self._tell(phase, reply)
             self._endAfter(reply)
@@ -173,11 +149,24 @@ class Transfer(Session):
             self.transport.abortConnection()
             return
         self.phase = phase
+        if phase is Phase.MAIL and reply.code == PARAMETERS_UNKNOWN:
+            needed = (transaction or _NONE).terms
+            if needed.needed:
+                # It offered what it does not know, and without it must not go.
+                trouble = Trouble(phase, needed.lacking, reply.text)
+                self._cannotTake(trouble)
+                return self._afterwards(phase, reply)
         if self._isPipelined or phase is Phase.FINAL:
             return self._report(phase, reply)
         self.smtpState_msgSent(reply.code, b"\n".join(reply.lines))
 
     # How it went.
+
+    def _noteAnswers(self, transaction: Transaction) -> None:
+        self._finals = transaction.finals
+        self._isOverasked = transaction.isOverasked
+        if transaction.isBare or self._isOverasked:
+            self._askLess()
 
     def _noteResults(self, transaction: Transaction) -> None:
         self.toAddressesResult, self.successAddresses = [], []
@@ -196,6 +185,9 @@ class Transfer(Session):
         if phase is Phase.FINAL and reply.positive:
             self.transactions += 1
         self._tell(phase, reply)
+        self._afterwards(phase, reply)
+
+    def _afterwards(self, phase: Phase, reply: Reply) -> None:
         if reply.code == SERVICE_CLOSING:
             return self._sentAway(reply)
         if self.resetsAfterMail or phase in (Phase.RCPT, Phase.DATA):
@@ -232,11 +224,16 @@ class Transfer(Session):
         if self._hasUnread():
             # Whatever that is, it must never be taken for the reply to the dot.
             return self._brokenOff(_EARLY)
-        self._stuffer = DotStuffer()
+        form = (self._transaction or _NONE).terms.form
         self.mailFile = file = self.getMailData()
         size = self.getMailSize()
+        if form is Form.AS_IT_IS:
+            self._stuffer = DotStuffer()
+        else:
+            isBinary = self.getMailParameters().body == "BINARYMIME"
+            self._stuffer = stuffingFor(form, size, isBinary)
         isWhole = size is not None and size <= _AT_ONCE
-        if isWhole and not _hasOwnForm(self):
+        if isWhole and not hasOwnForm(self):
             return self._sendWhole(file)
         self._await(Phase.BODY, SUCCESS, self.smtpState_msgSent)
         if isWhole:
@@ -248,13 +245,13 @@ class Transfer(Session):
 
     def _sendWhole(self, file: IO[bytes]) -> None:
         self.phase = Phase.BODY
+        stuffer = self._stuffer
         try:
-            body = file.read()
+            # In one piece with its end: one packet where it fits in one.
+            message = stuffer.stuff(file.read()) + stuffer.end()
         except Exception:
             return self._bodyFailed(Failure())
-        stuffer = self._stuffer
-        # In one piece with its end: one packet where it fits in one.
-        self.transport.write(stuffer.stuff(body) + stuffer.end())
+        self.transport.write(message)
         self._expected, self._okresponse = SUCCESS, self.smtpState_msgSent
         self._dotSent()
 
@@ -272,7 +269,10 @@ class Transfer(Session):
             return
         if self._hasUnread():
             return self._brokenOff(_EARLY)
-        self.finishedFileTransfer(lastsent)
+        try:
+            self.finishedFileTransfer(lastsent)
+        except Exception:
+            return self._bodyFailed(Failure())
         if self.phase is not Phase.FINAL:
             # A subclass ended the message in its own way.
             self._dotSent()
@@ -286,7 +286,9 @@ class Transfer(Session):
             told = b"Lost the connection while sending the message"
             error = SMTPConnectError(-1, told, self.log.str())
         else:
-            self._note(Trouble(Phase.BODY, TroubleKind.LOCAL, str(error)))
+            cannot = isinstance(error, CannotConvert)
+            kind = TroubleKind.NO_CONVERSION if cannot else TroubleKind.LOCAL
+            self._note(Trouble(Phase.BODY, kind, str(error)))
         self.setRawMode()
         self.sendError(error)
 
@@ -309,7 +311,8 @@ class Transfer(Session):
             whether a line end is missing, unless a subclass does that itself.
         """
         tail = self._stuffer.end()
-        if lastsent and lastsent != b"\n" and not tail.startswith(b"\r\n"):
+        isOpen = bool(lastsent) and lastsent != b"\n" and not tail.startswith(b"\r\n")
+        if isOpen and isinstance(self._stuffer, DotStuffer):
             tail = b"\r\n" + tail
         self.transport.write(tail)
         self._dotSent()
@@ -330,6 +333,9 @@ class Transfer(Session):
         self._break(it.reply, it.phase)
 
 
+# Stands for the transaction that a subclass leads by itself.
+_NONE = Transaction(b"")
+
 _PERFORM: dict[type[Action], Callable[[Transfer, Any], None]] = {
     Say: Transfer._say,
     SendBody: Transfer._beginBody,
@@ -342,7 +348,7 @@ _PERFORM: dict[type[Action], Callable[[Transfer, Any], None]] = {
 _FORM = (Transfer.transformChunk, Transfer.finishedFileTransfer)
 
 
-def _hasOwnForm(client: Transfer) -> bool:
+def hasOwnForm(client: Transfer) -> bool:
     """
     Tell whether somebody gives messages a form, or an end, of their own.
     """

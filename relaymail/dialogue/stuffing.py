@@ -12,46 +12,65 @@ import re
 _DOTTED = re.compile(rb"\r\n\.")
 
 
-class DotStuffer:
+class LineEnds:
     """
-    Gives a message in the form that DATA takes: every line ends in CRLF, no CR
-    or LF stands alone (RFC 5321 2.3.8), a leading dot is doubled, and the end
-    is a dot on a line of its own.
+    Gives content canonical: every line ends in CRLF, and no CR or LF stands alone
+    (RFC 5321 2.3.8).
 
-    The pieces may be cut anywhere: what a piece means may hang on the end of
-    the one before it, and that is all that is remembered.
-
-    @ivar atLineStart: Whether the next byte begins a line.
+    The pieces may be cut anywhere: what a piece means may hang on the end of the
+    one before it, and that is all that is remembered.
     """
 
     def __init__(self) -> None:
-        self.atLineStart = True
         self._heldCR = False
 
-    def stuff(self, piece: bytes) -> bytes:
+    def feed(self, piece: bytes) -> bytes:
         """
-        Give the next piece of the message in wire form.
+        Give the next piece.
         """
-        if not piece:
-            return b""
         if self._heldCR:
             piece = b"\r" + piece
         self._heldCR = piece.endswith(b"\r")
         if self._heldCR:
             piece = piece[:-1]
-        return self._stuffDots(_canonical(piece))
+        return _canonical(piece)
+
+    def end(self) -> bytes:
+        """
+        Give what is left.  It is then as new.
+        """
+        left = b"\r\n" if self._heldCR else b""
+        self._heldCR = False
+        return left
+
+
+class DotStuffer(LineEnds):
+    """
+    Gives a message in the form that DATA takes: every line ends in CRLF, no CR
+    or LF stands alone (RFC 5321 2.3.8), a leading dot is doubled, and the end
+    is a dot on a line of its own.
+
+    @ivar atLineStart: Whether the next byte begins a line.
+    """
+
+    def __init__(self) -> None:
+        LineEnds.__init__(self)
+        self.atLineStart = True
+
+    def stuff(self, piece: bytes) -> bytes:
+        """
+        Give the next piece of the message in wire form.
+        """
+        return self._stuffDots(self.feed(piece)) if piece else b""
 
     def end(self) -> bytes:
         """
         Give what ends the message: the line end its last line may lack, and
         the dot.  The stuffer is then as new.
         """
-        if self._heldCR:
-            tail = b"\r\n.\r\n"
-        else:
-            tail = b".\r\n" if self.atLineStart else b"\r\n.\r\n"
+        isStarted = self.atLineStart and not self._heldCR
         self.atLineStart, self._heldCR = True, False
-        return tail
+        return b".\r\n" if isStarted else b"\r\n.\r\n"
 
     def _stuffDots(self, piece: bytes) -> bytes:
         if not piece:

@@ -12,16 +12,20 @@ The rules, by phase, for a reply of class 2yz, 354, 4yz and 5yz; everything else
 breaks the session:
 
   - MAIL: 2yz goes on; 4yz and 5yz end the transaction; 421 breaks.  555 to a
-    MAIL that had parameters says MAIL once more without them (RFC 5321
-    4.1.1.11).
-  - RCPT: 2yz accepts, 4yz and 5yz refuse this recipient; 421 breaks.
+    MAIL with parameters that may be left out says MAIL once more without them, and
+    RCPT without any (RFC 5321 4.1.1.11).
+  - RCPT: 2yz accepts, 4yz and 5yz refuse this recipient; 421 breaks.  Where the
+    message goes in chunks (RFC 3030) it follows the last recipient, if one was
+    accepted.
   - DATA: 354 asks for the message if a recipient was accepted; if none was,
     the answer is an empty message, which the server must refuse.  4yz and 5yz
     end the transaction.  2yz breaks: the server is out of step, and the
     message must not be sent.
   - BODY, a reply before the dot: 4yz and 5yz end the transaction, and the
     session with it; 2yz breaks, it is no answer to a dot that was not sent.
-  - FINAL: 2yz, 4yz and 5yz end the transaction.
+  - FINAL: 2yz, 4yz and 5yz end the transaction; with LMTP (RFC 2033 4.2) there is
+    one reply for each recipient that was accepted, in their order, and the last
+    one ends it.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from relaymail.dialogue.asking import Form, Terms
 from relaymail.replies import Phase, Reply
 
 #: What a server says that is going away (RFC 5321 3.8).
@@ -38,6 +43,8 @@ SERVICE_CLOSING = 421
 PARAMETERS_UNKNOWN = 555
 #: What a server says that waits for the message (RFC 5321 3.3).
 START_MAIL_INPUT = 354
+#: Nothing is said but the addresses.
+NO_TERMS = Terms((), (), Form.AS_IT_IS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,8 @@ class Say:
 @dataclass(frozen=True, slots=True)
 class SendBody:
     """
-    Send the message and the dot, then call L{Transaction.bodySent}.
+    Send the message and the dot, or the message in chunks, then call
+    L{Transaction.bodySent}.
     """
 
 
@@ -104,26 +112,41 @@ class Transaction:
     """
     MAIL to the dot.
 
+    @ivar terms: On what terms the host is given the message.
+    @ivar isBare: Whether what may be left out was left out, for the host did not
+        know all of it.
     @ivar results: The recipients that were answered and the replies, in order.
+    @ivar finals: With LMTP: the replies to the message, in the order of the
+        recipients that were accepted.
     """
 
     def __init__(
         self,
         mailPath: bytes,
         rcptPaths: Iterable[bytes] = (),
-        parameters: Sequence[bytes] = (),
+        terms: Terms = NO_TERMS,
         pipelined: bool = False,
+        rcptParameters: Sequence[bytes] = (),
+        lmtp: bool = False,
     ) -> None:
         """
         @param mailPath: The sender, in angle brackets.
         @param rcptPaths: The recipients, in angle brackets; with a window of
             1 they may be given later, to L{addressTo}.
-        @param parameters: What to add to MAIL, such as C{b"SIZE=1000"}.
+        @param terms: What to add to MAIL, and how the message goes.
         @param pipelined: Whether the window is the whole group.
+        @param rcptParameters: What to add to RCPT for each recipient, with the
+            space before it; nothing for nothing.
+        @param lmtp: Whether each recipient has a reply of its own to the message.
         """
         self._mailPath = mailPath
         self._rcptPaths = tuple(rcptPaths)
-        self._parameters = tuple(parameters)
+        self.terms = terms
+        self.isBare = False
+        self._rcptParameters = tuple(rcptParameters)
+        self._isLMTP = lmtp
+        self._isChunked = terms.form is Form.CHUNKED
+        self.finals: list[Reply] = []
         self._pipelined = pipelined
         self._unanswered: deque[Phase] = deque()
         self._mailReply: Reply | None = None
@@ -170,23 +193,44 @@ class Transaction:
         reply = self._mailReply
         return None if reply is None or reply.positive else reply
 
-    def addressTo(self, rcptPaths: Iterable[bytes]) -> None:
+    @property
+    def isOverasked(self) -> bool:
+        """
+        Whether a recipient was refused because of what was added to RCPT, all of
+        which may be left out (RFC 5321 4.1.1.11).
+        """
+        return bool(self._rcptParameters) and any(
+            reply.code == PARAMETERS_UNKNOWN for _, reply in self.results
+        )
+
+    def addressTo(
+        self, rcptPaths: Iterable[bytes], rcptParameters: Sequence[bytes] = ()
+    ) -> None:
         """
         Say whom the message is for, with a window of 1: once MAIL was accepted.
+
+        @param rcptParameters: See L{__init__}.
         """
         self._rcptPaths = tuple(rcptPaths)
+        self._rcptParameters = () if self.isBare else tuple(rcptParameters)
 
     def begin(self) -> list[Action]:
         """
         Say MAIL, and all up to DATA where the window allows it.
         """
-        mail = b"MAIL FROM:" + b" ".join((self._mailPath, *self._parameters))
+        terms = self.terms
+        words = terms.needed if self.isBare else (*terms.needed, *terms.optional)
+        mail = b"MAIL FROM:" + b" ".join((self._mailPath, *words))
         self._unanswered.append(Phase.MAIL)
         if not self._pipelined:
             return [Say((mail,), Phase.MAIL)]
         self._unanswered.extend(Phase.RCPT for _ in self._rcptPaths)
+        rcpts: Iterable[bytes] = (b"RCPT TO:" + path for path in self._rcptPaths)
+        if self._rcptParameters:
+            rcpts = map(bytes.__add__, rcpts, self._rcptParameters)
+        if self._isChunked:
+            return [Say((mail, *rcpts), Phase.MAIL)]
         self._unanswered.append(Phase.DATA)
-        rcpts = (b"RCPT TO:" + path for path in self._rcptPaths)
         return [Say((mail, *rcpts, b"DATA"), Phase.MAIL)]
 
     def nameNext(self) -> list[Action]:
@@ -194,20 +238,28 @@ class Transaction:
         With a window of 1, once MAIL was accepted and whenever a recipient was
         answered: say RCPT for the next one, or DATA after the last.
         """
-        if len(self.results) < len(self._rcptPaths):
+        index = len(self.results)
+        if index < len(self._rcptPaths):
             self._unanswered.append(Phase.RCPT)
-            path = self._rcptPaths[len(self.results)]
-            return [Say((b"RCPT TO:" + path,), Phase.RCPT)]
+            rcpt = b"RCPT TO:" + self._rcptPaths[index]
+            if self._rcptParameters:
+                rcpt += self._rcptParameters[index]
+            return [Say((rcpt,), Phase.RCPT)]
         if not self.accepted:
             return [Finish(self._lastRefusal(), Phase.RCPT)]
+        if self._isChunked:
+            return self._beginChunks()
         self._unanswered.append(Phase.DATA)
         return [Say((b"DATA",), Phase.DATA)]
 
     def bodySent(self) -> None:
         """
-        Note that the dot was written: what comes next is its reply.
+        Note that the dot was written: what comes next is its reply, or are its
+        replies.
         """
         self._unanswered.append(Phase.FINAL)
+        if self._isLMTP:
+            self._unanswered.extend([Phase.FINAL] * (self.accepted - 1))
 
     def heard(self, reply: Reply) -> list[Action]:
         """
@@ -233,11 +285,15 @@ class Transaction:
         if reply.code // 100 == 3 or reply.code == SERVICE_CLOSING:
             return [Break(reply, Phase.RCPT)]
         self.results.append((self._rcptPaths[len(self.results)], reply))
-        return [] if self._pipelined else self.nameNext()
+        if not self._pipelined:
+            return self.nameNext()
+        if not self._isChunked or self._unanswered:
+            return []
+        return self._beginChunks() if self._isWanted() else self._nobodyAccepted()
 
     def _heardData(self, reply: Reply) -> list[Action]:
         wanted = self._isWanted()
-        if reply.code == START_MAIL_INPUT:
+        if reply.code == START_MAIL_INPUT and (wanted or not self._isLMTP):
             self._bodyBegun = True
             return [SendBody() if wanted else SendNothing()]
         if reply.code < 400:
@@ -256,7 +312,16 @@ class Transaction:
             return [Break(reply, Phase.FINAL)]
         if not self._isWanted():
             return self._nobodyAccepted()
+        if self._isLMTP:
+            self.finals.append(reply)
+            if self._unanswered:
+                return []
+            reply = next((final for final in self.finals if final.positive), reply)
         return [Finish(reply, Phase.FINAL)]
+
+    def _beginChunks(self) -> list[Action]:
+        self._bodyBegun = True
+        return [SendBody()]
 
     def _isWanted(self) -> bool:
         if self._byItself:
@@ -272,8 +337,10 @@ class Transaction:
     def _mailRefused(self, reply: Reply) -> list[Action]:
         self.results.clear()
         self._bodyBegun = False
-        if reply.code == PARAMETERS_UNKNOWN and self._parameters:
-            self._parameters = ()
+        saysMore = self.terms.optional or self._rcptParameters
+        if reply.code == PARAMETERS_UNKNOWN and saysMore and not self.isBare:
+            self.isBare = True
+            self._rcptParameters = ()
             return self.begin()
         return [Finish(reply, Phase.MAIL)]
 

@@ -359,6 +359,7 @@ def outcomeOf(
     host: str = "",
     address: str = "",
     tls: str = "",
+    passedOn: bool = False,
 ) -> Outcome | None:
     """
     Make the outcome that a verdict leads to.
@@ -369,13 +370,14 @@ def outcomeOf(
     @param host: The name of the host, empty where none was reached.
     @param address: Its network address, empty where none was reached.
     @param tls: The TLS version of the session, empty in clear.
+    @param passedOn: Whether the host is given what senders want to be told.
 
     @return: The outcome, or L{None} where the recipient is to be tried again
         at once: on the next host, or in the next transaction.
     """
     told = (verdict.status, phase, evidence, host, address, tls)
     if verdict.fate is Fate.DELIVERED:
-        return Delivered(*told)
+        return Delivered(*told, passedOn=passedOn)
     if verdict.fate is Fate.RETRY:
         return Retry(*told, ambiguous=verdict.ambiguous)
     if verdict.fate is Fate.BOUNCE:

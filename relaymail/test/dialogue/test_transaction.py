@@ -5,6 +5,7 @@ Tests for L{relaymail.dialogue.transaction}.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.dialogue.actions import Answer, AskRecipient, AskSender, Store, TakeData
 from relaymail.dialogue.answers import answer
+from relaymail.dialogue.asking import Form, Terms
 from relaymail.dialogue.server import Offer, ServerDialogue
 from relaymail.dialogue.stuffing import DotStuffer
 from relaymail.dialogue.transaction import (
+    NO_TERMS,
     Action,
     Break,
     Finish,
@@ -27,7 +30,9 @@ from relaymail.dialogue.unstuffing import Unstuffing
 from relaymail.envelopes import Envelope
 from relaymail.replies import Phase, Reply
 
-SIZE = (b"SIZE=10", b"BODY=8BITMIME")
+SIZE = Terms((), (b"SIZE=10", b"BODY=8BITMIME"), Form.AS_IT_IS)
+NEEDED = Terms((b"SMTPUTF8",), (b"SIZE=10",), Form.AS_IT_IS)
+CHUNKED = Terms((b"BODY=BINARYMIME",), (), Form.CHUNKED)
 
 
 def reply(code: int) -> Reply:
@@ -42,11 +47,13 @@ class Case(SynchronousTestCase):
     Plays the server of a transaction.
     """
 
-    def begin(self, *paths: bytes, pipelined: bool = True) -> None:
+    def begin(
+        self, *paths: bytes, pipelined: bool = True, terms: Terms = SIZE, **kw: Any
+    ) -> None:
         """
         Begin a transaction.
         """
-        self.transaction = Transaction(b"<a@b>", paths, SIZE, pipelined)
+        self.transaction = Transaction(b"<a@b>", paths, terms, pipelined, **kw)
         self.actions = self.transaction.begin()
 
     def hear(self, *codes: int) -> list[Action]:
@@ -56,11 +63,12 @@ class Case(SynchronousTestCase):
         actions: list[Action] = []
         for code in codes:
             phase = self.transaction.phase
-            actions += self.transaction.heard(reply(code))
-            if not self.transaction._pipelined and phase is Phase.MAIL and not actions:
-                actions += self.transaction.nameNext()
-            if any(isinstance(a, SendBody | SendNothing) for a in actions):
+            new = self.transaction.heard(reply(code))
+            if not self.transaction._pipelined and phase is Phase.MAIL and not new:
+                new = self.transaction.nameNext()
+            if any(isinstance(a, SendBody | SendNothing) for a in new):
                 self.transaction.bodySent()
+            actions += new
         return actions
 
 
@@ -332,6 +340,162 @@ class LockStepTests(Case):
         )
 
 
+class ParameterTests(Case):
+    """
+    What is said with MAIL and RCPT, and said again without.
+    """
+
+    def test_recipients(self) -> None:
+        """
+        Each RCPT has its own, with either window.
+        """
+        own = (b" NOTIFY=NEVER", b"")
+        self.begin(b"<c@d>", b"<e@f>", rcptParameters=own)
+        [say] = self.actions
+        assert isinstance(say, Say)
+        self.assertEqual(
+            say.lines[1:3], (b"RCPT TO:<c@d> NOTIFY=NEVER", b"RCPT TO:<e@f>")
+        )
+        self.begin(pipelined=False)
+        self.transaction.addressTo((b"<c@d>",), own)
+        wanted = Say((b"RCPT TO:<c@d> NOTIFY=NEVER",), Phase.RCPT)
+        self.assertEqual(self.hear(250), [wanted])
+
+    def test_D14_neededStay(self) -> None:
+        """
+        What is needed is said again, what may be left out is not, with RCPT
+        neither; 555 to what is needed is for good.
+        """
+        self.begin(b"<c@d>", terms=NEEDED, rcptParameters=(b" NOTIFY=NEVER",))
+        lines = (b"MAIL FROM:<a@b> SMTPUTF8", b"RCPT TO:<c@d>", b"DATA")
+        self.assertEqual(self.hear(555, 503, 503), [Say(lines, Phase.MAIL)])
+        self.assertTrue(self.transaction.isBare)
+        self.assertEqual(self.hear(555, 503, 503), [Finish(reply(555), Phase.MAIL)])
+        only = Terms((b"SMTPUTF8",), (), Form.AS_IT_IS)
+        self.begin(b"<c@d>", terms=only)
+        self.assertEqual(self.hear(555, 503, 503), [Finish(reply(555), Phase.MAIL)])
+
+    def test_D14_recipientsOnceMoreWithout(self) -> None:
+        """
+        555 to MAIL may be for what RCPT would say, too: neither says it again.
+        """
+        self.begin(pipelined=False, terms=NEEDED)
+        self.hear(555, 250)
+        self.transaction.addressTo((b"<c@d>",), (b" NOTIFY=NEVER",))
+        self.assertEqual(
+            self.transaction.nameNext(), [Say((b"RCPT TO:<c@d>",), Phase.RCPT)]
+        )
+
+    def test_D14_overasked(self) -> None:
+        """
+        555 to a RCPT with parameters is told.
+        """
+        for own, code, wanted in (
+            ((b" NOTIFY=NEVER",), 555, True),
+            ((b" NOTIFY=NEVER",), 550, False),
+            ((), 555, False),
+        ):
+            self.begin(b"<c@d>", rcptParameters=own)
+            self.hear(250, code, 503)
+            self.assertIs(self.transaction.isOverasked, wanted)
+
+
+class ChunkTests(Case):
+    """
+    Messages in chunks (RFC 3030).
+    """
+
+    def test_noData(self) -> None:
+        """
+        DATA is not said: the chunks follow the last recipient.
+        """
+        for pipelined in (True, False):
+            self.begin(b"<c@d>", b"<e@f>", terms=CHUNKED, pipelined=pipelined)
+            if pipelined:
+                lines = (
+                    b"MAIL FROM:<a@b> BODY=BINARYMIME",
+                    b"RCPT TO:<c@d>",
+                    b"RCPT TO:<e@f>",
+                )
+                self.assertEqual(self.actions, [Say(lines, Phase.MAIL)])
+            self.hear(250, 550)
+            self.assertEqual(self.hear(250), [SendBody()])
+            self.assertEqual(self.hear(250), [Finish(reply(250), Phase.FINAL)])
+
+    def test_D19_nobodyAccepted(self) -> None:
+        """
+        Nobody accepted, or the sender refused: not a byte is sent.
+        """
+        for pipelined in (True, False):
+            self.begin(b"<c@d>", terms=CHUNKED, pipelined=pipelined)
+            self.assertEqual(self.hear(250, 550)[-1], Finish(reply(550), Phase.RCPT))
+        self.begin(b"<c@d>", terms=CHUNKED)
+        self.assertEqual(self.hear(550, 503), [Finish(reply(550), Phase.MAIL)])
+
+    def test_D18_D21_noGoAhead(self) -> None:
+        """
+        354 to chunks is out of step.
+        """
+        self.begin(b"<c@d>", terms=CHUNKED)
+        self.hear(250, 250)
+        self.assertEqual(self.hear(354), [Break(reply(354), Phase.FINAL)])
+
+    def test_D22_refusedEarly(self) -> None:
+        """
+        A refusal before the last byte ends the session too.
+        """
+        self.begin(b"<c@d>", terms=CHUNKED)
+        for code in (250, 250):
+            self.transaction.heard(reply(code))
+        self.assertIs(self.transaction.phase, Phase.BODY)
+        wanted = Finish(reply(552), Phase.BODY, broken=True)
+        self.assertEqual(self.transaction.heard(reply(552)), [wanted])
+
+
+class LMTPTests(Case):
+    """
+    A reply to the message for each recipient (RFC 2033 4.2).
+    """
+
+    def test_D27_countedStrictly(self) -> None:
+        """
+        There is one for each recipient that was accepted, in their order.
+        """
+        for pipelined in (True, False):
+            self.begin(b"<1@d>", b"<2@d>", b"<3@d>", lmtp=True, pipelined=pipelined)
+            self.hear(250, 250, 550, 250, 354)
+            self.assertEqual(self.hear(452), [])
+            self.assertIs(self.transaction.phase, Phase.FINAL)
+            self.assertEqual(self.hear(250), [Finish(reply(250), Phase.FINAL)])
+            self.assertEqual(self.transaction.finals, [reply(452), reply(250)])
+
+    def test_D27_allRefused(self) -> None:
+        """
+        Where none is positive the last one decides.
+        """
+        self.begin(b"<1@d>", b"<2@d>", lmtp=True)
+        self.hear(250, 250, 250, 354, 552)
+        self.assertEqual(self.hear(450), [Finish(reply(450), Phase.FINAL)])
+
+    def test_D25_D27_outOfStep(self) -> None:
+        """
+        What is no reply to a message breaks the session; what was said before
+        stands.
+        """
+        self.begin(b"<1@d>", b"<2@d>", lmtp=True)
+        self.hear(250, 250, 250, 354, 250)
+        self.assertEqual(self.hear(354), [Break(reply(354), Phase.FINAL)])
+        self.assertEqual(self.transaction.finals, [reply(250)])
+
+    def test_D19_D27_noLoneDot(self) -> None:
+        """
+        To a dot for nobody there are no replies: a host that asks for it is out of
+        step.
+        """
+        self.begin(b"<1@d>", lmtp=True)
+        self.assertEqual(self.hear(250, 550, 354), [Break(reply(354), Phase.DATA)])
+
+
 class AnyReplyTests(Case):
     """
     What holds for any replies at all.
@@ -381,7 +545,7 @@ class TwoSidedTests(SynchronousTestCase):
         server = ServerDialogue(Offer("mx.example.org"))
         server.greeting()
         server.heard(b"EHLO me.example.com")
-        transaction = Transaction(b"<a@b.example>", recipients, (), pipelined)
+        transaction = Transaction(b"<a@b.example>", recipients, NO_TERMS, pipelined)
         lines: deque[bytes] = deque()
         stored: list[tuple[Envelope, bytes]] = []
         todo = deque(transaction.begin())
