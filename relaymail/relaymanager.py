@@ -9,7 +9,8 @@ reached.  The relayer sends, and reports to the attempt manager, which settles
 each name: done, again later, or done and its sender told.
 
 What waits is sorted into lanes by L{relaymail.schedule.lanes}, what a reply means
-is said by L{relaymail.outcome.verdicts}, where mail goes by L{relaymail.route};
+is said by L{relaymail.outcome.verdicts}, where mail goes by
+L{relaymail.deliver.routing};
 here they are put together.  The relaying manager looks all of it up in this
 module when it is needed, so that a program may put others in their place.
 
@@ -23,7 +24,7 @@ from __future__ import annotations
 import random
 import socket
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -48,17 +49,17 @@ from relaymail.deliver.relayers import (
     takesPart,
 )
 from relaymail.deliver.settlement import OnOutcome
+from relaymail.deliver.times import beganAt, inTime
 from relaymail.deliver.turns import Call
 from relaymail.deliver.work import Claim, Work
 from relaymail.dialogue.patience import PATIENCE
 from relaymail.envelopes import Letter
-from relaymail.outcome.verdicts import HostState
 from relaymail.outcomes import Outcome
 from relaymail.queue.directory import Queue
 from relaymail.replies import Phase
 from relaymail.route.connector import Connector
 from relaymail.route.destinations import DestinationPolicy
-from relaymail.route.hosts import Host, Route, TLSNeed
+from relaymail.route.hosts import Host, Route
 from relaymail.route.memory import NamedHosts
 from relaymail.route.mx import (
     CanonicalNameChainTooLong,
@@ -66,7 +67,6 @@ from relaymail.route.mx import (
     MXCalculator,
 )
 from relaymail.route.resolver import makeResolver
-from relaymail.route.router import Unroutable, refuseUnroutable, routeFor
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY, nextAttempt
 from relaymail.schedule.lanes import siteOf
 
@@ -111,13 +111,9 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
     @cvar mxcalc: Names the hosts of a domain; made when it is first needed.
     @cvar reactor: Where to connect and schedule calls; L{None} for the global
         one.
-    @cvar smartHosts: The hosts that all mail goes to, the first first; none
-        for the hosts of each domain.
     @cvar destinations: Which addresses, found in the DNS, are connected to;
         L{None} for all.
-    @cvar ownNames: The names of this relay, which it never sends to.
     @cvar hostname: The name of this relay in notices.
-    @cvar tls: What sessions with the hosts of domains need.
     @cvar retrySchedule: The waits after each attempt, in seconds.
     @cvar expireAfter: How long a message is tried, in seconds.
     @cvar idleTimeout: How long a connection is kept for mail to come, in
@@ -145,11 +141,8 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
     PORT = 25
     mxcalc: Any = None
     reactor: Any = None
-    smartHosts: Sequence[Host] = ()
     destinations: DestinationPolicy | None = None
-    ownNames: Iterable[str] = ()
     hostname = ""
-    tls = TLSNeed.NEVER
     retrySchedule: Sequence[float] = DEFAULT_RETRY
     expireAfter: float = DEFAULT_EXPIRY
     idleTimeout: float = 0
@@ -333,10 +326,10 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         done.addBoth(self._attemptEnded, site, factory)
         if claim.writes:
             route = DeferredList(claim.writes).addCallback(
-                lambda _: self.hostsFor(site)
+                lambda _: self._routeTo(site)
             )
         else:
-            route = defer.maybeDeferred(self.hostsFor, site)
+            route = defer.maybeDeferred(self._routeTo, site)
         route.addCallback(partial(self._hostsFound, attempt, factory))
         route.addErrback(self._ebExchange, factory, str(site))
         return done
@@ -355,24 +348,6 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
             del self._busy[site]
         self.wake()
         return result
-
-    def hostsFor(self, destination: Any) -> Deferred[Route]:
-        """
-        Name the hosts for a destination.
-
-        @param destination: A domain; with smart hosts, those.
-
-        @return: Fires with the route.
-        """
-        if isinstance(destination, Unroutable):
-            return refuseUnroutable(destination)
-        return routeFor(
-            destination,
-            None if self.smartHosts else self._theMXCalculator(),
-            self._named.inOrder(self.smartHosts, self._theReactor().seconds()),
-            self.ownNames,
-            self.tls,
-        )
 
     def _hostsFound(self, attempt: Any, factory: Any, route: Route) -> None:
         if takesPart(attempt) or hasattr(attempt, "begin"):
@@ -422,14 +397,6 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         self._theReactor().callLater(BACK_OFF, setAllWaiting, self.queue, names)
         factory.manager.notifyDone(factory)
 
-    def addressesFor(self, host: Host) -> Deferred[list[str]]:
-        """
-        Name the addresses of a host that would be tried, in their order.
-
-        @return: Fires with them.  Fails as an attempt would.
-        """
-        return self._theConnector().addressesFor(host, host.port or self.PORT)
-
     # What attempt managers ask, and tell.
 
     def takeMore(self, attempt: Any, relay: Any, limit: int) -> list[str]:
@@ -451,22 +418,25 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
 
     def retryAt(self, letter: Letter, outcome: Outcome) -> float | None:
         """
-        Say when a letter is tried again.
+        Say when a letter is tried again, or looked at because its sender is to be
+        told that it is late.
 
         @param letter: The letter, after the attempt.
         @param outcome: What became of that.
 
         @return: When, in seconds of the queue's clock; L{None} if it has
-            expired.
+            expired, or is of no use any more.
         """
-        return nextAttempt(
+        parameters, now = letter.parameters, self.queue.clock.seconds()
+        when = nextAttempt(
             letter.attempts,
-            letter.arrived,
-            self.queue.clock.seconds(),
+            beganAt(letter.arrived, parameters),
+            now,
             self.chance(),
             self.retrySchedule,
             self.expireAfter,
         )
+        return None if when is None else inTime(when, parameters, now)
 
     def keep(self, attempt: Any, relay: Any, relayer: Any) -> bool:
         """
@@ -495,22 +465,6 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         @param relayer: What it built.
         """
         self._connections.made(relay, relayer)
-
-    def noteHost(self, host: Host, state: HostState) -> None:
-        """
-        Remember whether a host works.
-        """
-        if state is HostState.UNKNOWN:
-            return
-        isGood = state is HostState.FINE
-        if host in self.smartHosts:
-            if isGood:
-                self._named.markGood(host)
-            else:
-                self._named.markBad(host, self._theReactor().seconds())
-        elif self.mxcalc is not None:
-            mark = "markGood" if isGood else "markBad"
-            getattr(self.mxcalc, mark, lambda name: None)(host.name)
 
     def flushSoon(self) -> None:
         """

@@ -18,14 +18,15 @@ from twisted.python.failure import Failure
 
 from relaymail.addresses import domainOf, normalDomain
 from relaymail.deliver.connections import KeptConnections
+from relaymail.deliver.routing import RoutingMixin, withTLS
+from relaymail.deliver.times import isOver
 from relaymail.deliver.work import Work
 from relaymail.envelopes import Outline
 from relaymail.errors import MalformedAddress
 from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
 from relaymail.outcome.verdicts import LaneState
-from relaymail.route.hosts import Host
-from relaymail.route.router import Unroutable
+from relaymail.route.router import Unroutable, shownSite
 from relaymail.schedule.lanes import LimitedLane, siteOf
 from relaymail.schedule.paces import HELD, LARGEST_PACE, Standing
 from relaymail.schedule.rates import Rate, limitsFor
@@ -36,7 +37,7 @@ from relaymail.schedule.scheduler import Scheduler
 LOOK_FOR_OLD = 60.0
 
 
-class SteeringMixin:
+class SteeringMixin(RoutingMixin):
     """
     How fast mail goes to whom, for a relaying manager.
 
@@ -56,7 +57,6 @@ class SteeringMixin:
 
     queue: Any
     managed: dict[Any, list[str]]
-    smartHosts: Sequence[Host]
     maxConnections: int
     maxMessagesPerConnection: int
     expireAfter: float
@@ -72,9 +72,6 @@ class SteeringMixin:
         """
         Start relaying what waits, before long.
         """
-        raise NotImplementedError
-
-    def _theReactor(self) -> Any:
         raise NotImplementedError
 
     def noteLane(self, lane: Hashable, state: LaneState, why: str = "") -> None:
@@ -127,9 +124,9 @@ class SteeringMixin:
         @raise MalformedAddress: When it is no domain.
         """
         domain = normalDomain(destination)
-        for site in {domain, self._siteOf(domain)}:
+        for site in dict.fromkeys((domain, *withTLS(self.sitesOf(domain)))):
             if self._work.scheduler.paces.resume(site):
-                self._log.info("{site} is suspended no longer", site=_shownSite(site))
+                self._log.info("{site} is suspended no longer", site=shownSite(site))
         queue = self.queue
         if IInspectable.providedBy(queue) and domain in queue.suspensions():
             self._remember(queue.resume(domain))
@@ -145,19 +142,24 @@ class SteeringMixin:
             again: it has failed since.  This is added.
         """
         try:
-            site = self._siteOf(normalDomain(destination))
+            sites = withTLS(self.sitesOf(normalDomain(destination)))
         except MalformedAddress:
             return
-        if before is not None:
-            if site in before:
-                return
-            before.add(site)
-        paces = self._work.scheduler.paces
-        if paces.suspendedUntil(site, self._now()) is None or paces.isHeld(site):
-            return
-        paces.resume(site)
-        self._log.info("{site} is to be tried at once", site=_shownSite(site))
-        self._lookAgain()
+        asked = set() if before is None else before
+        paces, now = self._work.scheduler.paces, self._now()
+        failing = [
+            site
+            for site in sites
+            if site not in asked
+            and not paces.isHeld(site)
+            and paces.suspendedUntil(site, now) is not None
+        ]
+        asked.update(sites)
+        for site in failing:
+            paces.resume(site)
+            self._log.info("{site} is to be tried at once", site=shownSite(site))
+        if failing:
+            self._lookAgain()
 
     def settingsChanged(self) -> None:
         """
@@ -180,7 +182,7 @@ class SteeringMixin:
     def _keepFrom(self, domain: str, why: str) -> None:
         self._work.scheduler.paces.hold(domain, why)
         self._log.info("{domain} is suspended: {why}", domain=domain, why=why)
-        self._byAndBy(self._work.rest(self._siteOf(domain)))
+        self._byAndBy(self._work.rest(*withTLS(self.sitesOf(domain))))
 
     def _remember(self, written: Deferred[None] | None) -> None:
         if written is not None:
@@ -195,7 +197,9 @@ class SteeringMixin:
 
     def suspendedUntil(self, destination: str) -> float | None:
         """
-        Say until when what rests for a destination need not be looked at.
+        Say until when what rests for a destination need not be looked at: where
+        senders have smart hosts of their own, as long as none of those serve that
+        its mail may go to.
 
         @param destination: The domain.
 
@@ -206,8 +210,15 @@ class SteeringMixin:
         except MalformedAddress:
             return None
         paces, now = self._work.scheduler.paces, self._now()
-        site = domain if paces.isHeld(domain) else self._siteOf(domain)
-        return paces.suspendedUntil(site, now)
+        if paces.isHeld(domain):
+            return paces.suspendedUntil(domain, now)
+        first: float | None = None
+        for site in self.sitesOf(domain):
+            until = paces.suspendedUntil(site, now)
+            if until is None:
+                return None
+            first = until if first is None else min(first, until)
+        return first
 
     def standingOf(self, destination: str, sender: str = "") -> Standing:
         """
@@ -228,17 +239,18 @@ class SteeringMixin:
     def connectionsTo(self, destination: str) -> int:
         """
         Say how many connections there are to a destination, those being made
-        included; with smart hosts, in all.
+        included; with smart hosts, in all that its mail may go over.
 
         @param destination: The domain.
         """
         try:
-            return self._busy[self._siteOf(normalDomain(destination))]
+            sites = withTLS(self.sitesOf(normalDomain(destination)))
+            return sum(self._busy[site] for site in sites)
         except MalformedAddress:
             return 0
 
     def _serves(self, site: Hashable) -> None:
-        self._log.info("{site} serves again", site=_shownSite(site))
+        self._log.info("{site} serves again", site=shownSite(site))
         self._lookAgain()
 
     def _lookAgain(self) -> None:
@@ -252,7 +264,7 @@ class SteeringMixin:
             return
         self._log.info(
             "{site} fails and is tried again in {seconds:.0f} s: {why}",
-            site=_shownSite(site),
+            site=shownSite(site),
             seconds=seconds,
             why=why,
         )
@@ -299,16 +311,13 @@ class SteeringMixin:
         except MalformedAddress:
             self._log.error("Illegal message destination: {to}", to=outline.recipient)
             return Unroutable(outline.recipient)
-        site = self._siteOf(destination)
+        site = self._siteOf(destination, outline)
         if not self.destinationRates and not self.senderRates:
             return site
         limits = limitsFor(
             destination, outline.sender, self.destinationRates, self.senderRates
         )
         return LimitedLane(site, limits) if limits else site
-
-    def _siteOf(self, destination: str) -> Hashable:
-        return tuple(self.smartHosts) or destination
 
     def _heldUntil(self, outline: Outline) -> float | None:
         """
@@ -325,15 +334,10 @@ class SteeringMixin:
         return self._now() + HELD if paces.isHeld(domain) else None
 
     def _isOld(self, outline: Outline) -> bool:
-        return self._now() >= outline.arrived + self.expireAfter
+        parameters = outline.parameters
+        return isOver(outline.arrived, parameters, self.expireAfter, self._now())
 
     def _now(self) -> float:
         clock = getattr(self.queue, "clock", None) or self._theReactor()
         now: float = clock.seconds()
         return now
-
-
-def _shownSite(site: Hashable) -> str:
-    if isinstance(site, tuple):
-        return ", ".join(getattr(host, "name", str(host)) for host in site)
-    return str(site)

@@ -141,15 +141,15 @@ class Work:
                 writes.append(written.addErrback(self._notWritten, name))
         return Claim(names, writes)
 
-    def rest(self, site: Hashable) -> Iterator[None]:
+    def rest(self, *sites: Hashable) -> Iterator[None]:
         """
-        Let rest what waits for a site that was suspended, L{PORTION} names at a
+        Let rest what waits for sites that were suspended, L{PORTION} names at a
         time: there may be tens of thousands, which takes seconds.
 
         @return: Each step does some; the last one ends it.
         """
         lanes = self.scheduler.lanes
-        of = [lane for lane in lanes if self._takesPart and siteOf(lane) == site]
+        of = [lane for lane in lanes if self._takesPart and siteOf(lane) in sites]
         waiting = [name for lane in of for name in lanes.names(lane)]
         for name in waiting:
             lanes.forget(name)

@@ -5,8 +5,8 @@ From a destination to a route.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet import defer
@@ -28,6 +28,33 @@ class Unroutable:
     """
 
     recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class TLSOnly:
+    """
+    The site of mail that may go over TLS only (RFC 8689), beside that of all other
+    mail for the same hosts.
+
+    @ivar site: That of the other mail.
+    """
+
+    site: Hashable
+
+    def __str__(self) -> str:
+        """
+        Give it as people read it.
+        """
+        return f"{shownSite(self.site)} (over TLS only)"
+
+
+def shownSite(site: Hashable) -> str:
+    """
+    Give a site as people read it.
+    """
+    if isinstance(site, tuple):
+        return ", ".join(getattr(host, "name", str(host)) for host in site)
+    return str(site)
 
 
 def routeFor(
@@ -75,3 +102,30 @@ def refuseUnroutable(lane: Unroutable) -> Deferred[Route]:
     """
     told = f"{lane.recipient!r} is not an address that mail can be sent to"
     return defer.fail(RouteError(Trouble(Phase.RESOLVE, TroubleKind.UNSENDABLE, told)))
+
+
+def securedRoute(route: Route, areNamed: bool = False) -> Route:
+    """
+    Give a route for mail that may go over TLS only (RFC 8689 4.2.1): its hosts must
+    show who they are.
+
+    A host that the operator named is who its name says.  Which hosts a domain has is
+    said by the DNS to whoever can change its answers on the way, so that their
+    certificates prove nothing as long as that lookup is not secured.
+
+    @param areNamed: Whether the operator named all of them.
+
+    @raise RouteError: When there is no host left.
+    """
+    named = [host for host in route.hosts if areNamed or host.named]
+    left = [host for host in named if host.path is None]
+    if not left:
+        told = "there is no TLS over the socket of its mail store"
+        if not named:
+            told = (
+                "its sender allows TLS only, to hosts that are known for certain, and "
+                "which hosts the destination has is said by a DNS lookup that nobody "
+                "vouches for; a smart host that is named can take it"
+            )
+        raise RouteError(Trouble(Phase.RESOLVE, TroubleKind.NO_REQUIRETLS, told))
+    return Route(tuple(replace(h, tls=TLSNeed.VERIFIED, requireTLS=True) for h in left))
