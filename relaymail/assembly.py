@@ -6,7 +6,7 @@ when its configuration was read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,8 @@ from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.machine import machineAddresses
 from relaymail.machines import Machines
 from relaymail.route.destinations import DestinationPolicy
-from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.hosts import TLSNeed
+from relaymail.route.senderhosts import SmartRoutes
 
 #: How long a connection is kept for the next message of its lane, in seconds:
 #: less than any server waits (RFC 5321 4.5.3.2.7), enough for a burst.
@@ -29,7 +30,7 @@ RECIPIENTS_PER_TRANSACTION = 100
 def tellManager(
     manager: Any,
     told: Configuration,
-    smartHosts: Sequence[Host],
+    routes: SmartRoutes,
     addresses: Iterable[Any],
 ) -> None:
     """
@@ -37,7 +38,7 @@ def tellManager(
 
     @param manager: The manager.
     @param told: What the relay is told.
-    @param smartHosts: The hosts that get all mail, with their passwords.
+    @param routes: The smart hosts, with their passwords.
     @param addresses: The addresses the relay listens on.
     """
     delivery = told.delivery
@@ -49,7 +50,8 @@ def tellManager(
     manager.retrySchedule = delivery.retry
     manager.expireAfter = delivery.expire
     manager.PORT = delivery.mxPort
-    manager.smartHosts = smartHosts
+    manager.smartHosts = routes.smartHosts
+    manager.senderHosts = routes.senderHosts
     manager.destinations = policyFor(told, addresses)
     manager.tls = TLSNeed.OFFERED
     manager.fArgs = (None, None, told.hostname.encode("ascii"))

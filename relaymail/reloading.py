@@ -13,14 +13,15 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from relaymail.assembly import intakeRules, tellManager
-from relaymail.configuration import Configuration, readHosts
+from relaymail.configuration import Configuration, readRoutes
 from relaymail.configuration.comparing import changes, needRestart
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError
 from relaymail.intake.server import IntakeFactory
 from relaymail.ports import Ports
-from relaymail.route.hosts import Host
 from relaymail.route.mx import MXCalculator
+from relaymail.route.senderhosts import SmartRoutes
+from relaymail.route.smarthosts import TokensFor
 
 
 class ReloadMixin:
@@ -28,6 +29,8 @@ class ReloadMixin:
     A relay's configuration, read again while the relay runs.
 
     @ivar configuration: What it is told.
+    @ivar tokensFor: Gives the tokens of smart hosts that want them; it may be called
+        in a thread.
     @ivar reread: Reads it again; L{None} where it came from nowhere that could be
         read again.
     """
@@ -37,6 +40,7 @@ class ReloadMixin:
     workerFactory: ClassVar[Any]
     configuration: Configuration
     reread: Callable[[], Configuration] | None = None
+    tokensFor: TokensFor | None = None
     intake: IntakeFactory
     manager: Any
     _drop: DropDirectory | None
@@ -45,7 +49,7 @@ class ReloadMixin:
     _ports: Ports | None
     _open: bool
     _tls: Any
-    _smartHosts: tuple[Host, ...]
+    _routes: SmartRoutes
 
     def reload(self, configuration: Configuration | None = None) -> Deferred[list[str]]:
         """
@@ -72,11 +76,11 @@ class ReloadMixin:
         told = self._readAgain() if told is None else told
         changed = changes(self.configuration, told)
         self._checkMayChange(told, changed)
-        smartHosts = await self._readHosts(told)
+        routes = await self._readRoutes(told)
         # It may have been stopped meanwhile.
         self._checkRuns()
         # Also where nothing has changed: a certificate or a password may be new.
-        self._change(told, changed, smartHosts)
+        self._change(told, changed, routes)
         self.log.info(
             "The configuration was read again; {changed}",
             changed=f"changed: {', '.join(changed)}" if changed else "it is as it was",
@@ -111,18 +115,20 @@ class ReloadMixin:
                     "it for that; nothing was changed"
                 )
 
-    def _readHosts(self, told: Configuration) -> Deferred[tuple[Host, ...]]:
+    def _readRoutes(self, told: Configuration) -> Deferred[SmartRoutes]:
         reader = self.workerFactory(self._reactor)
 
         def end(result: Any) -> Any:
             reader.stop()
             return result
 
-        read: Deferred[tuple[Host, ...]] = reader.run(partial(readHosts, told))
+        read: Deferred[SmartRoutes] = reader.run(
+            partial(readRoutes, told, self.tokensFor)
+        )
         return read.addBoth(end)
 
     def _change(
-        self, told: Configuration, changed: list[str], smartHosts: tuple[Host, ...]
+        self, told: Configuration, changed: list[str], routes: SmartRoutes
     ) -> None:
         tls = self.loadTLS(told.intake.tlsKey, told.intake.tlsCert)
         calculator = None
@@ -140,8 +146,8 @@ class ReloadMixin:
         # From here on nothing can fail.
         self._ports.close(_endpoints(self.configuration) - _endpoints(told))
         self._ports.order(each.endpoint for each in told.intake.openings)
-        isNew = bool(changed) or smartHosts != self._smartHosts
-        self.configuration, self._tls, self._smartHosts = told, tls, smartHosts
+        isNew = bool(changed) or routes != self._routes
+        self.configuration, self._tls, self._routes = told, tls, routes
         self.intake.settingsChanged(**rules)
         self._ports.letIn(self.intake.buildProtocol, tls, told.intake.proxies)
         if self._drop is not None:
@@ -149,7 +155,7 @@ class ReloadMixin:
         if calculator is not None:
             self.manager.mxcalc = calculator
         if isNew:
-            tellManager(self.manager, told, smartHosts, self.addresses)
+            tellManager(self.manager, told, routes, self.addresses)
             self.manager.settingsChanged()
 
     @property

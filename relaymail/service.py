@@ -34,9 +34,10 @@ from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
 from relaymail.configuration import (
     Configuration,
+    Delivery,
     configure,
     readFile,
-    readHosts,
+    readRoutes,
 )
 from relaymail.dropping.files import prepare
 from relaymail.dropping.service import DropDirectory
@@ -131,7 +132,7 @@ class Relay(ReloadMixin, MultiService):
         if configuration.file is not None:
             self.reread = partial(readFile, configuration.file)
         # While this may be read: the service may give up its rights later.
-        self._smartHosts = readHosts(configuration)
+        self._routes = readRoutes(configuration, self.tokensFor)
         self._reactor = reactor
         self._reloads = DeferredLock()
         self._drop: DropDirectory | None = None
@@ -233,8 +234,7 @@ class Relay(ReloadMixin, MultiService):
             hostname=self.configuration.hostname,
             ports=", ".join(map(_shown, self.addresses)) or "no port",
             queue=self.configuration.queue,
-            hosts=", ".join(h.name for h in self.configuration.delivery.smartHosts)
-            or "the mail exchange hosts",
+            hosts=_shownHosts(self.configuration.delivery),
         )
 
     def _start(self) -> None:
@@ -303,7 +303,7 @@ class Relay(ReloadMixin, MultiService):
         manager: Any = relaymanager.SmartHostESMTPRelayingManager(queue)
         manager.reactor = reactor
         manager.mxcalc = self._makeCalculator(told)
-        tellManager(manager, told, self._smartHosts, self.addresses)
+        tellManager(manager, told, self._routes, self.addresses)
         return manager
 
     def _makeCalculator(self, told: Configuration) -> MXCalculator:
@@ -409,6 +409,17 @@ def _shown(address: Any) -> str:
     if isinstance(address, IPv4Address):
         return f"{address.host}:{address.port}"
     return str(address)
+
+
+def _shownHosts(delivery: Delivery) -> str:
+    """
+    Say where mail goes.
+    """
+    usual = ", ".join(h.name for h in delivery.smartHosts) or "the mail exchange hosts"
+    if not delivery.senderHosts:
+        return usual
+    count = len(delivery.senderHosts)
+    return f"{usual}, and that of {count} senders or their domains to hosts of theirs"
 
 
 def _lastWords() -> str:

@@ -5,6 +5,7 @@ Where mail would go, and why: asked of what delivers it, and nothing is sent.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from twisted.internet.defer import DeferredList, TimeoutError, maybeDeferred
@@ -18,6 +19,7 @@ from relaymail.envelopes import Client
 from relaymail.errors import MalformedAddress, Refused
 from relaymail.replies import Phase, printable
 from relaymail.route.hosts import Host
+from relaymail.route.senderhosts import hostsOfSender
 from relaymail.route.troubles import troubleOf
 
 #: How long the DNS is waited for, in seconds: a client waits for no more than 30.
@@ -37,7 +39,7 @@ async def explain(desk: Desk, given: Given) -> Document:
     sender = _address(given["sender"]) if given.get("sender") else ""
     destination = domainOf(recipient)
     refusal = await _refusal(desk, given.get("client", HERE), sender, recipient)
-    hosts, problem = await _hosts(desk, destination)
+    hosts, problem = await _hosts(desk, manager.siteFor(destination, sender))
     standing = manager.standingOf(destination, sender)
     return {
         "recipient": printable(recipient),
@@ -45,7 +47,7 @@ async def explain(desk: Desk, given: Given) -> Document:
         "destination": printable(destination),
         "accepted": not refusal,
         "route": await _shown(desk, hosts[:MAX_HOSTS]),
-        "rule": _rule(desk, destination),
+        "rule": _rule(desk, destination, sender),
         "standing": standingView(standing),
         "problem": refusal or problem,
         "retry": list(manager.retrySchedule),
@@ -61,10 +63,12 @@ def _address(text: str) -> str:
         raise MalformedAddress(str(e).removesuffix("; nothing was queued")) from e
 
 
-def _rule(desk: Desk, destination: str) -> str:
+def _rule(desk: Desk, destination: str, sender: str) -> str:
     """
     Say by what the hosts are chosen.
     """
+    if hostsOfSender(sender, desk.manager.senderHosts):
+        return printable(f"mail of {sender} goes to the smart hosts of that sender")
     if desk.manager.smartHosts:
         return "all mail goes to the smart hosts"
     return printable(f"the mail exchange hosts of {destination}, from the DNS")
@@ -87,13 +91,15 @@ async def _refusal(desk: Desk, host: str, sender: str, recipient: str) -> str:
     return ""
 
 
-async def _hosts(desk: Desk, destination: str) -> tuple[tuple[Host, ...], str]:
+async def _hosts(desk: Desk, site: Hashable) -> tuple[tuple[Host, ...], str]:
     """
     Name the hosts of a destination.
 
+    @param site: Where its mail goes, as the manager says.
+
     @return: They, and what is wrong if there are none.
     """
-    asked = maybeDeferred(desk.manager.hostsFor, destination)
+    asked = maybeDeferred(desk.manager.hostsFor, site)
     try:
         route = await asked.addTimeout(PATIENCE, desk.reactor)
     except Exception:
@@ -120,10 +126,11 @@ async def _shown(desk: Desk, hosts: tuple[Host, ...]) -> list[Document]:
 
 def _hostView(desk: Desk, host: Host, fine: bool, result: Any) -> Document:
     tls = "TLS from the start" if host.implicitTLS else host.tls.value
+    isSocket = host.path is not None
     return {
         "host": printable(host.name),
-        "port": host.port or desk.manager.PORT,
-        "tls": tls,
+        "port": 0 if isSocket else host.port or desk.manager.PORT,
+        "tls": "over a socket of this machine" if isSocket else tls,
         "addresses": [printable(address) for address in result] if fine else [],
         "problem": "" if fine else _problem(result),
     }

@@ -173,6 +173,11 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
             (f"delivery.smart-hosts[{index}]", readHost, (each,))
             for index, each in enumerate(told.delivery.smartHosts)
         ),
+        *(
+            (f'delivery.sender-hosts."{sender}"[{index}]', readHost, (each,))
+            for sender, hosts in told.delivery.senderHosts
+            for index, each in enumerate(hosts)
+        ),
         *(("control.endpoint", checkEndpoint, (each,)) for each in control),
         ("control", readToken, (told,)),
     ]
@@ -181,8 +186,7 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
             look(*words)
         except ConfigurationError as e:
             yield f"{path}: {e}"
-    for problem in reachOf(told).smartTroubles():
-        yield f"delivery.smart-hosts: {problem}"
+    yield from reachOf(told).smartTroubles()
 
 
 def _judged(told: Configuration) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _standing(standing: Any) -> object:
 def _row(host: Mapping[str, Any]) -> list[object]:
     return [
         host["host"],
-        host["port"],
+        host["port"] or "-",
         host.get("tls") or "-",
         " ".join(map(str, host.get("addresses") or ())) or "-",
         host.get("problem") or "",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from relaymail.configuration.comparing import changes, needRestart
     from relaymail.configuration.reading import findFile, readConfiguration, readFile
-    from relaymail.configuration.secrets import readHosts, readToken
+    from relaymail.configuration.secrets import readHosts, readRoutes, readToken
     from relaymail.configuration.structuring import configure
     from relaymail.configuration.tables import (
         DEFAULT_CONNECTIONS,
@@ -60,6 +60,7 @@ __all__ = [
     "readConfiguration",
     "readFile",
     "readHosts",
+    "readRoutes",
     "readToken",
 ]
 
@@ -76,6 +77,7 @@ _HOMES = {
     ),
     "secrets": (
         "readHosts",
+        "readRoutes",
         "readToken",
     ),
     "structuring": ("configure",),

@@ -195,6 +195,7 @@ _WORDS = {
     "file": "FILE",
     "place": "PATH",
     "smart hosts": "HOST",
+    "sender hosts": "SENDER=HOST",
     "name server": "IP:PORT",
     "number": "N",
     "port": "N",

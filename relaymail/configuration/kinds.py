@@ -20,7 +20,11 @@ from relaymail.configuration.names import (
     parseOrigin,
     parseTarget,
 )
-from relaymail.configuration.smarthosts import readSmartHost
+from relaymail.configuration.smarthosts import (
+    readSenderHosts,
+    readSmartHost,
+    showSenderHosts,
+)
 from relaymail.configuration.values import (
     Read,
     Unfit,
@@ -325,6 +329,14 @@ KINDS: dict[str, Kind] = {
         "HOST[:PORT], a URL, or a table with url, user, and password-file or oauth2",
         eachOf(readSmartHost),
         lambda value: [showSmartHost(smart) for smart in value],
+        _isTuple,
+        isHidden=True,
+    ),
+    "sender hosts": Kind(
+        "a table of smart hosts by sender",
+        "senders with their smart hosts, such as @example.org=smtps://mail.example.org",
+        readSenderHosts,
+        showSenderHosts,
         _isTuple,
         isHidden=True,
     ),

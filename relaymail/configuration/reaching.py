@@ -6,7 +6,7 @@ without the network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from relaymail.addresses import literalAddress, normalDomain
@@ -36,6 +36,7 @@ class Reach:
 
     @ivar hostname: What the relay calls itself.
     @ivar smartHosts: The hosts that get all mail, if any.
+    @ivar senderHosts: The hosts that get the mail of some senders.
     @ivar mxPort: The port of mail exchange hosts.
     @ivar policy: Which addresses may be connected to.
     """
@@ -44,6 +45,7 @@ class Reach:
     smartHosts: tuple[SmartHost | Host, ...]
     mxPort: int
     policy: DestinationPolicy
+    senderHosts: tuple[SmartHost | Host, ...] = ()
 
     def trouble(self, destination: str) -> str | None:
         """
@@ -73,15 +75,23 @@ class Reach:
 
     def smartTroubles(self) -> Iterator[str]:
         """
-        Say which smart hosts are this relay itself.
+        Say which smart hosts are this relay itself, with the option that names them.
         """
-        for host in self.smartHosts:
+        yield from self._ownAmong("smart-hosts", self.smartHosts)
+        yield from self._ownAmong("sender-hosts", self.senderHosts)
+
+    def _ownAmong(
+        self, option: str, hosts: Iterable[SmartHost | Host]
+    ) -> Iterator[str]:
+        for host in dict.fromkeys(hosts):
+            if host.path is not None:
+                continue
             port = host.port or self.mxPort
             own = {self.hostname.lower(), *_LOCALHOST, *self.policy.ownAddresses}
             if port in self.policy.ownPorts and host.name.lower() in own - set(ANY):
                 yield (
-                    f"the smart host {host.name}:{port} is this relay itself: all mail "
-                    "would come back here"
+                    f"delivery.{option}: the smart host {host.name}:{port} is this "
+                    "relay itself: its mail would come back here"
                 )
 
     def _refused(self, address: str) -> str | None:
@@ -105,6 +115,7 @@ def reachOf(configuration: Configuration) -> Reach:
     return Reach(
         hostname=configuration.hostname,
         smartHosts=delivery.smartHosts,
+        senderHosts=delivery.everySmartHost[len(delivery.smartHosts) :],
         mxPort=delivery.mxPort,
         policy=DestinationPolicy(delivery.allowDestinations, hosts, ports),
     )

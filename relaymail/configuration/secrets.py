@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from relaymail.configuration.tables import Configuration
@@ -19,6 +20,7 @@ from relaymail.route.passwords import (
     PasswordSource,
     ReadPassword,
 )
+from relaymail.route.senderhosts import SmartRoutes
 from relaymail.route.smarthosts import SmartHost, TokensFor, toHost
 
 if TYPE_CHECKING:
@@ -48,14 +50,17 @@ def readSecret(kind: PasswordKind, where: str) -> bytes:
         return file.read(MAX_PASSWORD + 2)
 
 
-def readSecrets(configuration: Configuration) -> ReadPassword:
+def readRoutes(
+    configuration: Configuration, tokensFor: TokensFor | None = None
+) -> SmartRoutes:
     """
-    Read the secrets of all smart hosts, each once: a command may take its time, or
-    ask somebody.
+    Make hosts to deliver to of all smart hosts, with their passwords.  Each secret is
+    read once: a command may take its time, or ask somebody.
 
-    @return: Gives them again, without reading.
+    @param tokensFor: Gives the tokens of those that want them; without it they
+        have none, and can only be shown.
 
-    @raise ConfigurationError: When one cannot be read.
+    @raise ConfigurationError: When a password cannot be read.
     """
     known: dict[tuple[PasswordKind, str], bytes] = {}
 
@@ -64,27 +69,24 @@ def readSecrets(configuration: Configuration) -> ReadPassword:
             known[kind, where] = readSecret(kind, where)
         return known[kind, where]
 
-    readHosts(configuration, read=read)
-    return lambda kind, where: known[kind, where]
+    def hosts(described: Iterable[SmartHost | Host]) -> tuple[Host, ...]:
+        return tuple(readHost(each, tokensFor, read) for each in described)
+
+    delivery = configuration.delivery
+    return SmartRoutes(
+        hosts(delivery.smartHosts),
+        {sender: hosts(described) for sender, described in delivery.senderHosts},
+    )
 
 
-def readHosts(
-    configuration: Configuration,
-    tokensFor: TokensFor | None = None,
-    read: ReadPassword | None = None,
-) -> tuple[Host, ...]:
+def readHosts(configuration: Configuration) -> tuple[Host, ...]:
     """
-    Make hosts to deliver to of the smart hosts, with their passwords.
-
-    @param tokensFor: Gives the tokens of those that want them; without it they
-        have none, and can only be shown.
-    @param read: Reads secrets; L{None} for L{readSecret}.
+    Make hosts to deliver to of the smart hosts that get all mail, with their
+    passwords.
 
     @raise ConfigurationError: When a password cannot be read.
     """
-    return tuple(
-        readHost(each, tokensFor, read) for each in configuration.delivery.smartHosts
-    )
+    return tuple(map(readHost, configuration.delivery.smartHosts))
 
 
 def readHost(
@@ -95,8 +97,8 @@ def readHost(
     """
     Make a host to deliver to of a smart host, with its password.
 
-    @param tokensFor: As for L{readHosts}.
-    @param read: As for L{readHosts}.
+    @param tokensFor: As for L{readRoutes}.
+    @param read: Reads secrets; L{None} for L{readSecret}.
 
     @raise ConfigurationError: When that cannot be read.
     """

@@ -61,6 +61,16 @@ class Delivery:
         flag="smarthost",
         isRepeated=True,
     )
+    senderHosts: tuple[tuple[str, tuple[SmartHost | Host, ...]], ...] = option(
+        (),
+        "sender hosts",
+        "The hosts that get the mail of some senders instead: an address, or @domain "
+        "for all others there, with one smart host or a list of them.",
+        standard="none",
+        example='{ "@example.org" = "smtps://mail.example.org" }',
+        flag="sender-host",
+        isRepeated=True,
+    )
     dns: str | None = option(
         None,
         "name server",
@@ -142,6 +152,13 @@ class Delivery:
         flag="sender-rate",
         isRepeated=True,
     )
+
+    @property
+    def everySmartHost(self) -> tuple[SmartHost | Host, ...]:
+        """
+        The smart hosts of everybody, and those of senders.
+        """
+        return (*self.smartHosts, *(h for _, hosts in self.senderHosts for h in hosts))
 
 
 @attrs.frozen(kw_only=True)

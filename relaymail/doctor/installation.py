@@ -52,7 +52,7 @@ def checkSecrets(configuration: Configuration) -> Iterator[Answer]:
     """
     See that the files of passwords can be read, and not by everybody.
     """
-    hosts = configuration.delivery.smartHosts
+    hosts = configuration.delivery.everySmartHost
     sources = [s for h in hosts if isinstance(h, SmartHost) for s in h.secrets]
     if configuration.control.token is not None:
         sources.append(configuration.control.token)

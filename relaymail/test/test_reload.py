@@ -122,6 +122,26 @@ class ReloadTests(ReloadTestCase):
         self.assertTrue(intake.acceptance.isTrusted("192.0.2.5"))
         self.assertFalse(intake.acceptance.isTrusted("127.0.0.1"))
 
+    def test_senderHosts(self) -> None:
+        """
+        Whose mail goes where is changed while it runs, and a password that is new
+        counts as a change there, too.
+        """
+        secret = Path(self.mktemp())
+        secret.write_bytes(b"old")
+        hosts = {"@News.example": f"smtps://me@a.example?password-file={secret}"}
+        relay = self.running(senderHosts=hosts)
+        manager = relay.manager
+        (old,) = manager.siteFor("example.org", "x@news.example")
+        self.assertEqual(old.credentials.password, b"old")
+        secret.write_bytes(b"new")
+        self.assertEqual(self.reload(relay, self.told(senderHosts=hosts)), [])
+        (new,) = manager.siteFor("example.org", "x@news.example")
+        self.assertEqual(new.credentials.password, b"new")
+        self.assertEqual(self.reload(relay, self.told()), ["delivery.sender-hosts"])
+        site = manager.siteFor("example.org", "x@news.example")
+        self.assertEqual(site, "example.org")
+
     def test_dropDirectory(self) -> None:
         """
         They hold for what is dropped into a directory, too.

@@ -103,6 +103,9 @@ class OptionsTests(SynchronousTestCase):
                 "--smarthost",
                 "smtps://one.example",
             ),
+            *("--sender-host", "@news.example=one.example"),
+            *("--sender-host", "@News.example=smtps://me@two.example?password-env=P"),
+            *("--sender-host", "Ann@b.example=lmtp+unix:///run/lmtp"),
             *("--dns", "192.0.2.53:53"),
             *("--mx-port", "2626"),
             *("--retry", "1s,1m"),
@@ -124,6 +127,16 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(
             [(h.name, h.port) for h in told.delivery.smartHosts],
             [("two.example.com", 26), ("one.example", 465)],
+        )
+        self.assertEqual(
+            [
+                (sender, [host.name for host in hosts])
+                for sender, hosts in told.delivery.senderHosts
+            ],
+            [
+                ("@news.example", ["one.example", "two.example"]),
+                ("ann@b.example", ["/run/lmtp"]),
+            ],
         )
         self.assertEqual(told.delivery.dns, "192.0.2.53:53")
         self.assertEqual(told.delivery.mxPort, 2626)

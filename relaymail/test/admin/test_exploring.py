@@ -111,6 +111,32 @@ class ExplainTests(SynchronousTestCase):
         self.assertEqual(host["tls"], "TLS from the start")
         self.assertEqual(len(host["addresses"]), 3)
 
+    def test_senderHosts(self) -> None:
+        """
+        The mail of a sender that has smart hosts of its own goes there.
+        """
+        socket = Host("/run/lmtp", None, TLSNeed.NEVER, path="/run/lmtp", lmtp=True)
+        self.manager.senderHosts = {"@news.example": (socket,)}
+        found = self.explain("recipient=joe@example.org&sender=a@news.example")
+        self.assertEqual(
+            found["rule"],
+            "mail of a@news.example goes to the smart hosts of that sender",
+        )
+        self.assertEqual(
+            found["route"],
+            [
+                {
+                    "host": "/run/lmtp",
+                    "port": 0,
+                    "tls": "over a socket of this machine",
+                    "addresses": ["/run/lmtp"],
+                    "problem": "",
+                }
+            ],
+        )
+        found = self.explain("recipient=joe@example.org&sender=a@example.com")
+        self.assertIn("the mail exchange hosts of example.org", found["rule"])
+
     def test_nowhere(self) -> None:
         """
         What has no hosts has a problem.

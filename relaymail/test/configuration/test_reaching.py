@@ -86,6 +86,23 @@ class ReachTests(SynchronousTestCase):
         self.assertIn("relay.example.com:25 is this relay itself", first)
         self.assertIn("192.0.2.1:25 is this relay itself", second)
 
+    def test_senderHosts(self) -> None:
+        """
+        Nor are those of senders; a socket is nobody's address.
+        """
+        reach = self.reach(
+            senderHosts={
+                "@a.example": ["relay.example.com", "lmtp+unix:///run/lmtp"],
+                "b@b.example": "mail.example.com",
+            },
+            smartHosts="relay.example.com",
+        )
+        (first, second) = reach.smartTroubles()
+        wrong = "the smart host relay.example.com:25 is this relay itself"
+        self.assertTrue(first.startswith(f"delivery.smart-hosts: {wrong}"), first)
+        self.assertTrue(second.startswith(f"delivery.sender-hosts: {wrong}"), second)
+        self.assertEqual(len(reach.senderHosts), 3)
+
     def test_ownAddresses(self) -> None:
         """
         Addresses and ports are read from the descriptions of endpoints.

@@ -11,9 +11,16 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.configuration import configure, readHosts, readToken, secrets
+from relaymail.configuration import (
+    configure,
+    readHosts,
+    readRoutes,
+    readToken,
+    secrets,
+)
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Bearer, Credentials, Host
+from relaymail.route.passwords import PasswordKind
 from relaymail.route.smarthosts import SmartHost
 
 
@@ -67,23 +74,50 @@ class PasswordTests(SynchronousTestCase):
                 "client-secret-file": str(directory / "secret"),
             },
         }
-        told = configure(queue="s", hostname="a.example", smartHosts=[host, host])
-        read = secrets.readSecrets(told)
-        (directory / "secret").unlink()
+        told = configure(
+            queue="s",
+            hostname="a.example",
+            smartHosts=host,
+            senderHosts={"@a.example": host},
+        )
         asked: list[object] = []
+        read: list[str] = []
 
         def tokensFor(*words: object) -> Any:
             asked.append(words)
 
-        hosts = readHosts(told, tokensFor, read)
-        self.assertEqual(hosts, readHosts(told, read=read))
-        self.assertIsInstance(hosts[0].credentials, Bearer)
+        def readSecret(kind: PasswordKind, where: str) -> bytes:
+            read.append(where)
+            return b"hush"
+
+        routes = readRoutes(told, tokensFor)
+        self.assertEqual(routes, readRoutes(told))
+        self.assertIsInstance(routes.smartHosts[0].credentials, Bearer)
+        self.assertEqual(routes.senderHosts, {"@a.example": routes.smartHosts})
         smart = told.delivery.smartHosts[0]
         assert isinstance(smart, SmartHost)
         wanted = ("robot@example.com", smart.oauth2, b"hush", None)
         self.assertEqual(asked, [wanted, wanted])
-        error = self.assertRaises(ConfigurationError, secrets.readSecrets, told)
-        self.assertIn("client secret", str(error))
+        self.patch(secrets, "readSecret", readSecret)
+        readRoutes(told)
+        self.assertEqual(read, [str(directory / "secret")])
+
+    def test_oauth2WithoutSecret(self) -> None:
+        """
+        A client's secret that is not there is told of.
+        """
+        host = {
+            "url": "smtps://mail.example.com",
+            "user": "robot@example.com",
+            "oauth2": {
+                "token-url": "https://login.example.com/token",
+                "client-id": "4711",
+                "client-secret-file": "/nowhere/secret",
+            },
+        }
+        told = configure(queue="s", hostname="a.b", senderHosts={"@a.example": host})
+        error = self.assertRaises(ConfigurationError, readRoutes, told)
+        self.assertIn("The client secret for robot@example.com at", str(error))
 
     def test_noPassword(self) -> None:
         """

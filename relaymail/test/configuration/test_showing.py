@@ -42,6 +42,21 @@ _HOSTS = st.one_of(
     st.builds("smtps://me@{}?password-file=/etc/pw%26".__add__("").format, _NAMES),
     st.builds("smtp+starttls://{}?ca-file=/ca".format, _NAMES),
     st.builds("smtp://[2001:db8::1]:26?tls={}".format, st.sampled_from(["never"])),
+    st.sampled_from(["lmtp://mail.example", "lmtp+unix:///run/a%20b"]),
+    st.fixed_dictionaries(
+        {
+            "url": st.sampled_from(["smtp+starttls://mail.example"]),
+            "user": st.just("robot@mail.example"),
+            "oauth2": st.fixed_dictionaries(
+                {
+                    "provider": st.just("google"),
+                    "client-id": st.text("ab-.", min_size=1, max_size=9),
+                    "refresh-token-file": st.just("/etc/token"),
+                },
+                optional={"client-secret-env": st.just("SECRET")},
+            ),
+        }
+    ),
     st.fixed_dictionaries(
         {
             "url": st.sampled_from(["mail.example", "smtps://mail.example:26"]),
@@ -61,6 +76,11 @@ SETTINGS = st.fixed_dictionaries(
         "networks": _NETWORKS,
         "maxMessageSize": st.integers(0, 2**40),
         "smartHosts": st.lists(_HOSTS, max_size=3),
+        "senderHosts": st.dictionaries(
+            st.one_of(_NAMES.map("@{0}".format), _ADDRESSES.map(str.lower)),
+            st.one_of(_HOSTS, st.lists(_HOSTS, min_size=1, max_size=2)),
+            max_size=2,
+        ),
         "dns": st.just("[2001:db8::53]:53"),
         "mxPort": st.integers(1, 65535),
         "retry": st.lists(_DURATIONS, min_size=1, max_size=4),

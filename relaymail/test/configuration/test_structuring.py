@@ -210,3 +210,82 @@ class ConfigureTests(SynchronousTestCase):
                 ConfigurationError, configure, queue="s", hostname="h.example", **said
             )
             self.assertIn(told, str(error))
+
+
+class SenderHostsTests(SynchronousTestCase):
+    """
+    Smart hosts of senders.
+    """
+
+    def read(self, said: Any) -> list[tuple[str, list[str]]]:
+        """
+        Read who has which.
+        """
+        told = configure(queue="s", hostname="h.example", senderHosts=said)
+        return [
+            (sender, [host.name for host in hosts])
+            for sender, hosts in told.delivery.senderHosts
+        ]
+
+    def refused(self, said: Any) -> str:
+        """
+        Give why it cannot be used.
+        """
+        return str(self.assertRaises(ConfigurationError, self.read, said))
+
+    def test_forms(self) -> None:
+        """
+        One or several, as text, as a table, or as a program has them.
+        """
+        self.assertEqual(
+            self.read(
+                {
+                    "Ann@Bücher.example": "one.example",
+                    "@b.example": ["one.example", {"url": "smtps://two.example"}],
+                    " @c.example": {"url": "lmtp+unix:///run/lmtp"},
+                    "@d.example": (Host("three.example"),),
+                }
+            ),
+            [
+                ("ann@xn--bcher-kva.example", ["one.example"]),
+                ("@b.example", ["one.example", "two.example"]),
+                ("@c.example", ["/run/lmtp"]),
+                ("@d.example", ["three.example"]),
+            ],
+        )
+        self.assertEqual(
+            self.read(["@b.example=one.example", "@B.example = two.example"]),
+            [("@b.example", ["one.example", "two.example"])],
+        )
+        self.assertEqual(
+            self.read("b@b.example=smtps://u@h.example?password-env=X&tls=verified"),
+            [("b@b.example", ["h.example"])],
+        )
+
+    def test_refused(self) -> None:
+        """
+        What is no sender, or names no host, is told with what to write.
+        """
+        for said, words in (
+            ({"example.org": "h.example"}, "write an address, or @example.com"),
+            ({"*": "h.example"}, "those of everybody else are delivery.smart-hosts"),
+            ({"a@-.-": "h.example"}, "does not say whose mail it is"),
+            ({"@a.example": []}, "no smart host is named for @a.example"),
+            ({"@a.example": "http://x"}, "its scheme is none of"),
+            ({"@a.example": 25}, "not a table of smart hosts by sender"),
+            ({"@a.example": "h", "@A.example": "h"}, "stands there twice"),
+            (["@a.example"], "not a table of smart hosts by sender"),
+            (["a.example=h"], "does not say whose mail it is"),
+        ):
+            self.assertIn(words, self.refused(said), said)
+
+    def test_A09_secretsAreNotTold(self) -> None:
+        """
+        A password that was written there is not in the message.
+        """
+        for said in (
+            {"@a.example": "smtps://me:hush@h.example"},
+            ["@a.example=smtps://me:hush@h.example"],
+            ["hush"],
+        ):
+            self.assertNotIn("hush", self.refused(said))
