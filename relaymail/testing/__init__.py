@@ -16,6 +16,7 @@ relaymail can be tested with.
     and say precisely what became of it.
   - L{ZoneDNS<relaymail.testing.dns.ZoneDNS>} is a DNS of zones in memory,
     L{DNSServer<relaymail.testing.dns.DNSServer>} serves it.
+  - L{TokenServer<relaymail.testing.tokens.TokenServer>} gives OAuth2 tokens.
   - L{ThrowawayCA<relaymail.testing.certificates.ThrowawayCA>} makes keys and
     certificates.
   - L{Network<relaymail.testing.network.Network>} is a network in memory with
@@ -95,6 +96,7 @@ _MODULES = {
         "Session",
         "Then",
     ),
+    "tokens": ("TokenServer",),
     "world": ("World",),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
@@ -135,6 +137,7 @@ __all__ = [
     "Then",
     "Throwaway",
     "ThrowawayCA",
+    "TokenServer",
     "Wire",
     "World",
     "WorldTestCase",
