@@ -39,7 +39,7 @@ FACES = frozenset({"submission", "machines"})
 WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
     | {"worker", "cli", "logs", "admin", "notify", "dropping", "ports", "assembly"}
-    | {"daemon", "doctor", "privileges", "reloading", "oauth2"}
+    | {"daemon", "doctor", "privileges", "reloading", "oauth2", "siren"}
 )
 
 #: What is beside the house.
