@@ -329,6 +329,11 @@ class IAttempt(Interface):
         and again where it turns out not to know what it offers.
         """
 
+    def noteAuthenticated(relay: object) -> None:
+        """
+        Tell that the host knows who this relay is (RFC 4954).
+        """
+
     def noteOutcome(relay: object, path: str, outcome: Outcome) -> None:
         """
         Tell the evidence for a name.  Called before each C{notify} that names

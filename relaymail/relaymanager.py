@@ -192,7 +192,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         """
         Give what outlives the process.
         """
-        volatile = ("managed", "isStopping", "bounces", "onOutcome")
+        volatile = ("managed", "isStopping", "bounces", "onOutcome", "onAuthentication")
         return {
             key: value
             for key, value in self.__dict__.items()

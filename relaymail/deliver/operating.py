@@ -5,7 +5,7 @@ What an operator tells a relaying manager to do with mail that is in the queue.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.python.failure import Failure
@@ -18,7 +18,12 @@ from relaymail.errors import NotSupported, QueueError
 from relaymail.inspection import IInspectable
 from relaymail.outcome.verdicts import OPERATOR_STATUS
 from relaymail.outcomes import Bounce, Removed
-from relaymail.replies import Phase, Trouble, TroubleKind
+from relaymail.replies import Evidence, Phase, Trouble, TroubleKind
+from relaymail.route.hosts import Host
+
+#: Is told how it went to authenticate at a host: the host, and what came back
+#: instead of a yes, or L{None} for that.
+OnAuthentication = Callable[[Host, Evidence | None], None]
 
 
 class OperatingMixin(SteeringMixin):
@@ -29,6 +34,17 @@ class OperatingMixin(SteeringMixin):
     bounces: Bounces
     isStopping: bool
     onOutcome: OnOutcome | None = None
+    onAuthentication: OnAuthentication | None = None
+
+    def noteAuthentication(self, host: Host, evidence: Evidence | None) -> None:
+        """
+        Hear how it went to authenticate at a host.
+
+        @param host: The host.
+        @param evidence: What came back instead of a yes; L{None} for that.
+        """
+        if self.onAuthentication is not None:
+            self.onAuthentication(host, evidence)
 
     def flushSoon(self) -> None:
         """

@@ -181,6 +181,11 @@ class ESMTPManagedRelayer(ManagedRelayerMixin, relay.ESMTPRelayer):
         if takesPart(self.manager):
             self.manager.noteTLS(self.factory, version)
 
+    def _authenticated(self, code: int, resp: bytes) -> None:
+        super()._authenticated(code, resp)
+        if self.evidence is None and takesPart(self.manager):
+            self.manager.noteAuthenticated(self.factory)
+
 
 class SMTPManagedRelayerFactory(ClientFactory):
     """

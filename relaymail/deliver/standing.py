@@ -95,6 +95,19 @@ class StandingMixin:
             # The server had enough of the connection, not of the mail.
             phase = Phase.IDLE
         self._ended = (phase, evidence)
+        if phase is Phase.AUTH:
+            self._noteAuthentication(evidence)
+
+    def noteAuthenticated(self, relay: Any) -> None:
+        """
+        See L{IAttempt.noteAuthenticated}.
+        """
+        self._noteAuthentication(None)
+
+    def _noteAuthentication(self, evidence: Evidence | None) -> None:
+        note = getattr(self.manager, "noteAuthentication", None)
+        if note is not None and self.host is not None:
+            note(self.host, evidence)
 
     def _isLastHost(self) -> bool:
         return self._walk is None or self._walk.isLast

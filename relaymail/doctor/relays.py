@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from relaymail.doctor.answers import Answer, fail, ok, warn
 from relaymail.replies import printable
-from relaymail.route.hosts import Credentials, Host, TLSNeed
+from relaymail.route.hosts import Bearer, Credentials, Host, TLSNeed
 
 #: How long each step may take, in seconds.
 WAIT = 8.0
@@ -104,6 +104,11 @@ def _talk(host: Host, name: str, hostname: str, wait: float) -> Answer:
                 f"{name} need not show who it is, and gets no password then",
                 "say tls=verified, with ca-file where its certificate needs that, or "
                 "auth=clear if the way to it is safe",
+            )
+        if isinstance(host.credentials, Bearer):
+            return ok(
+                f"{name} was reached {how}; relaymail auth test says whether it takes "
+                f"the token of {_userOf(host)}"
             )
         user, password = host.credentials.user, host.credentials.password
         client.login(user, password.decode("utf-8"))

@@ -17,6 +17,7 @@ from relaymail.doctor.answers import Answer, Verdict
 from relaymail.doctor.network import Network
 from relaymail.doctor.questions import Asker
 from relaymail.doctor.relays import checkSmartHosts
+from relaymail.route.hosts import Bearer, Host, TLSNeed
 from relaymail.test.endtoend.harness import EndToEndTestCase, exchange
 from relaymail.testing.certificates import ThrowawayCA
 from relaymail.testing.dns import Fault
@@ -128,6 +129,25 @@ class SmartHostTests(DoctorTestCase):
         self.assertEqual([line for line in heard if line.startswith("AUTH")], [])
         found = await self.login(server, "smtp+starttls", "&tls=encrypted&auth=clear")
         self.assertAnswer(found, Verdict.OK, "over TLS")
+
+    async def test_tokens(self) -> None:
+        """
+        A host that wants tokens is reached; what it says of them is told by another
+        command.
+        """
+        server = self.start()
+        bearer = Bearer(USER, "account", None)  # type: ignore[arg-type]
+        host = Host(
+            "127.0.0.1",
+            server.port,
+            TLSNeed.VERIFIED,
+            credentials=bearer,
+            caFile=self.caPath,
+        )
+        answer = await self.answer(
+            lambda: checkSmartHosts([host], "relay.example", WAIT)
+        )
+        self.assertAnswer(answer, Verdict.OK, "relaymail auth test")
 
     async def test_strangeCertificate(self) -> None:
         """
