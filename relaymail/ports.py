@@ -98,9 +98,7 @@ class Hall:
             )
             return None
         admit = partial(self.admit, opening)
-        each = Announced(admit, self._reactor, self._unannounced.discard)
-        self._unannounced.add(each)
-        return each
+        return Announced(admit, self._reactor, self._unannounced)
 
     def _secured(self, protocol: IProtocol) -> IProtocol | None:
         if self.contextFactory is None:

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from relaymail.assembly import intakeRules, tellManager
 from relaymail.configuration import Configuration, readRoutes
 from relaymail.configuration.comparing import changes, needRestart
+from relaymail.configuration.entering import checkEntering
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError
 from relaymail.intake.server import IntakeFactory
@@ -43,6 +44,7 @@ class ReloadMixin:
     tokensFor: TokensFor | None = None
     intake: IntakeFactory
     manager: Any
+    portal: Any
     _drop: DropDirectory | None
     _reactor: Any
     _reloads: DeferredLock
@@ -76,6 +78,7 @@ class ReloadMixin:
         told = self._readAgain() if told is None else told
         changed = changes(self.configuration, told)
         self._checkMayChange(told, changed)
+        checkEntering(told.intake, hasPortal=self.portal is not None)
         routes = await self._readRoutes(told)
         # It may have been stopped meanwhile.
         self._checkRuns()

@@ -10,6 +10,7 @@ and the threads after it gave them up.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from tempfile import TemporaryFile
@@ -39,9 +40,11 @@ from relaymail.configuration import (
     readFile,
     readRoutes,
 )
+from relaymail.configuration.entering import checkEntering
 from relaymail.dropping.files import prepare
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError, QueueUnusable
+from relaymail.intake.entrances import Opening
 from relaymail.intake.server import IntakeFactory
 from relaymail.ports import Ports
 from relaymail.queue.disk import Disk
@@ -49,6 +52,7 @@ from relaymail.queue.opening import openQueue
 from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.queue.spool.schema import connect
 from relaymail.reloading import ReloadMixin
+from relaymail.replies import printable
 from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
 from relaymail.submission import Content, compose
@@ -84,6 +88,7 @@ class Relay(ReloadMixin, MultiService):
     @cvar tick: How often the relaying manager is asked to look, in seconds.
 
     @ivar configuration: What it was told.
+    @ivar portal: Who knows its users, where a program does.
     @ivar queue: The queue, once it is started: an L{IQueue
         <relaymail.interfaces.IQueue>}.
     @ivar manager: The relaying manager, once it is started.
@@ -113,11 +118,14 @@ class Relay(ReloadMixin, MultiService):
         configuration: Configuration | None = None,
         *,
         reactor: Any = None,
+        portal: Any = None,
         **settings: Any,
     ) -> None:
         """
         @param configuration: What it is told; L{None} to take the settings.
         @param reactor: The reactor, L{None} for the global one.
+        @param portal: Who knows the users that may give mail, a
+            L{Portal<twisted.cred.portal.Portal>}; L{None}: the file of users.
         @param settings: As L{configure} takes them: C{queue} must be there.
             Without C{smtp} it listens on no port, and takes mail by L{send}.
 
@@ -128,7 +136,9 @@ class Relay(ReloadMixin, MultiService):
             configuration = configure(**{"smtp": (), **settings})
         elif settings:
             raise TypeError("give a configuration or settings, not both")
+        checkEntering(configuration.intake, hasPortal=portal is not None)
         self.configuration = configuration
+        self.portal = portal
         if configuration.file is not None:
             self.reread = partial(readFile, configuration.file)
         # While this may be read: the service may give up its rights later.
@@ -155,6 +165,13 @@ class Relay(ReloadMixin, MultiService):
         The addresses it listens on, in the order of the endpoints.
         """
         return [] if self._ports is None else self._ports.addresses
+
+    @property
+    def openings(self) -> list[Opening]:
+        """
+        Of which kinds these are, in the same order.
+        """
+        return [] if self._ports is None else self._ports.openings
 
     def send(
         self, sender: str | bytes | None, recipients: Any, content: Content
@@ -232,7 +249,7 @@ class Relay(ReloadMixin, MultiService):
             "keeps it in {queue}, and gives it to {hosts}",
             version=__version__,
             hostname=self.configuration.hostname,
-            ports=", ".join(map(_shown, self.addresses)) or "no port",
+            ports=", ".join(map(_shown, self.addresses, self.openings)) or "no port",
             queue=self.configuration.queue,
             hosts=_shownHosts(self.configuration.delivery),
         )
@@ -400,15 +417,19 @@ def _reactorOr(reactor: Any) -> Any:
     return reactor
 
 
-def _shown(address: Any) -> str:
+def _shown(address: Any, opening: Opening) -> str:
     """
-    Give an address as people write it.
+    Give an address as people write it, with the kind of port where it is not the
+    usual one.
     """
     if isinstance(address, IPv6Address):
-        return f"[{address.host}]:{address.port}"
-    if isinstance(address, IPv4Address):
-        return f"{address.host}:{address.port}"
-    return str(address)
+        text = f"[{address.host}]:{address.port}"
+    elif isinstance(address, IPv4Address):
+        text = f"{address.host}:{address.port}"
+    else:
+        name = getattr(address, "name", None)
+        text = str(address) if name is None else printable(os.fsdecode(name))
+    return text if opening.kind == "smtp" else f"{text} ({opening.kind})"
 
 
 def _shownHosts(delivery: Delivery) -> str:

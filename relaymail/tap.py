@@ -16,6 +16,7 @@ from twisted.python import usage
 from relaymail.certificates import loadTLS
 from relaymail.configuration import Configuration, findFile
 from relaymail.configuration.describing import helpOf
+from relaymail.configuration.entering import checkEntering
 from relaymail.configuration.files import passedOver
 from relaymail.configuration.options import Option
 from relaymail.configuration.reading import (
@@ -137,6 +138,7 @@ class Options(usage.Options):
         configuration = structure(layers, file, self._base)
         for opening in configuration.intake.openings:
             checkEndpoint(opening.endpoint)
+        checkEntering(configuration.intake)
         loadTLS(configuration.intake.tlsKey, configuration.intake.tlsCert)
         return configuration
 

@@ -58,6 +58,7 @@ async def status(desk: Desk, given: Given) -> Document:
         "started": relay.started,
         "uptime": max(now - relay.started, 0.0),
         "addresses": [addressView(address) for address in relay.addresses],
+        "entrances": [opening.kind for opening in relay.openings],
         "state": state,
         "trouble": trouble,
         "configuration": _path(getattr(relay.configuration, "file", None)),

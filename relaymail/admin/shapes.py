@@ -93,7 +93,9 @@ COMPONENTS: dict[str, Schema] = {
 
 STATUS = record(
     version=TEXT, hostname=TEXT, queue=TEXT, started=TIME, uptime=SECONDS,
-    addresses=listOf(TEXT), state=wordOf("running", "full", "damaged", "stopping"),
+    addresses=listOf(TEXT),
+    entrances=listOf(wordOf("smtp", "submission", "submissions", "lmtp")),
+    state=wordOf("running", "full", "damaged", "stopping"),
     trouble=TEXT, configuration=MAYBE_TEXT,
     connections=record(**{"in": COUNT, "out": COUNT}), queued=COUNT, totals=COUNTS,
 )  # fmt: skip

@@ -157,6 +157,7 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
     """
     # Twisted knows what its endpoints are, and takes a moment to import.
     from relaymail.certificates import loadTLS
+    from relaymail.configuration.entering import checkEntering, remarks
     from relaymail.configuration.reaching import reachOf
     from relaymail.configuration.secrets import readHost, readToken
     from relaymail.ports import checkEndpoint
@@ -168,6 +169,7 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
             for each in told.intake.openings
             if not each.endpoint.startswith(_HANDED)
         ),
+        ("", checkEntering, (told.intake,)),
         ("intake.tls-key", loadTLS, (told.intake.tlsKey, told.intake.tlsCert)),
         *(
             (f"delivery.smart-hosts[{index}]", readHost, (each,))
@@ -185,7 +187,8 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
         try:
             look(*words)
         except ConfigurationError as e:
-            yield f"{path}: {e}"
+            yield f"{path}: {e}" if path else str(e)
+    yield from remarks(told.intake)
     yield from reachOf(told).smartTroubles()
 
 

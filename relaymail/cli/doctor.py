@@ -193,10 +193,16 @@ def _checksHere(told: Configuration) -> Iterator[Check]:
     from relaymail.clocks import bootSeconds, wallSeconds
     from relaymail.doctor.answers import Check
     from relaymail.doctor.certificate import checkCertificate
-    from relaymail.doctor.installation import checkQueue, checkSecrets, relayOf
+    from relaymail.doctor.installation import (
+        checkEntrances,
+        checkQueue,
+        checkSecrets,
+        relayOf,
+    )
     from relaymail.doctor.machine import Machine
     from relaymail.intake.limits import DEFAULT_LIMITS
 
+    yield Check("entrances", lambda: checkEntrances(told.intake))
     yield Check("secrets", lambda: checkSecrets(told))
     yield Check("queue", lambda: checkQueue(told.queue))
     # Another thread knows nothing of what was said to this command.

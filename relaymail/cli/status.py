@@ -6,7 +6,8 @@ C{relaymail status} and C{relaymail reload}: the relay as a whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 import click
@@ -73,7 +74,7 @@ def _show(told: Mapping[str, Any]) -> None:
             ("hostname", told.get("hostname")),
             ("queue", told["queue"]),
             ("configuration", told.get("configuration")),
-            ("takes mail on", ", ".join(map(_address, told.get("addresses") or ()))),
+            ("takes mail on", ", ".join(_addresses(told))),
             ("started", moment(started) if started else ""),
             ("runs for", age(told["uptime"]) if "uptime" in told else ""),
             ("connections in", open_.get("in")),
@@ -82,6 +83,18 @@ def _show(told: Mapping[str, Any]) -> None:
             ("since the queue was made", ", ".join(_totals(totals))),
         ]
     )
+
+
+def _addresses(told: Mapping[str, Any]) -> Iterator[str]:
+    """
+    Write what is listened on, with what is spoken there where it is not SMTP
+    between relays.
+    """
+    addresses = told.get("addresses") or ()
+    kinds = told.get("entrances") or ()
+    for address, kind in zip_longest(addresses, kinds[: len(addresses)]):
+        usual = kind in (None, "smtp")
+        yield _address(address) if usual else f"{_address(address)} ({kind})"
 
 
 def _address(address: object) -> str:

@@ -9,7 +9,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from relaymail.configuration import Configuration
+from relaymail.configuration import Configuration, Intake
+from relaymail.configuration.entering import checkEntering, remarks
 from relaymail.doctor.answers import Answer, fail, ok, warn
 from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.queue.audit import lockedDirectory, lockHolder
@@ -57,6 +58,8 @@ def checkSecrets(configuration: Configuration) -> Iterator[Answer]:
     if configuration.control.token is not None:
         sources.append(configuration.control.token)
     files = [s.where for s in sources if s.kind is PasswordKind.FILE]
+    users = configuration.intake.users
+    files += [] if users is None else [users]
     for path in files:
         yield _checkSecret(path)
     if not files:
@@ -76,7 +79,28 @@ def _checkSecret(path: str) -> Answer:
         )
     if mode & 0o007:
         return fail(f"everybody may use {path} ({mode:04o})", f"chmod o-rwx {path}")
+    if mode & 0o020:
+        return warn(
+            f"the group of {path} may write it ({mode:04o})", f"chmod g-w {path}"
+        )
     return ok(f"{path} can be read, and not by everybody")
+
+
+def checkEntrances(told: Intake) -> Iterator[Answer]:
+    """
+    See that those who are asked who they are can say so.
+    """
+    try:
+        checkEntering(told)
+    except ConfigurationError as e:
+        yield fail(str(e), "name it; relaymail config check says the same")
+        return
+    found = list(remarks(told))
+    for problem in found:
+        yield warn(problem, "name them; relaymail config check says the same")
+    if not found:
+        kinds = dict.fromkeys(opening.kind for opening in told.openings)
+        yield ok(f"mail is taken by {', '.join(kinds) or 'no port'}")
 
 
 def checkQueue(place: QueuePlace) -> Iterator[Answer]:

@@ -43,15 +43,15 @@ class Announced(Protocol):
         self,
         admit: Admit,
         clock: IReactorTime,
-        ended: Callable[[Announced], object],
+        waiting: set[Announced],
     ) -> None:
         """
         @param admit: Makes what talks with the client.
         @param clock: What tells the time.
-        @param ended: Called once with this when it waits for no header any more.
+        @param waiting: Those that wait for their headers.
         """
         self._admit = admit
-        self._ended = ended
+        self._waiting = waiting
         self._reader = HeaderReader()
         self._deadline = Deadline(clock, self._tooLate)
         self._within: IProtocol | None = None
@@ -61,6 +61,7 @@ class Announced(Protocol):
         """
         Wait for the header.
         """
+        self._waiting.add(self)
         self._deadline.set(HEADER_SECONDS)
 
     def dataReceived(self, data: bytes) -> None:
@@ -135,4 +136,4 @@ class Announced(Protocol):
         if not self._isOver:
             self._isOver = True
             self._deadline.stop()
-            self._ended(self)
+            self._waiting.discard(self)

@@ -118,9 +118,18 @@ class OptionsTests(SynchronousTestCase):
             *("--max-message-size", "20M"),
             *("--tls-key", key, "--tls-cert", cert),
             *("--networks", "192.0.2.0/24"),
+            *("--submission", "tcp:587", "--submission", "tcp6:587"),
+            *("--submissions", "tcp:465", "--lmtp", "unix:lmtp.sock"),
+            *("--users", cert, "--proxies", "192.0.2.10", "--xclient", "192.0.2.11"),
             *("--allow-destination", "10.0.0.0/8", "--allow-destination", "::1"),
         )
         self.assertEqual(told.intake.smtp, ("tcp:25", "unix:relay.sock"))
+        self.assertEqual(told.intake.submission, ("tcp:587", "tcp6:587"))
+        self.assertEqual(told.intake.submissions, ("tcp:465",))
+        self.assertEqual(told.intake.lmtp, ("unix:lmtp.sock",))
+        self.assertEqual(told.intake.users, os.path.abspath(cert))
+        self.assertEqual(told.intake.proxies, (ip_network("192.0.2.10"),))
+        self.assertEqual(told.intake.xclient, (ip_network("192.0.2.11"),))
         self.assertEqual(
             told.queue, QueuePlace(QueueKind.DIRECTORY, os.path.abspath("mail"))
         )

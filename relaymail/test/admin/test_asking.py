@@ -13,8 +13,10 @@ from twisted.internet.defer import fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail import __version__
+from relaymail.envelopes import Entrance
 from relaymail.errors import ConfigurationError, QueueFull, QueueUnusable
 from relaymail.inspection import AGE_BOUNDS, AGE_GROUPS, NameState
+from relaymail.intake.entrances import Opening
 from relaymail.test.admin.test_views import texts
 from relaymail.test.admin.worlds import API
 from relaymail.testing import Act
@@ -39,6 +41,11 @@ class StatusTests(SynchronousTestCase):
             IPv6Address("TCP", "::1", 2525),
             UNIXAddress("/run/mail"),
         ]
+        self.relay.openings = [
+            Opening("tcp:25"),
+            Opening("tcp6:2525", Entrance.SUBMISSION, True),
+            Opening("unix:/run/mail", Entrance.LMTP),
+        ]
         self.relay.configuration.file = "/etc/relaymail/relaymail.toml"
         self.relay.queue.counted = {"accepted": 7, "delivered": 5}
         self.relay.put("a@example.com", "b@example.org", "c@example.org")
@@ -51,6 +58,7 @@ class StatusTests(SynchronousTestCase):
                 "started": self.relay.started,
                 "uptime": 100,
                 "addresses": ["192.0.2.1:25", "[::1]:2525", "/run/mail"],
+                "entrances": ["smtp", "submissions", "lmtp"],
                 "state": "running",
                 "trouble": "",
                 "configuration": "/etc/relaymail/relaymail.toml",

@@ -257,6 +257,7 @@ class FakeRelay:
         self.intake = FakeIntake()
         self.configuration = FakeConfiguration()
         self.addresses: list[Any] = []
+        self.openings: list[Any] = []
         self.started = 0.0
         self.changed: Any = ["expire"]
 

@@ -197,6 +197,29 @@ class CheckTests(ConfigCase):
         ):
             self.assertTrue(problem.startswith(told), problem)
 
+    def test_kindsOfPorts(self) -> None:
+        """
+        What is wrong with any kind of port is said; so is what is most likely meant
+        otherwise.
+        """
+        path = self.write("""
+            hostname = "relay.example.com"
+            [intake]
+            submission = ["tcp:587"]
+            lmtp = ["pigeon:3"]
+            """)
+        problems = self.runJSON("config", "check", "--config", path, code=1)["problems"]
+        for problem, told in zip(
+            problems,
+            (
+                "intake.lmtp: 'pigeon:3' is not an endpoint",
+                "intake.submission takes mail of those only who say who they are",
+                "intake.submission: passwords are taken under TLS only",
+            ),
+            strict=True,
+        ):
+            self.assertTrue(problem.startswith(told), problem)
+
 
 class AgainstQueueTests(ConfigCase):
     """

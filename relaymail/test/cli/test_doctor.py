@@ -135,7 +135,15 @@ class ChecksTests(SynchronousTestCase):
         """
         All that the issue names is there; without the network, what needs none.
         """
-        here = ["configuration", "secrets", "queue", "relay", "disk", "limits"]
+        here = [
+            "configuration",
+            "entrances",
+            "secrets",
+            "queue",
+            "relay",
+            "disk",
+            "limits",
+        ]
         here += ["clock", "certificate"]
         path = self.configure()
         self.assertEqual(self.names(path, isOffline=True), here)

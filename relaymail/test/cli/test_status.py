@@ -46,6 +46,15 @@ class StatusTests(CommandTestCase):
             self.assertIn(words, told)
         self.assertNotIn("trouble", told)
 
+    def test_kinds(self) -> None:
+        """
+        What is spoken somewhere is told where it is not SMTP between relays.
+        """
+        kinds = {"entrances": ["smtp", "submissions"]}
+        self.answers["GET status"] = {**STATUS, **kinds}
+        told = self.run_("status").stdout
+        self.assertIn("127.0.0.1:2525, ::1:2525 (submissions)", told)
+
     def test_json(self) -> None:
         """
         The document is the API's.

@@ -13,10 +13,11 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.configuration import configure, readFile
+from relaymail.configuration import Intake, configure, readFile
 from relaymail.doctor.answers import Answer, Verdict
 from relaymail.doctor.installation import (
     checkConfiguration,
+    checkEntrances,
     checkQueue,
     checkSecrets,
     relayOf,
@@ -99,6 +100,33 @@ class InstallationTests(SynchronousTestCase):
         os.unlink(path)
         found = self.secrets(smartHosts=hosts)
         self.assertFound(found, (Verdict.FAILURE, "No such file"))
+
+    def test_A09_users(self) -> None:
+        """
+        The file of users is looked at as one of passwords is, and it is said where
+        its group may write it.
+        """
+        path = self.write("users", "")
+        os.chmod(path, 0o640)
+        self.assertFound(self.secrets(users=path), (Verdict.OK, path))
+        os.chmod(path, 0o660)
+        found = self.secrets(users=path)
+        self.assertFound(found, (Verdict.WARNING, f"the group of {path} may write"))
+
+    def test_entrances(self) -> None:
+        """
+        Where people are asked who they are, they must be able to say so, and under
+        TLS.
+        """
+        users = self.write("users", "")
+        expected = (Verdict.OK, "mail is taken by smtp, lmtp")
+        self.assertFound(checkEntrances(Intake(lmtp=("unix:/run/lmtp",))), expected)
+        told = Intake(submission=("tcp:587",))
+        expected = (Verdict.FAILURE, "name the file of users")
+        self.assertFound(checkEntrances(told), expected)
+        told = Intake(submission=("tcp:587",), users=users)
+        expected = (Verdict.WARNING, "passwords are taken under TLS only")
+        self.assertFound(checkEntrances(told), expected)
 
     def test_queue(self) -> None:
         """

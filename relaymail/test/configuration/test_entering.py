@@ -1,0 +1,72 @@
+# -*- test-case-name: relaymail.test.configuration.test_entering -*-
+"""
+Tests for L{relaymail.configuration.entering}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaymail.configuration.entering import checkEntering, remarks
+from relaymail.configuration.intake import Intake
+from relaymail.errors import ConfigurationError
+
+TLS: dict[str, Any] = {"tlsKey": "key.pem", "tlsCert": "cert.pem"}
+
+
+class UsersTests(SynchronousTestCase):
+    """
+    Whether anybody can come in.
+    """
+
+    def test_nobody(self) -> None:
+        """
+        Where people are asked who they are, somebody must be able to say so.
+        """
+        for kind in ("submission", "submissions"):
+            settings: dict[str, Any] = {kind: ("tcp:587",), **TLS}
+            told = Intake(**settings)
+            error = self.assertRaises(ConfigurationError, checkEntering, told)
+            self.assertIn(f"intake.{kind} takes", str(error))
+            self.assertIn("name the file of users in intake.users", str(error))
+
+    def test_somebody(self) -> None:
+        """
+        Users are in a file, or a program knows them; elsewhere there need be none.
+        """
+        checkEntering(Intake(submission=("tcp:587",), users="users"))
+        checkEntering(Intake(submission=("tcp:587",)), hasPortal=True)
+        checkEntering(Intake(lmtp=("unix:/run/lmtp",)))
+
+
+class RemarkTests(SynchronousTestCase):
+    """
+    What is most likely meant otherwise.
+    """
+
+    def test_noTLS(self) -> None:
+        """
+        Passwords without TLS are taken nowhere.
+        """
+        wrong: list[dict[str, Any]] = [
+            {"users": "users"},
+            {"users": "users", "submission": ("tcp:587",)},
+            {"users": "users", "submission": ("ssl:465", "tcp:587")},
+        ]
+        for settings in wrong:
+            (told,) = remarks(Intake(**settings))
+            self.assertIn("name intake.tls-key and intake.tls-cert", told)
+
+    def test_fine(self) -> None:
+        """
+        There is nothing to say where there is TLS, or nobody to say who they are.
+        """
+        right: list[dict[str, Any]] = [
+            {},
+            {"users": "users", "submission": ("tcp:587",), **TLS},
+            {"users": "users", "submission": ("ssl:465",)},
+        ]
+        for settings in right:
+            self.assertEqual(list(remarks(Intake(**settings))), [])

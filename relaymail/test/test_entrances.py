@@ -1,0 +1,183 @@
+# -*- test-case-name: relaymail.test.test_entrances -*-
+"""
+Tests for the kinds of ports of a L{relay<relaymail.service.Relay>}: when it starts,
+and when it is told something else.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent, globalLogPublisher
+
+from relaymail.errors import ConfigurationError
+from relaymail.intake.proxied import Announced
+from relaymail.test.certificates import writeCertificate
+from relaymail.test.test_reload import OTHER, PORT, ReloadTestCase
+from relaymail.test.test_service import CLIENT, TestRelay
+
+PROXY = IPv4Address("TCP", "192.0.2.10", 50000)
+THIRD = "tcp:2527:interface=127.0.0.1"
+
+
+class EntrancesTestCase(ReloadTestCase):
+    """
+    Relays with a certificate and a file of users.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        directory = Path(os.path.abspath(self.mktemp()))
+        directory.mkdir()
+        key, cert = writeCertificate(directory)
+        users = directory / "users"
+        users.touch(0o600)
+        self.tls = {"tlsKey": key, "tlsCert": cert}
+        self.users = {**self.tls, "users": str(users)}
+
+    def kinds(self, relay: TestRelay) -> list[tuple[Any, str]]:
+        """
+        Give the addresses a relay listens on, with their kinds.
+        """
+        return [
+            (getattr(address, "port", address), opening.kind)
+            for address, opening in zip(relay.addresses, relay.openings, strict=True)
+        ]
+
+
+class StartTests(EntrancesTestCase):
+    """
+    How a relay starts.
+    """
+
+    def test_all(self) -> None:
+        """
+        It listens on ports of all kinds, and says so in its log.
+        """
+        events: list[LogEvent] = []
+        observer: Any = events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        relay = self.running(
+            submission=OTHER, submissions=THIRD, lmtp="unix:/run/lmtp", **self.users
+        )
+        ports = self.kinds(relay)
+        self.assertEqual(
+            ports[:3], [(2525, "smtp"), (2526, "submission"), (2527, "submissions")]
+        )
+        self.assertEqual(ports[3][1], "lmtp")
+        (told,) = [str(e["ports"]) for e in events if "ports" in e]
+        self.assertEqual(
+            told,
+            "0.0.0.0:2525, 0.0.0.0:2526 (submission), 0.0.0.0:2527 (submissions), "
+            "/run/lmtp (lmtp)",
+        )
+
+    def test_nobodyCanSayWhoTheyAre(self) -> None:
+        """
+        A relay that asks people who they are, and does not know anybody, is not
+        made; a program may know them.
+        """
+        settings = {"submission": OTHER, **self.tls}
+        error = self.assertRaises(ConfigurationError, self.make, **settings)
+        self.assertIn("name the file of users", str(error))
+        portal = object()
+        self.assertIs(self.make(portal=portal, **settings).portal, portal)
+
+    def test_proxies(self) -> None:
+        """
+        Those that are named as proxies are waited for.
+        """
+        self.running(proxies="192.0.2.10")
+        door = self.reactor.tcpServers[-1][1]
+        self.assertIsInstance(door.buildProtocol(PROXY), Announced)
+        self.assertNotIsInstance(door.buildProtocol(CLIENT), Announced)
+
+
+class ReloadTests(EntrancesTestCase):
+    """
+    How it is told something else.
+    """
+
+    def test_addedAndRemoved(self) -> None:
+        """
+        Ports of every kind are opened and closed, in the order of the page.
+        """
+        relay = self.running()
+        (old,) = relay.ports
+        told = self.told(submissions=OTHER, lmtp=THIRD, **self.users)
+        changed = self.reload(relay, told)
+        self.assertIn("intake.submissions", changed)
+        self.assertEqual(
+            self.kinds(relay), [(2525, "smtp"), (2526, "submissions"), (2527, "lmtp")]
+        )
+        self.assertIs(relay.ports[0], old)
+        self.reload(relay, self.told(smtp=(), lmtp=THIRD, **self.users))
+        self.assertEqual(self.kinds(relay), [(2527, "lmtp")])
+
+    def test_moved(self) -> None:
+        """
+        A port becomes one of another kind, and is not closed for it.
+        """
+        relay = self.running(submission=OTHER, **self.users)
+        before = relay.ports
+        told = self.told(smtp=OTHER, submission=PORT, **self.users)
+        self.reload(relay, told)
+        self.assertEqual(self.kinds(relay), [(2526, "smtp"), (2525, "submission")])
+        self.assertEqual(relay.ports, before[::-1])
+
+    def test_allOrNothing(self) -> None:
+        """
+        Where one of them cannot be had all is as it was, of whatever kind.
+        """
+        relay = self.running(submission=OTHER, **self.users)
+
+        def listenTCP(*arguments: Any, **keywords: Any) -> Any:
+            raise CannotListenError("", 2527, OSError(98, "Address already in use"))
+
+        self.patch(self.reactor, "listenTCP", listenTCP)
+        self.refused(relay, smtp=OTHER, submission=PORT, lmtp=THIRD, **self.users)
+        self.assertEqual(self.kinds(relay), [(2525, "smtp"), (2526, "submission")])
+
+    def test_nobodyCanSayWhoTheyAre(self) -> None:
+        """
+        Users cannot be taken away from where they are asked for.
+        """
+        relay = self.running(submission=OTHER, **self.users)
+        why = self.refused(relay, submission=OTHER, **self.tls)
+        self.assertIn("name the file of users", why)
+
+    def test_proxies(self) -> None:
+        """
+        Who is a proxy holds for the next connection, also on ports that were there.
+        """
+        relay = self.running()
+        door = self.reactor.tcpServers[-1][1]
+        self.reload(relay, self.told(proxies="192.0.2.10"))
+        self.assertIsInstance(door.buildProtocol(PROXY), Announced)
+        self.reload(relay, self.told())
+        self.assertNotIsInstance(door.buildProtocol(PROXY), Announced)
+
+    def test_systemdSocket(self) -> None:
+        """
+        What systemd hands over is not looked for later, of whatever kind.
+        """
+        told = {"lmtp": "systemd:domain=UNIX:name=lmtp"}
+        self.assertIn("restart", self.refused(self.running(), **told))
+
+    def test_stop(self) -> None:
+        """
+        Proxies that have not said whom they speak for are waited for no longer.
+        """
+        relay = self.running(proxies="192.0.2.10")
+        door = self.reactor.tcpServers[-1][1]
+        wire = StringTransport(peerAddress=PROXY)
+        protocol: Any = door.buildProtocol(PROXY)
+        protocol.makeConnection(wire)
+        self.stop(relay)
+        self.assertTrue(wire.disconnected)
