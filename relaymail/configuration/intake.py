@@ -94,8 +94,8 @@ class Intake:
     xclient: tuple[Network, ...] = option(
         (),
         "networks",
-        "Who may say with XCLIENT for which client it speaks, such as a Postfix or an "
-        "nginx in front.",
+        "Who may say with XCLIENT for which client it speaks, such as an nginx or a "
+        "Dovecot in front.",
         standard="none: XCLIENT is not offered",
         example='["192.0.2.11"]',
     )

@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -37,6 +38,9 @@ _SCRIPT = re.compile(
 )
 _BLOCK = re.compile(
     r"^\.\. code-block:: sh\n(?:   :.*\n)?\n((?:   .*\n|\n)+)", re.MULTILINE
+)
+_TOML = re.compile(
+    r"^\.\. code-block:: toml\n(?:   :.*\n)?\n((?:   .*\n|\n)+)", re.MULTILINE
 )
 
 
@@ -233,11 +237,25 @@ class PageTests(SynchronousTestCase):
         self.assertGreater(len(found), 5)
         self.assertEqual([name for name in found if name not in BY_PATH], [])
 
+    def test_examples(self) -> None:
+        """
+        Each configuration that is shown has options that there are, with values
+        that they take.
+        """
+        found = _TOML.findall(self.text)
+        self.assertGreater(len(found), 3)
+        for text in found:
+            for table, said in tomllib.loads(dedent(text)).items():
+                for key, value in said.items():
+                    kind = BY_PATH[f"{table}.{key}"].kind
+                    if kind.name != "a file":
+                        kind.take(value)
+
     def test_files(self) -> None:
         """
         Each file that is installed is there.
         """
-        found: list[Any] = re.findall(r"docs/systemd/[\w.]+", self.text)
-        self.assertEqual(len(found), 3)
+        found: list[Any] = re.findall(r"docs/systemd/[\w.-]+", self.text)
+        self.assertEqual(len(found), 5)
         for name in found:
             self.assertTrue((ROOT / name).exists(), name)

@@ -190,6 +190,8 @@ class UnitTests(SynchronousTestCase):
             return
         place = Path(self.mktemp()).absolute()
         place.mkdir()
+        for path in self.directory.glob("*.socket"):
+            shutil.copy(path, place)
         for name in self.units:
             # The command is not installed where the unit says it is.
             text = (self.directory / f"relaymail.{name}").read_text("utf-8")
@@ -256,5 +258,10 @@ class UnitTests(SynchronousTestCase):
         (endpoint,) = found.intake.smtp
         name = self.said("socket", "Socket")["FileDescriptorName"]
         self.assertEqual(endpoint, f"systemd:domain=INET6:name={name}")
+        for kind in ("submission", "submissions"):
+            told = dict(sections(self.directory / f"relaymail-{kind}.socket")["Socket"])
+            self.assertEqual(told["FileDescriptorName"], kind)
+            # All of its sockets are handed to it, whichever has woken it.
+            self.assertEqual(told["Service"], "relaymail.service")
         state = self.said("service", "Service")["StateDirectory"]
         self.assertEqual(found.queue.path, f"/var/lib/{state}/queue.db")
