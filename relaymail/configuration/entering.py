@@ -25,6 +25,11 @@ def checkEntering(told: Intake, *, hasPortal: bool = False) -> None:
 
     @raise ConfigurationError: When nobody could.
     """
+    if told.users and hasPortal:
+        raise ConfigurationError(
+            "the users are in the file intake.users, or the program knows them and "
+            "gives its portal, not both"
+        )
     if told.users or hasPortal:
         return
     for opening in told.openings:
@@ -48,12 +53,14 @@ def remarks(told: Intake) -> Iterator[str]:
         isSubmission = opening.entrance is Entrance.SUBMISSION
         if isSubmission and not opening.endpoint.startswith(_SECURE):
             yield (
-                f"intake.{opening.kind}: passwords are taken under TLS only, and "
-                f"{opening.endpoint} has none: name intake.tls-key and intake.tls-cert"
+                f"intake.{opening.kind}: passwords are not taken in clear, and "
+                f"{opening.endpoint} has no TLS; few programs know SCRAM, which needs "
+                "none: name intake.tls-key and intake.tls-cert"
             )
             return
     if told.users and not any(o.endpoint.startswith(_SECURE) for o in told.openings):
         yield (
-            "intake.users: passwords are taken under TLS only, and there is none: name "
-            "intake.tls-key and intake.tls-cert"
+            "intake.users: passwords are not taken in clear, and there is no TLS; few "
+            "programs know SCRAM, which needs none: name intake.tls-key and "
+            "intake.tls-cert"
         )

@@ -214,7 +214,7 @@ class CheckTests(ConfigCase):
             (
                 "intake.lmtp: 'pigeon:3' is not an endpoint",
                 "intake.submission takes mail of those only who say who they are",
-                "intake.submission: passwords are taken under TLS only",
+                "intake.submission: passwords are not taken in clear",
             ),
             strict=True,
         ):

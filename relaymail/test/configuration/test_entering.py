@@ -40,6 +40,15 @@ class UsersTests(SynchronousTestCase):
         checkEntering(Intake(submission=("tcp:587",)), hasPortal=True)
         checkEntering(Intake(lmtp=("unix:/run/lmtp",)))
 
+    def test_inOnePlace(self) -> None:
+        """
+        They are not in both.
+        """
+        told = Intake(users="users")
+        with self.assertRaises(ConfigurationError) as caught:
+            checkEntering(told, hasPortal=True)
+        self.assertIn("not both", str(caught.exception))
+
 
 class RemarkTests(SynchronousTestCase):
     """

@@ -125,7 +125,7 @@ class InstallationTests(SynchronousTestCase):
         expected = (Verdict.FAILURE, "name the file of users")
         self.assertFound(checkEntrances(told), expected)
         told = Intake(submission=("tcp:587",), users=users)
-        expected = (Verdict.WARNING, "passwords are taken under TLS only")
+        expected = (Verdict.WARNING, "passwords are not taken in clear")
         self.assertFound(checkEntrances(told), expected)
 
     def test_queue(self) -> None:
