@@ -29,7 +29,13 @@ def sourceOf(address: IAddress | None) -> str:
     Give what clients that may be one are counted under: their network
     address, in IPv6 the network of it.
     """
-    host = hostOf(address)
+    return networkOf(hostOf(address))
+
+
+def networkOf(host: str) -> str:
+    """
+    Give what clients are counted under whose network address is this text.
+    """
     try:
         if not isinstance(ip_address(host), IPv6Address):
             return host

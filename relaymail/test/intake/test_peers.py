@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.intake.peers import hostOf, sourceOf, tlsOf
+from relaymail.intake.peers import hostOf, networkOf, sourceOf, tlsOf
 
 
 class PeerTests(SynchronousTestCase):
@@ -35,6 +35,14 @@ class PeerTests(SynchronousTestCase):
         self.assertNotEqual(sourceOf(IPv6Address("TCP", "2001:db8:0:1::1", 1)), one)
         self.assertEqual(sourceOf(IPv6Address("TCP", "fe80::1%eth0", 1)), "fe80::/64")
         self.assertEqual(sourceOf(IPv4Address("TCP", "192.0.2.1", 1)), "192.0.2.1")
+
+    def test_networkOf(self) -> None:
+        """
+        The same for an address that is text.
+        """
+        self.assertEqual(networkOf("192.0.2.1"), "192.0.2.1")
+        self.assertEqual(networkOf("2001:db8::1"), "2001:db8::/64")
+        self.assertEqual(networkOf(""), "")
 
     def test_clear(self) -> None:
         """
