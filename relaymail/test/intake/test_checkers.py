@@ -1,0 +1,280 @@
+"""
+Tests for L{relaymail.intake.checkers}.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.cred.credentials import (
+    IUsernameHashedPassword,
+    IUsernamePassword,
+    UsernamePassword,
+)
+from twisted.cred.error import UnauthorizedLogin
+from twisted.internet.interfaces import IReactorThreads
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from relaymail.dialogue.sasl.scram import SHA256, matches
+from relaymail.dialogue.sasl.steps import DigestClaim, ScramClaim
+from relaymail.envelopes import Client
+from relaymail.intake import checkers
+from relaymail.intake.checkers import (
+    Overloaded,
+    UserAcceptance,
+    UserRealm,
+    UsersChecker,
+    UsersPortal,
+)
+from relaymail.intake.credentials import (
+    DigestCredentials,
+    IScramCredentials,
+    ScramCredentials,
+)
+from relaymail.intake.users import UsersFile
+from relaymail.interfaces import IAcceptance
+from relaymail.test.intake.test_users import line
+
+
+@implementer(IReactorThreads)
+class Threads:
+    """
+    A reactor and its pool: what is to be done in threads is done when it is asked
+    for.
+    """
+
+    def __init__(self) -> None:
+        self.work: list[Callable[[], None]] = []
+
+    def getThreadPool(self) -> Any:
+        """
+        Give itself.
+        """
+        return self
+
+    def callInThreadWithCallback(
+        self, done: Any, function: Any, *args: Any, **kw: Any
+    ) -> None:
+        """
+        Note it.
+        """
+        self.work.append(lambda: done(*self.outcome(function, *args, **kw)))
+
+    def outcome(self, function: Any, *args: Any, **kw: Any) -> tuple[bool, Any]:
+        """
+        Do it.
+        """
+        try:
+            return True, function(*args, **kw)
+        except Exception:
+            return False, Failure()
+
+    def callInThread(  # type: ignore[override]
+        self, function: Any, *args: Any, **kw: Any
+    ) -> None:
+        """
+        Not used.
+        """
+
+    def callFromThread(  # type: ignore[override]
+        self, function: Any, *args: Any, **kw: Any
+    ) -> None:
+        """
+        Do it.
+        """
+        function(*args, **kw)
+
+    def suggestThreadPoolSize(self, size: int) -> None:
+        """
+        Not used.
+        """
+
+    def run(self) -> None:
+        """
+        Do all that was noted.
+        """
+        while self.work:
+            self.work.pop(0)()
+
+
+class CheckerCase(SynchronousTestCase):
+    """
+    Has a file of users.
+    """
+
+    def usersFile(self, *lines: str) -> UsersFile:
+        """
+        Make one.
+        """
+        path = self.mktemp()
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(lines)
+        os.chmod(path, 0o600)
+        return UsersFile(path)
+
+
+class CheckerTests(CheckerCase):
+    """
+    Tests for L{UsersChecker}.
+    """
+
+    def setUp(self) -> None:
+        self.users = self.usersFile(line("tim", "pw"), line("tom", "ä", isClear=True))
+        self.checker = UsersChecker(self.users, None)
+
+    def test_password(self) -> None:
+        """
+        The right password lets in, prepared or not; the wrong one and the wrong name
+        do not.
+        """
+        for user, password in ((b"tim", b"pw"), (b"tom", "a\u0308".encode())):
+            avatar = self.checker.requestAvatarId(UsernamePassword(user, password))
+            self.assertEqual(self.successResultOf(avatar), user)
+        for user, password in (
+            (b"tim", b"wrong"),
+            (b"jim", b"pw"),
+            (b"jim", b"nobody"),
+            (b"tim", b"\xff"),
+            (b"tim", b""),
+        ):
+            avatar = self.checker.requestAvatarId(UsernamePassword(user, password))
+            self.failureResultOf(avatar, UnauthorizedLogin)
+
+    def test_digest(self) -> None:
+        """
+        A digest is checked with a password that is kept as it is, and with no other.
+        """
+        for user, password, isRight in (
+            ("tom", "ä".encode(), True),
+            ("tom", b"wrong", False),
+            ("tim", b"pw", False),
+            ("jim", b"", False),
+        ):
+            digest = hmac.new(password, b"<1@x>", "md5").hexdigest().encode()
+            shown = DigestCredentials(DigestClaim(user, b"<1@x>", digest))
+            verifyObject(IUsernameHashedPassword, shown)
+            avatar = self.checker.requestAvatarId(shown)
+            if isRight:
+                self.assertEqual(self.successResultOf(avatar), user.encode())
+            else:
+                self.failureResultOf(avatar, UnauthorizedLogin)
+
+    def test_SCRAM(self) -> None:
+        """
+        A client that is to prove something is given what to, whoever it says it is;
+        its proof decides.
+        """
+        for user, isRight in (("tim", True), ("tim", False), ("jim", False)):
+            shown = ScramCredentials(ScramClaim(user, SHA256))
+            verifyObject(IScramCredentials, shown)
+            avatar = self.checker.requestAvatarId(shown)
+            verifier = self.successResultOf(shown.verifier)
+            self.assertEqual(matches(verifier, SHA256, b"pw"), user == "tim")
+            self.assertNoResult(avatar)
+            shown.proof.callback(isRight)
+            if isRight:
+                self.assertEqual(self.successResultOf(avatar), b"tim")
+            else:
+                self.failureResultOf(avatar, UnauthorizedLogin)
+
+    def test_inThread(self) -> None:
+        """
+        Passwords are hashed in threads, a few at a time.
+        """
+        threads = Threads()
+        checker = UsersChecker(self.users, threads)
+        shown = UsernamePassword(b"tim", b"pw")
+        avatars = [checker.requestAvatarId(shown) for _ in range(5)]
+        self.assertEqual(len(threads.work), 2)
+        for avatar in avatars:
+            self.assertNoResult(avatar)
+        threads.run()
+        for avatar in avatars:
+            self.assertEqual(self.successResultOf(avatar), b"tim")
+        scram = ScramCredentials(ScramClaim("tim", SHA256))
+        checker.requestAvatarId(scram)
+        self.assertNoResult(scram.verifier)
+        threads.run()
+        self.successResultOf(scram.verifier)
+
+    def test_A05_bounded(self) -> None:
+        """
+        When too many wait nobody else does.
+        """
+        self.patch(checkers, "_MOST_WAITING", 3)
+        threads = Threads()
+        checker = UsersChecker(self.users, threads)
+        shown = UsernamePassword(b"tim", b"pw")
+        avatars = [checker.requestAvatarId(shown) for _ in range(5)]
+        self.failureResultOf(checker.requestAvatarId(shown), Overloaded)
+        threads.run()
+        for avatar in avatars:
+            self.successResultOf(avatar)
+        checker.requestAvatarId(shown)
+
+
+class PortalTests(CheckerCase):
+    """
+    Tests for L{UsersPortal}, L{UserRealm} and L{UserAcceptance}.
+    """
+
+    def test_whatIsChecked(self) -> None:
+        """
+        Digests are checked only where there are passwords to do it with.
+        """
+        portal = UsersPortal(self.usersFile(line("tim", "pw")), None)
+        always = [IUsernamePassword, IScramCredentials]
+        self.assertEqual(portal.listCredentialsInterfaces(), always)
+        users = self.usersFile(line("tim", "pw", isClear=True))
+        found = UsersPortal(users, None).listCredentialsInterfaces()
+        self.assertEqual(found, [*always, IUsernameHashedPassword])
+
+    def test_avatar(self) -> None:
+        """
+        Who is let in may send mail to everybody; a network is not trusted for that.
+        """
+        portal = UsersPortal(self.usersFile(line("tim", "pw")), None)
+        login = portal.login(UsernamePassword(b"tim", b"pw"), None, IAcceptance)
+        result: Any = self.successResultOf(login)
+        interface, avatar, logOut = result
+        self.assertIs(interface, IAcceptance)
+        verifyObject(IAcceptance, avatar)
+        self.assertIsInstance(avatar, UserAcceptance)
+        self.assertEqual(avatar.user, "tim")
+        self.assertFalse(avatar.isTrusted("127.0.0.1"))
+        client = Client("192.0.2.1")
+        self.assertIsNone(avatar.acceptSender(client, "a@example.com"))
+        self.assertIsNone(avatar.acceptRecipient(client, "", "b@example.org"))
+        logOut()
+
+    def test_otherAvatars(self) -> None:
+        """
+        There is nothing else to be had, and nothing for nobody.
+        """
+        for name, interface in ((b"tim", IUsernamePassword), ((), IAcceptance)):
+            with self.assertRaises(NotImplementedError):
+                UserRealm().requestAvatar(name, None, interface)
+
+    def test_ownRealm(self) -> None:
+        """
+        An app says with a realm of its own what its users may do.
+        """
+
+        class Realm:
+            def requestAvatar(self, name: bytes, mind: object, *wanted: Any) -> Any:
+                """
+                Give the name itself.
+                """
+                return wanted[0], name, lambda: None
+
+        users = self.usersFile(line("tim", "pw"))
+        realm: Any = Realm()
+        portal = UsersPortal(users, None, realm)
+        login = portal.login(UsernamePassword(b"tim", b"pw"), None, IAcceptance)
+        self.assertEqual(self.successResultOf(login)[1], b"tim")
