@@ -31,6 +31,7 @@ PARTS = (
     Part("sendmail", "sendmail:sendmail", "Send a message as programs do.", NONE),
     Part("config", "config:config", "Check and show the configuration."),
     Part("reload", "status:reload", "Let the relay read its configuration again."),
+    Part("auth", "auth:auth", "See to users and their passwords."),
     Part("doctor", "doctor:doctor", "Look for what keeps mail from going."),
     Part("fsck", "fsck:fsck", "Check a queue."),
     Part("bench", "bench:bench", "Measure how fast a relay is.", ALONE),
