@@ -109,7 +109,7 @@ class Authenticating(SMTPClient):
         """
         End: authentication is needed, and no mechanism can be used.
         """
-        names = b", ".join(a.getName().upper() for a in self._known())
+        names = b", ".join(a.getName().upper() for a in self._ownMechanisms())
         told = b"Server does not support Client Authentication schemes [%s]" % names
         if not self._mayAuthenticate():
             told += b", or not over a connection like this"
@@ -380,7 +380,7 @@ class Authenticating(SMTPClient):
             return authenticatorsFor(self._offered, self._means(), _makeNonce)
         return [a for a in self.authenticators if a.getName().upper() in self._offered]
 
-    def _known(self) -> list[Any]:
+    def _ownMechanisms(self) -> list[Any]:
         """
         Give those that this end knows.
         """
