@@ -71,8 +71,10 @@ class FailureGuard:
         """
         now = self._clock.seconds()
         record = self._records.get(source)
-        if record is None or now - record.since > self._within:
+        if record is None:
             record = self._records[source] = _Record(now)
+        elif now - record.since > self._within:
+            record.since, record.failures = now, 0
         self._records.move_to_end(source)
         if len(self._records) > self._sources:
             self._records.popitem(last=False)

@@ -170,6 +170,17 @@ class UsersFile:
         entry = self._users.get(user)
         return entry.password if isinstance(entry, Clear) else None
 
+    def mark(self, user: str) -> bytes | None:
+        """
+        Give what differs once a user's password has changed; L{None} where there is
+        no such user.
+        """
+        self._look()
+        entry = self._users.get(user)
+        if entry is None:
+            return None
+        return entry.password if isinstance(entry, Clear) else entry.storedKey
+
     def verifier(self, user: str) -> Verifier:
         """
         Give what is kept of a user's password; of one that is not there, what no

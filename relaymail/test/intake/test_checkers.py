@@ -203,6 +203,45 @@ class CheckerTests(CheckerCase):
         threads.run()
         self.successResultOf(scram.verifier)
 
+    def test_remembered(self) -> None:
+        """
+        A password that was right is not hashed again, until it changes; a wrong one
+        is, each time.
+        """
+        threads = Threads()
+        users = self.usersFile(line("tim", "pw"))
+        checker = UsersChecker(users, threads)
+
+        def check(user: bytes, password: bytes) -> int:
+            checker.requestAvatarId(UsernamePassword(user, password)).addErrback(
+                lambda failure: failure.trap(UnauthorizedLogin)
+            )
+            hashed = len(threads.work)
+            threads.run()
+            return hashed
+
+        said = [(b"tim", b"pw"), (b"tim", b"no"), (b"jim", b"pw")]
+        self.assertEqual([check(*each) for each in said], [1, 1, 1])
+        self.assertEqual([check(*each) for each in said], [0, 1, 1])
+        with open(users.path, "w", encoding="utf-8") as file:
+            file.write("# changed\n" + line("tim", "new"))
+        again = checker.requestAvatarId(UsernamePassword(b"tim", b"pw"))
+        threads.run()
+        self.failureResultOf(again, UnauthorizedLogin)
+
+    def test_A05_rememberedBounded(self) -> None:
+        """
+        Only so many are remembered.
+        """
+        self.patch(checkers, "_REMEMBERED", 2)
+        names = ["one", "two", "three"]
+        users = self.usersFile(*[line(name, "pw") for name in names])
+        checker = UsersChecker(users, None)
+        for name in names:
+            shown = UsernamePassword(name.encode(), b"pw")
+            self.successResultOf(checker.requestAvatarId(shown))
+        self.assertEqual(len(checker._remembered), 2)
+
     def test_A05_bounded(self) -> None:
         """
         When too many wait nobody else does.
@@ -216,7 +255,7 @@ class CheckerTests(CheckerCase):
         threads.run()
         for avatar in avatars:
             self.successResultOf(avatar)
-        checker.requestAvatarId(shown)
+        self.successResultOf(checker.requestAvatarId(shown))
 
 
 class PortalTests(CheckerCase):
