@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
@@ -417,6 +419,40 @@ class TokensTests(BestCase):
         self.offer(b"XOAUTH2", tokens=Failing(b"one", b"two"))
         self.assertEqual(self.hear(b"535 no"), [self.xoauth2(b"two")])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+class AnythingTests(BestCase):
+    """
+    Servers that say anything.
+    """
+
+    lines = st.one_of(
+        st.sampled_from(
+            [b"235 yes", b"535 no", b"504 what", b"454 later", b"421 bye", b"334 "]
+        ),
+        st.binary(max_size=30).map(lambda said: b"334 " + b64(said)),
+        st.from_regex(rb"[2345][0-9][0-9][ -][ -~]{0,20}", fullmatch=True),
+        st.just(b"334 " + b64(b"r=clientserver,s=c2FsdA==,i=4096")),
+    )
+
+    @given(st.lists(lines, max_size=8), st.booleans())
+    @settings(max_examples=100, deadline=None)
+    def test_A06_anything(self, lines: list[bytes], hasToken: bool) -> None:
+        """
+        Nothing is raised, no more is said than there are mechanisms, and by SCRAM
+        alone no server is given mail that has not shown that it knows the password.
+        """
+        if hasToken:
+            self.offer(TokensTests.both, tokens=Tokens(b"one", b"two", b"three"))
+        else:
+            self.offer(b"SCRAM-SHA-256 SCRAM-SHA-1 SCRAM-SHA-256-PLUS")
+        said = self.hear(*lines)
+        commands = [line for line in said if line.startswith(b"AUTH")]
+        self.assertLessEqual(len(commands), 3)
+        if not hasToken:
+            self.assertNotIn(MAIL[0], said)
+        if MAIL[0] in said:
+            self.assertTrue(any(line.startswith(b"235") for line in lines))
 
 
 class _Server(LineReceiver):
