@@ -114,7 +114,8 @@ class Lanes:
             waiting = self._lanes[lane] = Waiting()
             if lane not in self._paused:
                 self._giveTurns(lane)
-        groups = waiting.rank(priority).groups[isAgain]
+        rank = waiting.rank(priority) if priority else waiting
+        groups = rank.groups[isAgain]
         last = next(reversed(groups.values()), None)
         if last is None or last.key != group:
             self._placed += 1
@@ -192,7 +193,10 @@ class Lanes:
             names = list(islice(group.names, limit))
             self._remove(group, names)
             if not group.names:
-                found.had(group)
+                if found.ranks or group.priority:
+                    found.had(group)
+                else:
+                    found.isAgainNext = not group.isAgain
             taken += names
         return taken
 
@@ -326,12 +330,18 @@ class Lanes:
             del self._names[name]
         waiting.count -= len(names)
         if not group.names:
-            waiting.remove(group)
-            if group.priority > 0 and not waiting.isUrgent:
-                self._urgent.pop(group.lane, None)
+            rank = waiting.rank(group.priority) if group.priority else waiting
+            del rank.groups[group.isAgain][id(group)]
+            if group.priority:
+                self._emptied(waiting, group)
         if not waiting.count:
             del self._lanes[group.lane]
             self._takeTurns(group.lane)
+
+    def _emptied(self, waiting: Waiting, group: Group) -> None:
+        waiting.tidy(group.priority)
+        if not waiting.isUrgent:
+            self._urgent.pop(group.lane, None)
 
     def _giveTurns(self, lane: Hashable) -> None:
         if lane not in self._turns:

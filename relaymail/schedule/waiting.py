@@ -87,26 +87,27 @@ class Waiting(Rank):
     The waiting names of one lane; it is itself the rank of those that have none.
 
     @ivar count: How many names there are.
+    @ivar ranks: The ranks of the others, but for those that have nothing.
     """
 
     count: int = 0
-    _ranks: dict[int, Rank] = field(default_factory=dict)
+    ranks: dict[int, Rank] = field(default_factory=dict)
     _inARow: int = 0
 
     def __len__(self) -> int:
         """
         Give the number of groups.
         """
-        if not self._ranks:
+        if not self.ranks:
             return self.size()
-        return self.size() + sum(rank.size() for rank in self._ranks.values())
+        return self.size() + sum(rank.size() for rank in self.ranks.values())
 
     @property
     def isUrgent(self) -> bool:
         """
         Whether there is mail that is more urgent than most.
         """
-        return bool(self._ranks) and max(self._ranks) > 0
+        return bool(self.ranks) and max(self.ranks) > 0
 
     def rank(self, priority: int) -> Rank:
         """
@@ -114,14 +115,15 @@ class Waiting(Rank):
         """
         if not priority:
             return self
-        return self._ranks.setdefault(priority, Rank())
+        return self.ranks.setdefault(priority, Rank())
 
     def first(self) -> Group:
         """
         Give the group whose turn it is.
         """
-        if not self._ranks:
-            return self.head()
+        if not self.ranks:
+            groups = self.groups[self.isAgainNext] or self.groups[not self.isAgainNext]
+            return next(iter(groups.values()))
         heads = {priority: rank.head() for priority, rank in self._filled()}
         return heads[_choice(heads, self._inARow)]
 
@@ -129,35 +131,33 @@ class Waiting(Rank):
         """
         Give the groups in the order of their turns.
         """
-        if not self._ranks:
+        if not self.ranks:
             return self.all()
         return self._ranked()
 
-    def remove(self, group: Group) -> None:
+    def tidy(self, priority: int) -> None:
         """
-        Take out a group of which nothing is left.
+        Let a rank go if nothing is left of it.
         """
-        rank = self._ranks[group.priority] if group.priority else self
-        del rank.groups[group.isAgain][id(group)]
-        if group.priority and not rank.size():
-            del self._ranks[group.priority]
+        if not self.ranks[priority].size():
+            del self.ranks[priority]
 
     def had(self, group: Group) -> None:
         """
-        Note that a group had its turn, and was removed.
+        Note that a group had its turn, and was taken out.  Where there is one rank
+        only, it is enough to say whose turn it is in that.
         """
-        if not self._ranks and not group.priority:
-            self.isAgainNext = not group.isAgain
-            self._inARow = 0
-            return
-        rank = self._ranks.get(group.priority) if group.priority else self
+        rank = self.ranks.get(group.priority) if group.priority else self
         if rank is not None:
             rank.isAgainNext = not group.isAgain
+        if not self.ranks:
+            self._inARow = 0
+            return
         left = [priority for priority, _ in self._filled()]
         self._inARow = _inARow(group.priority, left, self._inARow)
 
     def _filled(self) -> Iterator[tuple[int, Rank]]:
-        yield from self._ranks.items()
+        yield from self.ranks.items()
         if self.size():
             yield 0, self
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import NO_PARAMETERS, Envelope
 from relaymail.queue.said import heldUntil
 from relaymail.queue.spool.backlog import Backlog
 from relaymail.queue.spool.bodies import Kept
@@ -76,7 +76,8 @@ class Arriving:
         @return: Fires when it would survive a power cut.
         """
         message = self._number(len(envelope.recipients))
-        until = heldUntil(envelope.parameters, now)
+        said = envelope.parameters
+        until = None if said is NO_PARAMETERS else heldUntil(said, now)
         places = [
             self._placeFor(address, now, until) for address in envelope.recipients
         ]

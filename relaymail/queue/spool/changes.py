@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import NO_PARAMETERS, Envelope
 from relaymail.outcomes import Bounce, Delivered, Outcome
 from relaymail.queue.said import saysMore
 from relaymail.queue.spool.bodies import Bodies, Body
@@ -167,7 +167,13 @@ class Arrival(Change):
             body.data,
         )
         recipients = transaction.recipients
-        isSaying = self._isSaying
+        # Nearly all mail says nothing.
+        mayBeSaying = (
+            envelope.parameters is not NO_PARAMETERS
+            or envelope.recipientParameters
+            or self._source
+        )
+        isSaying = mayBeSaying and self._isSaying
         if isSaying:
             recipients = []
             said = columnsOf(envelope.parameters)
