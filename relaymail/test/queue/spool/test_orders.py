@@ -149,12 +149,17 @@ class OrderTests(RowsTestCase):
 
     def test_hastening(self) -> None:
         """
-        So many are due as are asked for, the first of them first.
+        So many are due as are asked for, the first of them first, but nothing that
+        was never tried.
         """
         for number in range(3, 8):
             arrival = self.arrival(number, "x@c.example", lease=None)
             self.write(arrival)
-        self.ask("UPDATE recipient SET due = ? + id WHERE lease IS NULL", NOW + 100)
+        later = "UPDATE recipient SET due = ? + id, attempts = 1 WHERE lease IS NULL"
+        self.ask(later, NOW + 100)
+        held = self.arrival(20, "z@c.example", lease=None)
+        self.write(held)
+        self.ask("UPDATE recipient SET due = ? WHERE id = 20", NOW + 50)
         counts = []
         for _ in range(4):
             change = Hastening("c.example", NOW, 2)
@@ -162,7 +167,7 @@ class OrderTests(RowsTestCase):
             counts.append(change.count)
         self.assertEqual(counts, [2, 2, 2, 0])
         dues = self.ask("SELECT DISTINCT due FROM recipient WHERE lease IS NULL")
-        self.assertEqual(dues, [(NOW,)])
+        self.assertEqual(dues, [(NOW,), (NOW + 50,)])
 
     def test_suspending(self) -> None:
         """
