@@ -197,9 +197,9 @@ class MemoryQueue(WindowInspection):
         self.held[name] = why
 
     def _release(self, name: str) -> None:
-        self._free(name)
+        entry = self._free(name)
         if self.held.pop(name, None) is not None:
-            self._wait(name)
+            self._arrive(name, entry)
             self._tell()
 
     def _requeue(self, name: str) -> Deferred[None] | None:

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from relaymail.queue.said import heldUntil
 from relaymail.queue.spool.bodies import Bodies
 from relaymail.queue.spool.changes import Change, Departure
 from relaymail.queue.spool.recipients import Row, findRow
 from relaymail.queue.spool.rows import Transaction
+from relaymail.queue.spool.saying import parametersOf
 
 _TURN = (
     "UPDATE recipient SET due = ?, attempts = ?, lease = ?, status = ?, reply = ?, "
@@ -112,7 +114,7 @@ def held(why: str) -> Turn:
 
 def released(now: float) -> Turn:
     """
-    Keep it back no longer.
+    Keep it back no longer; it goes at once, unless its sender wants it later.
 
     @param now: The time, in seconds.
     """
@@ -120,7 +122,8 @@ def released(now: float) -> Turn:
     def turn(row: Row) -> Row | None:
         if row.aside is not None or row.held is None:
             return None if row.aside is not None else row
-        return replace(row, lease=None, held=None, due=now)
+        due = heldUntil(parametersOf(row), now) or now
+        return replace(row, lease=None, held=None, due=due)
 
     return turn
 

@@ -14,6 +14,7 @@ from relaymail.envelopes import (
     Parameters,
     RecipientParameters,
 )
+from relaymail.errors import NotSupported
 from relaymail.inspection import Selection
 from relaymail.test.queue.contract import MESSAGE, NOW, RETRY, QueueContract
 from relaymail.test.queue.test_said import ALL
@@ -224,6 +225,18 @@ class SayingContract(_Test):
         self.settle(self.queue.setRelaying(name))
         self.settle(self.queue.done(name))
         self.assertIsNone(self.queue.nextDue())
+
+    def test_holdOfAnOperator(self) -> None:
+        """
+        What an operator kept back meanwhile, where that can be, rests on when it is
+        released.
+        """
+        (name,) = self.say(Parameters(holdUntil=NOW + 60))
+        held = self.queue.hold(name, "why").addErrback(lambda f: f.trap(NotSupported))
+        if self.settle(held) is NotSupported:
+            return
+        self.settle(self.queue.release(name))
+        self.assertEqual(self.queue.getResting(), {name: NOW + 60})
 
     # RFC 3030.
 
