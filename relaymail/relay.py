@@ -16,6 +16,7 @@ from twisted.mail._except import SMTPBadRcpt
 from twisted.mail.interfaces import IMessageSMTP
 
 from relaymail import smtp
+from relaymail.dialogue.extensions import NO_LIMITS, Limits
 from relaymail.envelopes import (
     NO_PARAMETERS,
     NOTHING_SAID,
@@ -109,11 +110,13 @@ class RelayerMixin:
 
     @cvar recipientsPerTransaction: How many recipients of one message are
         sent it in one transaction.
+    @ivar limits: What the host bears in one session.
     @ivar messages: The letters: C{[sender, recipient, file]} each.
     @ivar names: Their paths, in the same order.
     """
 
     recipientsPerTransaction = 1
+    limits: Limits = NO_LIMITS
     messages: list[Any]
     names: list[Any]
 
@@ -220,6 +223,9 @@ class RelayerMixin:
 
     def _leading(self) -> list[Any]:
         first, limit = self.messages[0], self.recipientsPerTransaction
+        most = self.limits.recipients
+        if most:
+            limit = min(limit, most)
         if limit <= 1 or not isinstance(first, Letter):
             return [first]
         content = first.content
@@ -228,7 +234,20 @@ class RelayerMixin:
             if letter.content is not content and letter.content != content:
                 break
             count += 1
-        return self.messages[:count]
+        letters = self.messages[:count]
+        return self._ofSoManyDomains(letters) if self.limits.domains else letters
+
+    def _ofSoManyDomains(self, letters: list[Any]) -> list[Any]:
+        """
+        Give as many of these, from the first one on, as have no more domains than
+        the host takes at once (RFC 9422 4.3).
+        """
+        domains: set[str] = set()
+        for index, letter in enumerate(letters):
+            domains.add(letter.recipient.rpartition("@")[2].lower())
+            if len(domains) > self.limits.domains:
+                return letters[:index]
+        return letters
 
 
 class SMTPRelayer(RelayerMixin, smtp.SMTPClient):

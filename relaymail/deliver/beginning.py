@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 from relaymail.addresses import quotePath
 from relaymail.deliver.transfer import Transfer, hasOwnForm
 from relaymail.dialogue.asking import Form, Terms, askFor, askForRecipient
-from relaymail.dialogue.extensions import NO_EXTENSIONS, Extensions
+from relaymail.dialogue.extensions import (
+    NO_EXTENSIONS,
+    NO_LIMITS,
+    Extensions,
+    Limits,
+)
 from relaymail.dialogue.transaction import Transaction
 from relaymail.envelopes import (
     NO_PARAMETERS,
@@ -58,13 +63,16 @@ class Beginning(Transfer):
         is valid for the server's name.
 
     @ivar extensions: What the server said it can do.
+    @ivar limits: What it bears in one session (RFC 9422), as far as it said so.
     """
 
     extensions: Extensions = NO_EXTENSIONS
+    limits: Limits = NO_LIMITS
     lmtp = False
     isVerified = False
     _known: Extensions | None = None
     _isBare = False
+    _begun = 0
 
     if TYPE_CHECKING:
         getMailFrom: Callable[[], Any]
@@ -102,6 +110,7 @@ class Beginning(Transfer):
         """
         self._known = self.extensions
         self._isBare = False
+        self.limits = self.extensions.limits
         self._isPipelined = b"PIPELINING" in self.extensions and not self._isStepwise()
 
     def _askLess(self) -> None:
@@ -132,6 +141,7 @@ class Beginning(Transfer):
         if isinstance(transaction, Trouble):
             return transaction
         self._transaction = transaction
+        self._begun += 1
         self._perform(transaction.begin())
         return None
 

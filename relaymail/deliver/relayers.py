@@ -108,6 +108,9 @@ class ManagedRelayerMixin(Reporting):
         """
         if self._isLeaving or getattr(self.manager, "isStopping", False):
             return None
+        if self._isSpent():
+            self._leaveForAnother()
+            return None
         return super().getMailFrom()  # type: ignore[misc]
 
     def _open(self, path: str) -> Letter | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from relaymail.deliver.judging import judgements
-from relaymail.dialogue.extensions import NO_EXTENSIONS, Extensions
+from relaymail.dialogue.extensions import NO_EXTENSIONS, NO_LIMITS, Extensions
 from relaymail.dialogue.transaction import PARAMETERS_UNKNOWN, SERVICE_CLOSING
 from relaymail.interfaces import IAttempt
 from relaymail.outcomes import Bounce, Delivered, Outcome
@@ -47,6 +47,9 @@ class Reporting:
     _finals: Any = ()
     _isOverasked = False
     _factory: Any = None
+    _begun = 0
+    _isBare = False
+    limits = NO_LIMITS
     extensions: Extensions
 
     def _settle(
@@ -111,13 +114,23 @@ class Reporting:
     def _learn(self) -> None:
         client: Any = super()
         client._learn()
-        self._tellExtensions(self.extensions)
+        if self._overasked() is not None and self._overasked() == self._host():
+            client._askLess()
+        self._tellExtensions(NO_EXTENSIONS if self._isBare else self.extensions)
 
     def _askLess(self) -> None:
         client: Any = super()
         client._askLess()
+        # A session that ends now is followed by another one.
+        self._factory.overasked = self._host()
         # Nothing that may be left out is passed on from here.
         self._tellExtensions(NO_EXTENSIONS)
+
+    def _overasked(self) -> Any:
+        return getattr(self._factory, "overasked", None)
+
+    def _host(self) -> Any:
+        return getattr(self.manager, "host", None)
 
     def _tellExtensions(self, extensions: Extensions) -> None:
         note = getattr(self.manager, "noteExtensions", None)
@@ -129,6 +142,22 @@ class Reporting:
             return self._settle(Phase.MAIL, trouble, (), 0)
         client: Any = super()
         client._cannotTake(trouble)
+
+    def _isSpent(self) -> bool:
+        """
+        Tell whether the host takes no more transactions in this session (RFC 9422
+        4.1).
+        """
+        most = self.limits.transactions
+        return most > 0 and self._begun >= most
+
+    def _leaveForAnother(self) -> None:
+        """
+        Go, and let what is left go over another connection.
+        """
+        self._isLeaving = True
+        if self.messages:
+            self._noteEvidence(*_nothingUnderWay())
 
     def _queueTime(self) -> float:
         return float(self.manager.manager.queue.clock.seconds())

@@ -304,6 +304,83 @@ class MailRefusedTests(AskedTestCase):
         self.assertRetried(*names)
 
 
+class LimitsTests(AskedTestCase):
+    """
+    Hosts that say what they bear (RFC 9422).
+    """
+
+    FOUR = tuple(f"{name}@example.org" for name in "bcde")
+
+    def counts(self, limits: str, *recipients: str) -> list[int]:
+        """
+        Send a message.
+
+        @return: How many recipients each transaction had.
+        """
+        self.mx = self.host(FIRST, f"LIMITS {limits}")
+        self.give(NO_PARAMETERS, *(recipients or self.FOUR))
+        self.world.run(1)
+        self.assertEmpty()
+        return [len(message.recipients) for message in self.mx.received]
+
+    def test_recipients(self) -> None:
+        """
+        No transaction has more recipients than the host takes.
+        """
+        self.assertEqual(self.counts("RCPTMAX=3"), [3, 1])
+        self.assertEqual(len(self.mx.sessions), 1)
+
+    def test_moreThanIsUsual(self) -> None:
+        """
+        Nor more than this relay puts into one.
+        """
+        self.set(recipientsPerTransaction=2)
+        self.assertEqual(self.counts("RCPTMAX=1000"), [2, 2])
+
+    def test_transactions(self) -> None:
+        """
+        No connection has more transactions than the host takes: what is left goes
+        over another one, at once, and nothing of it counts as an attempt.
+        """
+        self.set(recipientsPerTransaction=1)
+        with Logged() as logged:
+            self.assertEqual(self.counts("MAILMAX=2"), [1, 1, 1, 1])
+        self.assertEqual([len(s.commands) for s in self.mx.sessions], [8, 8])
+        self.assertEqual(self.mx.sessions[0].commands[-1], "QUIT")
+        self.assertEqual(len([t for t in logged.outcomes if " attempts=1 " in t]), 4)
+
+    def test_transactionsAndNoMore(self) -> None:
+        """
+        A connection that has carried all it may is not kept for mail to come.
+        """
+        self.set(idleTimeout=30)
+        self.assertEqual(self.counts("MAILMAX=1"), [4])
+        self.assertEqual(self.mx.sessions[0].commands[-1], "QUIT")
+
+    def test_domains(self) -> None:
+        """
+        No transaction is for more domains than the host takes.
+        """
+        self.set(smartHosts=(Host(FIRST, 25, named=True),))
+        to = ("a@one.example", "b@One.example", "c@two.example", "d@one.example")
+        self.assertEqual(self.counts("RCPTDOMAINMAX=1", *to), [2, 1, 1])
+        self.enter(type(self.world)(), recipientsPerTransaction=100)
+        self.set(smartHosts=(Host(FIRST, 25, named=True),))
+        self.assertEqual(self.counts("RCPTDOMAINMAX=2", *to), [4])
+
+    def test_D14_A06_overaskedWithoutEnd(self) -> None:
+        """
+        A host that bears one transaction and does not know what it offers is not
+        asked for it again and again.
+        """
+        mx = self.host(FIRST, "LIMITS MAILMAX=1", "DSN", RCPT=["555 What", "250 Ok"])
+        own = (RecipientParameters("NEVER"),)
+        self.give(NO_PARAMETERS, "b@example.org", own=own)
+        self.world.run(1)
+        self.assertEqual((len(mx.received), len(mx.sessions)), (1, 2))
+        self.assertIn("RCPT TO:<b@example.org>", mx.sessions[1].commands)
+
+
 class LMTPTests(StoryTestCase):
     """
     A mail store that speaks LMTP (RFC 2033).
