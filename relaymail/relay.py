@@ -117,6 +117,7 @@ class RelayerMixin:
 
     recipientsPerTransaction = 1
     limits: Limits = NO_LIMITS
+    _at = 0
     messages: list[Any]
     names: list[Any]
 
@@ -134,16 +135,17 @@ class RelayerMixin:
         """
         Give the sender of the next letter, or L{None} if there is none.
         """
-        if not self.messages:
+        if len(self.messages) <= self._at:
             self._takeIn(self._moreMessages())
-        return self.messages[0][0] if self.messages else None
+        letter = self._next()
+        return letter[0] if letter is not None else None
 
     def getMailTo(self) -> Any:
         """
         Give the recipients of the next transaction: those of the leading
         letters with one content; L{None} if there is no letter.
         """
-        if not self.messages:
+        if self._next() is None:
             return None
         return [letter[1] for letter in self._leading()]
 
@@ -152,7 +154,7 @@ class RelayerMixin:
         Give the content of the next letter, as an open binary file, or
         L{None}.
         """
-        letter = self.messages[0] if self.messages else None
+        letter = self._next()
         if isinstance(letter, Letter):
             # It may have been sent before, for recipients who came first.
             letter.file.seek(0)
@@ -162,21 +164,21 @@ class RelayerMixin:
         """
         Give the size of that content in bytes, where it is known.
         """
-        letter = self.messages[0] if self.messages else None
+        letter = self._next()
         return letter.content.size if isinstance(letter, Letter) else None
 
     def isMailEightBit(self) -> bool:
         """
         Tell whether that content has bytes above 127, where it is known.
         """
-        letter = self.messages[0] if self.messages else None
+        letter = self._next()
         return isinstance(letter, Letter) and letter.content.eightBit
 
     def getMailParameters(self) -> Parameters:
         """
         Give what was said of the next letter with MAIL.
         """
-        letter = self.messages[0] if self.messages else None
+        letter = self._next()
         return letter.parameters if isinstance(letter, Letter) else NO_PARAMETERS
 
     def getRecipientParameters(self, count: int) -> Sequence[RecipientParameters]:
@@ -187,7 +189,7 @@ class RelayerMixin:
 
         @return: It, in their order; nothing where nothing was said of any.
         """
-        letters = self.messages[:count]
+        letters = self.messages[self._at : self._at + count]
         said = [getattr(each, "recipientParameters", NOTHING_SAID) for each in letters]
         return said if any(each.notify or each.orcpt for each in said) else ()
 
@@ -221,8 +223,16 @@ class RelayerMixin:
     def _moreMessages(self) -> Sequence[str]:
         return ()
 
+    def _next(self) -> Any:
+        """
+        Give the letter that is asked for: the first one, or the one behind those
+        of the transaction that has not ended yet.
+        """
+        return self.messages[self._at] if len(self.messages) > self._at else None
+
     def _leading(self) -> list[Any]:
-        first, limit = self.messages[0], self.recipientsPerTransaction
+        at = self._at
+        first, limit = self.messages[at], self.recipientsPerTransaction
         most = self.limits.recipients
         if most:
             limit = min(limit, most)
@@ -230,11 +240,11 @@ class RelayerMixin:
             return [first]
         content = first.content
         count = 0
-        for letter in self.messages[:limit]:
+        for letter in self.messages[at : at + limit]:
             if letter.content is not content and letter.content != content:
                 break
             count += 1
-        letters = self.messages[:count]
+        letters = self.messages[at : at + count]
         return self._ofSoManyDomains(letters) if self.limits.domains else letters
 
     def _ofSoManyDomains(self, letters: list[Any]) -> list[Any]:

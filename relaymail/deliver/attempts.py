@@ -55,6 +55,7 @@ class _AttemptManager(StandingMixin):
     _given = 0
     _claims: Deferred[Any] | None = None
     _coming: Sequence[str] = ()
+    _claimedNow: Sequence[str] = ()
     _expecting: Any = None
 
     def __init__(self, manager: Any, noisy: bool = True, reactor: Any = None) -> None:
@@ -149,6 +150,9 @@ class _AttemptManager(StandingMixin):
         """
         See L{IAttempt.moreMessages}.
         """
+        if self._claimedNow:
+            claimed, self._claimedNow = self._claimedNow, ()
+            return claimed
         limit = self.manager.maxMessagesPerConnection - self._given
         if self.isStopping or limit < 1 or self._coming:
             return ()
@@ -308,7 +312,10 @@ class _AttemptManager(StandingMixin):
     def _claimed(self, relay: Any) -> None:
         paths, self._coming = self._coming, ()
         relayer, self._expecting = self._expecting, None
-        if relayer is not None and paths and relay in self.manager.managed:
+        if relayer is None:
+            # It asked ahead, and is still at its last message.
+            self._claimedNow = paths
+        elif paths and relay in self.manager.managed:
             relayer.resume(paths)
 
     def _goOn(self, relay: Any) -> bool:
@@ -317,7 +324,7 @@ class _AttemptManager(StandingMixin):
             return False
         manager = self.manager
         names = manager.managed[relay]
-        self._coming, self._expecting = (), None
+        self._coming, self._claimedNow, self._expecting = (), (), None
         relay.messages = [manager.queue.getPath(name) for name in names]
         self._given, self._ended = len(names), None
         self.address = self.tls = ""

@@ -8,7 +8,8 @@ They are public as L{relaymail.relaymanager}'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from twisted.internet.protocol import ClientFactory, connectionDone
@@ -29,6 +30,9 @@ class ManagedRelayerMixin(Reporting):
     """
     Tells an attempt manager what became of each letter.
 
+    @cvar overlaps: Whether the next transaction begins in the same flight as the
+        end of the message before it, where the host has PIPELINING and the class
+        gives its letters, and takes its steps, as the ones here do.
     @ivar manager: The attempt manager.
     @ivar factory: The factory that built the relayer, which sets it.
     """
@@ -37,6 +41,7 @@ class ManagedRelayerMixin(Reporting):
     phaseTimeouts: Mapping[Phase, float] | None = PATIENCE
     resetsAfterMail = False
     forgivesSurplus = False
+    overlaps = True
 
     def __init__(self, manager: Any) -> None:
         """
@@ -113,6 +118,26 @@ class ManagedRelayerMixin(Reporting):
             return None
         return super().getMailFrom()  # type: ignore[misc]
 
+    def _looksAhead(self) -> bool:
+        ownClass: Any = type(self)
+        return (
+            self.overlaps
+            and not self._isLeaving
+            and takesPart(self.manager)
+            and not self.manager.isStopping
+            and not self._isSpent()
+            and _givesAsUsual(ownClass)
+        )
+
+    def _goOn(self) -> None:
+        client: Any = super()
+        if self._behind is None or not getattr(self.manager, "isStopping", False):
+            client._goOn()
+            return
+        # Of the message behind only the envelope was said.
+        self._leaveForAnother()
+        client._goAway()
+
     def _open(self, path: str) -> Letter | None:
         if takesPart(self.manager):
             letter: Letter | None = self.manager.openLetter(path)
@@ -137,6 +162,30 @@ class ManagedRelayerMixin(Reporting):
             client._await(Phase.IDLE, (), client.smtpState_disconnect)
         else:
             client._disconnectFromServer()
+
+
+#: What a client is asked for with each message.
+_ASKED = (
+    "getMailFrom",
+    "getMailTo",
+    "getMailData",
+    "getMailSize",
+    "isMailEightBit",
+    "getMailParameters",
+    "getRecipientParameters",
+)
+
+
+@cache
+def _givesAsUsual(client: Hashable) -> bool:
+    """
+    Tell whether the letters of a class are those on its lists, in their order.
+    """
+    return all(
+        getattr(client, name)
+        is getattr(ManagedRelayerMixin, name, getattr(relay.RelayerMixin, name))
+        for name in _ASKED
+    )
 
 
 class SMTPManagedRelayer(ManagedRelayerMixin, relay.SMTPRelayer):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from relaymail.deliver.judging import judgements
+from relaymail.deliver.overlapping import Behind
 from relaymail.dialogue.extensions import NO_EXTENSIONS, NO_LIMITS, Extensions
 from relaymail.dialogue.transaction import PARAMETERS_UNKNOWN, SERVICE_CLOSING
 from relaymail.interfaces import IAttempt
@@ -47,6 +48,8 @@ class Reporting:
     _finals: Any = ()
     _isOverasked = False
     _factory: Any = None
+    _behind: Behind | None = None
+    _recipients: Any = ()
     _begun = 0
     _isBare = False
     limits = NO_LIMITS
@@ -77,8 +80,10 @@ class Reporting:
                 self._noteEvidence(judgement.phase, judgement.evidence)
         self._finals, self._isOverasked = (), False
         if left:
-            self.messages[:0] = [letters[index] for index in left]
-            self.names[:0] = [paths[index] for index in left]
+            # Behind those of the transaction that has begun, if there is one.
+            at = len(self._behind.recipients) if self._behind is not None else 0
+            self.messages[at:at] = [letters[index] for index in left]
+            self.names[at:at] = [paths[index] for index in left]
 
     def _judgeOverasked(
         self, phase: Phase, evidence: Evidence, accepted: int
@@ -93,7 +98,7 @@ class Reporting:
         return outcome
 
     def _countLeading(self) -> int:
-        return len(super().getMailTo())  # type: ignore[misc]
+        return len(self._recipients) or len(super().getMailTo())  # type: ignore[misc]
 
     def _tellOutcome(self, path: str, outcome: Outcome) -> None:
         self.manager.noteOutcome(self._factory, path, outcome)

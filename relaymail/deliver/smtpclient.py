@@ -21,8 +21,8 @@ from typing import IO, Any
 from twisted.mail._except import SMTPClientError, SMTPConnectError, SMTPProtocolError
 from twisted.python.util import LineLog
 
-from relaymail.deliver.beginning import Beginning
 from relaymail.deliver.beginning import quoteaddr as quoteaddr
+from relaymail.deliver.overlapping import Overlapping
 from relaymail.deliver.session import ANY, SUCCESS, UNASKED, replyOf
 from relaymail.dialogue.extensions import NO_EXTENSIONS
 from relaymail.dialogue.transaction import Break, Transaction
@@ -42,7 +42,7 @@ _SINGLE_STEPS = (
 )
 
 
-class SMTPClient(Beginning):
+class SMTPClient(Overlapping):
     """
     A client that sends messages over SMTP, one after the other.
 
@@ -63,7 +63,7 @@ class SMTPClient(Beginning):
         """
         Wait for the greeting.
         """
-        Beginning.connectionMade(self)
+        Overlapping.connectionMade(self)
         self._await(Phase.GREETING, (220,), self.smtpState_helo)
         self._failresponse = self.smtpConnectionFailed
 
@@ -76,7 +76,7 @@ class SMTPClient(Beginning):
         if self.phase is Phase.IDLE:
             # Nothing was asked: this is no answer to anything to come.
             return self._perform([Break(reply, Phase.IDLE)])
-        return Beginning._replyReceived(self, reply)
+        return Overlapping._replyReceived(self, reply)
 
     # The states, in the order in which a session comes to them.
 

@@ -76,6 +76,9 @@ class Transfer(Session):
         getMailParameters: Callable[[], Parameters]
         _cannotTake: Callable[[Trouble], None]
         _askLess: Callable[[], None]
+        _sayBehind: Callable[[], bytes]
+        _goOn: Callable[[], None]
+        _goAway: Callable[[], None]
 
     def __init__(self, identity: bytes | str | None, logsize: int = 10) -> None:
         """
@@ -194,7 +197,7 @@ class Transfer(Session):
             self._await(Phase.RSET, SUCCESS, self.smtpState_from)
             self._failresponse = self._resetRefused
             return self.sendLine(b"RSET")
-        self.smtpState_from(250, b"")
+        self._goOn()
 
     def _tell(self, phase: Phase, reply: Reply) -> None:
         accepted, results = len(self.successAddresses), self.toAddressesResult
@@ -213,7 +216,7 @@ class Transfer(Session):
 
     def _sentAway(self, reply: Reply) -> None:
         self._endAfter(reply)
-        self._disconnectFromServer()
+        self._goAway()
 
     def _resetRefused(self, code: int, resp: bytes) -> None:
         self._sentAway(Reply(code, tuple(resp.split(b"\n"))))
@@ -251,7 +254,7 @@ class Transfer(Session):
             message = stuffer.stuff(file.read()) + stuffer.end()
         except Exception:
             return self._bodyFailed(Failure())
-        self.transport.write(message)
+        self.transport.write(message + self._sayBehind())
         self._expected, self._okresponse = SUCCESS, self.smtpState_msgSent
         self._dotSent()
 
@@ -276,6 +279,8 @@ class Transfer(Session):
         if self.phase is not Phase.FINAL:
             # A subclass ended the message in its own way.
             self._dotSent()
+        elif not hasOwnForm(self):
+            self.transport.write(self._sayBehind())
 
     def _bodyFailed(self, failure: Failure) -> None:
         if self._transaction is None or not self.line_mode:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -104,6 +105,23 @@ class AttemptTests(SynchronousTestCase):
         self.attempt.notifyDone(self.relay)
         self.assertIsNone(self.successResultOf(self.done))
         self.assertNotIn(self.relay, self.manager.managed)
+
+    def test_claimsWrittenBeforeTheyAreWaitedFor(self) -> None:
+        """
+        Who asks for more before it has settled its last message, and has to wait
+        for the claims, is given the names when it asks again.
+        """
+        claim: Deferred[None] = Deferred()
+
+        def takeMore(attempt: Any, relay: Any, limit: int) -> list[str]:
+            attempt.waitForClaims([claim])
+            return ["more"]
+
+        self.patch(self.manager, "takeMore", takeMore)
+        self.assertEqual(self.attempt.moreMessages(self.relay), ())
+        self.assertEqual(self.attempt.moreMessages(self.relay), ())
+        claim.callback(None)
+        self.assertEqual(self.attempt.moreMessages(self.relay), ["more"])
 
     def test_D15_failuresOfATurnAreToldTogether(self) -> None:
         """
