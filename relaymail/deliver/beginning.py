@@ -70,7 +70,7 @@ class Beginning(Transfer):
     limits: Limits = NO_LIMITS
     lmtp = False
     isVerified = False
-    _known: Extensions | None = None
+    _extensionsKnown: Extensions | None = None
     _isBare = False
     _begun = 0
 
@@ -108,7 +108,7 @@ class Beginning(Transfer):
         """
         Take in what the server can do, once it has said so.
         """
-        self._known = self.extensions
+        self._extensionsKnown = self.extensions
         self._isBare = False
         self.limits = self.extensions.limits
         self._isPipelined = b"PIPELINING" in self.extensions and not self._isStepwise()

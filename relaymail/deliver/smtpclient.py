@@ -101,7 +101,7 @@ class SMTPClient(Overlapping):
         """
         if not self.forgivesSurplus and self._hasUnread():
             return self._brokenOff(UNASKED)
-        if self._known is not self.extensions:
+        if self._extensionsKnown is not self.extensions:
             self._learn()
         refused = self._beginMail()
         while refused is not None:
