@@ -225,7 +225,7 @@ def _checksHere(told: Configuration) -> Iterator[Check]:
 
 
 def _checksOfNetwork(told: Configuration, wish: Wish) -> Iterator[Check]:
-    from relaymail.configuration import readHosts
+    from relaymail.configuration import readRoutes
     from relaymail.doctor.answers import Check
     from relaymail.doctor.network import Network
     from relaymail.doctor.relays import checkSmartHosts
@@ -239,7 +239,10 @@ def _checksOfNetwork(told: Configuration, wish: Wish) -> Iterator[Check]:
         wish.address,
     )
     yield from network.checks(isDirect=not told.delivery.smartHosts)
-    yield Check("smart hosts", lambda: checkSmartHosts(readHosts(told), told.hostname))
+    yield Check(
+        "smart hosts",
+        lambda: checkSmartHosts(readRoutes(told).everyHost, told.hostname),
+    )
 
 
 def _smartHost(told: Configuration) -> str:
@@ -248,7 +251,9 @@ def _smartHost(told: Configuration) -> str:
     """
     from ipaddress import ip_address
 
-    for host in told.delivery.smartHosts:
+    for host in told.delivery.everySmartHost:
+        if host.path is not None:
+            continue
         try:
             ip_address(host.name)
         except ValueError:

@@ -1,7 +1,7 @@
 # -*- test-case-name: relaymail.test.endtoend.test_doctor -*-
 """
 Checks of the smart hosts: whether each can be reached, as safely as it must be, and
-takes the password.
+takes the password.  Tokens are not asked for: that is for C{relaymail auth test}.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from relaymail.route.hosts import Bearer, Credentials, Host, TLSNeed
 WAIT = 8.0
 #: Where a host listens whose port is not said.
 USUAL_PORT = 25
+
+#: How C{smtplib} can log in.
+_MECHANISMS = frozenset({"CRAM-MD5", "PLAIN", "LOGIN"})
 
 _ENCRYPTED = (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED)
 
@@ -40,7 +43,7 @@ def checkSmartHosts(
 
 
 def _checkHost(host: Host, hostname: str, wait: float) -> Answer:
-    name = f"{host.name}:{host.port or USUAL_PORT}"
+    name = host.path or f"{host.name}:{host.port or USUAL_PORT}"
     try:
         return _talk(host, name, hostname, wait)
     except smtplib.SMTPAuthenticationError as e:
@@ -73,6 +76,13 @@ def _checkHost(host: Host, hostname: str, wait: float) -> Answer:
     except OSError as e:
         isSlow = isinstance(e, TimeoutError)
         why = f"no answer within {wait:g} s" if isSlow else e.strerror or e
+        if host.path is not None:
+            return fail(
+                f"tried to reach the socket {name}: {why}",
+                "see whether the mail store runs and makes its socket there, and "
+                "whether the user that the relay runs as may write to it; mail waits "
+                "meanwhile",
+            )
         return fail(
             f"tried to reach {name}: {why}",
             "look at the name and port, and whether a firewall is in between; mail "
@@ -92,6 +102,8 @@ def _talk(host: Host, name: str, hostname: str, wait: float) -> Answer:
         if not isEncrypted and host.tls in _ENCRYPTED:
             raise smtplib.SMTPNotSupportedError("it offers no STARTTLS, and must")
         how = "over TLS" if isEncrypted else "in clear"
+        if host.path is not None:
+            how = "over its socket"
         if host.credentials is None:
             return ok(f"{name} was reached {how}; no user is named")
         if not isEncrypted and not host.authInClear:
@@ -105,15 +117,36 @@ def _talk(host: Host, name: str, hostname: str, wait: float) -> Answer:
                 "say tls=verified, with ca-file where its certificate needs that, or "
                 "auth=clear if the way to it is safe",
             )
-        if isinstance(host.credentials, Bearer):
-            return ok(
-                f"{name} was reached {how}; relaymail auth test says whether it takes "
-                f"the token of {_userOf(host)}"
+        return _login(client, host, name, isEncrypted, how)
+
+
+def _login(
+    client: smtplib.SMTP, host: Host, name: str, isEncrypted: bool, how: str
+) -> Answer:
+    offered = client.esmtp_features.get("auth", "").upper().split()
+    told = printable(", ".join(offered), 200) or "none"
+    if isinstance(host.credentials, Bearer):
+        if not {"XOAUTH2", "OAUTHBEARER"} & set(offered):
+            return fail(
+                f"{name} was reached {how}, but takes no tokens: of the mechanisms "
+                f"for them, XOAUTH2 and OAUTHBEARER, it offers none ({told})",
+                "name its password instead of oauth2, or ask its operator",
             )
-        user, password = host.credentials.user, host.credentials.password
-        client.login(user, password.decode("utf-8"))
-        answer = ok if isEncrypted else _inClear
-        return answer(f"{name} took the password of {_userOf(host)} {how}")
+        return ok(
+            f"{name} was reached {how}, and takes tokens; relaymail auth test says "
+            f"whether it takes the token of {_userOf(host)}"
+        )
+    assert host.credentials is not None
+    if offered and not _MECHANISMS & set(offered):
+        return ok(
+            f"{name} was reached {how}; it offers {told}, none of which is tried here; "
+            "relaymail auth test says whether it takes the password"
+        )
+    password = host.credentials.password
+    client.login(host.credentials.user, password.decode("utf-8"))
+    isSafe = isEncrypted or host.path is not None
+    answer = ok if isSafe else _inClear
+    return answer(f"{name} took the password of {_userOf(host)} {how}")
 
 
 def _inClear(found: str) -> Answer:
@@ -122,6 +155,11 @@ def _inClear(found: str) -> Answer:
 
 def _connect(host: Host, hostname: str, wait: float) -> smtplib.SMTP:
     port = host.port or USUAL_PORT
+    if host.lmtp:
+        # What begins with a slash is a socket to it.
+        return smtplib.LMTP(
+            host.path or host.name, port, local_hostname=hostname, timeout=wait
+        )
     if host.implicitTLS:
         return smtplib.SMTP_SSL(
             host.name,

@@ -29,6 +29,14 @@ class SmartRoutes:
     smartHosts: tuple[Host, ...] = ()
     senderHosts: SenderHosts = field(default_factory=dict)
 
+    @property
+    def everyHost(self) -> tuple[Host, ...]:
+        """
+        All of them, each once.
+        """
+        others = (host for hosts in self.senderHosts.values() for host in hosts)
+        return tuple(dict.fromkeys((*self.smartHosts, *others)))
+
 
 def hostsOfSender(sender: str, senderHosts: SenderHosts) -> tuple[Host, ...]:
     """

@@ -9,7 +9,9 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
+from twisted.protocols.basic import LineReceiver
 
 from relaymail.configuration.secrets import readHost
 from relaymail.configuration.structuring import configure
@@ -17,7 +19,7 @@ from relaymail.doctor.answers import Answer, Verdict
 from relaymail.doctor.network import Network
 from relaymail.doctor.questions import Asker
 from relaymail.doctor.relays import checkSmartHosts
-from relaymail.route.hosts import Bearer, Host, TLSNeed
+from relaymail.test.directories import shortDirectory
 from relaymail.test.endtoend.harness import EndToEndTestCase, exchange
 from relaymail.testing.certificates import ThrowawayCA
 from relaymail.testing.dns import Fault
@@ -61,6 +63,26 @@ class DoctorTestCase(EndToEndTestCase):
         self.assertNotIn(PASSWORD, answer.found + answer.remedy)
 
 
+class Store(LineReceiver):
+    """
+    A mail store that is only greeted.
+    """
+
+    def connectionMade(self) -> None:
+        """
+        Greet.
+        """
+        self.sendLine(b"220 store.example LMTP")
+
+    def lineReceived(self, line: bytes) -> None:
+        """
+        Answer LHLO and QUIT.
+        """
+        verb = line[:4].upper()
+        known = {b"LHLO": b"250 store.example", b"QUIT": b"221 Bye"}
+        self.sendLine(known.get(verb, b"500 What?"))
+
+
 class SmartHostTests(DoctorTestCase):
     """
     Tests for the login.
@@ -85,6 +107,85 @@ class SmartHostTests(DoctorTestCase):
         made = configure(queue=str(self.directory / "q"), smartHosts=[url + more])
         host = readHost(made.delivery.smartHosts[0])
         return await self.answer(lambda: checkSmartHosts([host], "relay.example", WAIT))
+
+    async def look(self, said: Any) -> Answer:
+        """
+        Look at a smart host as it is described.
+        """
+        made = configure(queue=str(self.directory / "q"), smartHosts=[said])
+        host = readHost(made.delivery.smartHosts[0])
+        return await self.answer(lambda: checkSmartHosts([host], "relay.example", WAIT))
+
+    async def store(self, listen: Callable[[Factory], Any]) -> Any:
+        """
+        Start a mail store.
+        """
+        port = listen(Factory.forProtocol(Store))
+        self.addCleanup(port.stopListening)
+        return port
+
+    async def test_lmtp(self) -> None:
+        """
+        A mail store is greeted as one, on the network or by its socket.
+        """
+        reactor: Any
+        from twisted.internet import reactor
+
+        port = await self.store(
+            lambda factory: reactor.listenTCP(0, factory, interface="127.0.0.1")
+        )
+        found = await self.look(f"lmtp://127.0.0.1:{port.getHost().port}")
+        self.assertAnswer(found, Verdict.OK, "was reached in clear; no user is named")
+        path = str(shortDirectory(self) / "lmtp")
+        await self.store(lambda factory: reactor.listenUNIX(path, factory))
+        found = await self.look(f"lmtp+unix://{path}")
+        self.assertAnswer(found, Verdict.OK, f"{path} was reached over its socket")
+
+    async def test_noSocket(self) -> None:
+        """
+        A socket that is not there is told of.
+        """
+        found = await self.look("lmtp+unix:///nowhere/lmtp")
+        self.assertAnswer(found, Verdict.FAILURE, "tried to reach the socket /nowhere")
+        self.assertIn("the mail store runs", found.remedy)
+
+    def wantingTokens(self, server: SMTPServer) -> dict[str, Any]:
+        """
+        Describe a smart host that wants tokens.
+        """
+        return {
+            "url": f"smtp+starttls://127.0.0.1:{server.port}",
+            "user": USER,
+            "ca-file": self.caPath,
+            "oauth2": {
+                "token-url": "https://login.example/token",
+                "client-id": "4711",
+                "client-secret-file": str(self.password),
+            },
+        }
+
+    async def test_tokens(self) -> None:
+        """
+        No token is asked for: it is only seen whether one would be taken.
+        """
+        server = self.start(users={}, keywords=("AUTH PLAIN XOAUTH2",))
+        found = await self.look(self.wantingTokens(server))
+        self.assertAnswer(found, Verdict.OK, "over TLS, and takes tokens")
+        self.assertIn("relaymail auth test", found.found)
+        server = self.start()
+        found = await self.look(self.wantingTokens(server))
+        self.assertAnswer(found, Verdict.FAILURE, "but takes no tokens")
+
+    async def test_otherMechanisms(self) -> None:
+        """
+        A password is not tried by what is not known here.
+        """
+        server = self.start(users={}, keywords=("AUTH SCRAM-SHA-256",))
+        found = await self.login(server, "smtp+starttls", f"&ca-file={self.caPath}")
+        self.assertAnswer(found, Verdict.OK, "SCRAM-SHA-256, none of which is tried")
+        server = self.start(users={}, keywords=())
+        found = await self.login(server, "smtp+starttls", f"&ca-file={self.caPath}")
+        self.assertIs(found.verdict, Verdict.FAILURE)
 
     async def test_starttls(self) -> None:
         """
@@ -129,25 +230,6 @@ class SmartHostTests(DoctorTestCase):
         self.assertEqual([line for line in heard if line.startswith("AUTH")], [])
         found = await self.login(server, "smtp+starttls", "&tls=encrypted&auth=clear")
         self.assertAnswer(found, Verdict.OK, "over TLS")
-
-    async def test_tokens(self) -> None:
-        """
-        A host that wants tokens is reached; what it says of them is told by another
-        command.
-        """
-        server = self.start()
-        bearer = Bearer(USER, "account", None)  # type: ignore[arg-type]
-        host = Host(
-            "127.0.0.1",
-            server.port,
-            TLSNeed.VERIFIED,
-            credentials=bearer,
-            caFile=self.caPath,
-        )
-        answer = await self.answer(
-            lambda: checkSmartHosts([host], "relay.example", WAIT)
-        )
-        self.assertAnswer(answer, Verdict.OK, "relaymail auth test")
 
     async def test_strangeCertificate(self) -> None:
         """

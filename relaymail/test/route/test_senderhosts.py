@@ -57,6 +57,12 @@ class SmartRoutesTests(SynchronousTestCase):
     Tests for L{SmartRoutes}.
     """
 
+    def test_everyHost(self) -> None:
+        """
+        All of them are given, each once.
+        """
+        self.assertEqual(SmartRoutes(SHOP, HOSTS).everyHost, (*SHOP, *NEWS, *FOREIGN))
+
     def test_equal(self) -> None:
         """
         Two are equal that say the same.
