@@ -20,7 +20,9 @@ from relaymail.test.stories.harness import (
     StoryTestCase,
     statusOf,
 )
+from relaymail.test.stories.test_starttls import TLSTestCase
 from relaymail.testing.doubles import CONTENT
+from relaymail.testing.servers import KEYWORDS, SMTPServer
 
 #: The addresses of the smart hosts.
 ONE, TWO, NEWS = "192.0.2.91", "192.0.2.92", "192.0.2.93"
@@ -327,3 +329,51 @@ class ParametersTests(SmartHostsTestCase):
         self.assertRetried(name)
         self.world.run(40)
         self.assertEqual(len(self.notices()), 1)
+
+
+class RequireTLSTests(TLSTestCase):
+    """
+    Mail that may go over TLS only (RFC 8689), at a smart host.
+    """
+
+    def deliver(self, *keywords: str) -> SMTPServer:
+        """
+        Send such a message by a smart host with TLS that is used where it is offered.
+        """
+        self.smartHost(caFile=self.certificate)
+        host = self.world.host(
+            FIRST, keywords=(*KEYWORDS, *keywords), contextFactory=self.context
+        )
+        envelope = Envelope(SENDER, ("b@example.org",), Parameters(requireTLS=True))
+        self.world.queue.add(envelope, CONTENT)
+        self.world.send(SENDER, "c@example.org")
+        self.world.run(5)
+        return host
+
+    def test_taken(self) -> None:
+        """
+        It goes over a connection of its own, with TLS that was verified, and says
+        so to the host.
+        """
+        host = self.deliver("REQUIRETLS")
+        commands = [
+            line
+            for session in host.sessions
+            for line in session.commands
+            if line.startswith("MAIL")
+        ]
+        self.assertEqual(len(host.received), 2)
+        self.assertEqual(len(host.sessions), 2)
+        self.assertEqual(len([c for c in commands if "REQUIRETLS" in c]), 1)
+        self.assertTrue(all(m.session.isTLS for m in host.received))
+
+    def test_notOffered(self) -> None:
+        """
+        A host that does not promise TLS for the rest of the way gets only other
+        mail, such as what tells the sender of it.
+        """
+        other, notice = self.deliver().received
+        self.assertEqual(other.recipients, ("c@example.org",))
+        self.assertEqual(notice.recipients, (SENDER,))
+        self.assertIn(b"Status: 5.7.30", notice.content)
+        self.assertEmpty()
