@@ -48,6 +48,9 @@ class RoutingMixin:
     ownNames: Iterable[str] = ()
     tls = TLSNeed.NEVER
 
+    #: The hosts of senders, each once, and what they were found in.
+    _ofSenders: tuple[SenderHosts | None, tuple[Hashable, ...]] = (None, ())
+
     PORT: int
     mxcalc: Any
     _named: NamedHosts
@@ -131,7 +134,12 @@ class RoutingMixin:
         usual = self.siteFor(destination)
         if not self.senderHosts:
             return (usual,)
-        return tuple(dict.fromkeys((usual, *self.senderHosts.values())))
+        known, others = self._ofSenders
+        if known is not self.senderHosts:
+            # It is asked for each destination, and there may be many senders.
+            others = tuple(dict.fromkeys(self.senderHosts.values()))
+            self._ofSenders = (self.senderHosts, others)
+        return (usual, *(site for site in others if site != usual))
 
     def _siteOf(self, destination: str, outline: Outline) -> Hashable:
         """

@@ -12,6 +12,9 @@ from relaymail.route.hosts import Host
 #: How long such a host comes after the others, in seconds.  It is short: the
 #: operator gave the order, and there are few of them.
 BAD_TIME = 60.0
+#: How many such hosts are remembered before those are forgotten whose time is over:
+#: passwords change, and hosts with them.
+MAX_HOSTS = 1000
 
 
 class NamedHosts:
@@ -28,6 +31,9 @@ class NamedHosts:
 
         @param now: The time, in seconds.
         """
+        if len(self._badUntil) >= MAX_HOSTS:
+            left = ((one, end) for one, end in self._badUntil.items() if end > now)
+            self._badUntil = dict(left)
         self._badUntil[host] = now + BAD_TIME
 
     def markGood(self, host: Host) -> None:

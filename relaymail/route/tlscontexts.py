@@ -40,6 +40,9 @@ def creatorFor(host: Host) -> IOpenSSLClientConnectionCreator | None:
         cannot be used.
     @raise RouteError: When no certificate can be valid for the host's name.
     """
+    if host.path is not None:
+        # Nobody is in between, and there is no name that a certificate could have.
+        return None
     match host.tls:
         case TLSNeed.NEVER:
             return None

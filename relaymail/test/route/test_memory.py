@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.route.hosts import Host
-from relaymail.route.memory import BAD_TIME, NamedHosts
+from relaymail.route.memory import BAD_TIME, MAX_HOSTS, NamedHosts
 
 A, B, C = Host("a"), Host("b"), Host("c")
 
@@ -47,3 +47,13 @@ class NamedHostsTests(SynchronousTestCase):
         self.named.markBad(A, 100.0)
         self.named.markGood(A)
         self.assertEqual(self.named.inOrder([A, B], 101.0), [A, B])
+
+    def test_bounded(self) -> None:
+        """
+        Hosts whose time is over are forgotten before there are too many.
+        """
+        for number in range(MAX_HOSTS):
+            self.named.markBad(Host(f"h{number}"), 0.0)
+        self.named.markBad(A, BAD_TIME)
+        self.assertEqual(len(self.named._badUntil), 1)
+        self.assertEqual(self.named.inOrder([A, B], BAD_TIME), [B, A])

@@ -86,6 +86,14 @@ class CreatorTests(SynchronousTestCase):
         """
         self.assertIsNone(creatorFor(self.host(TLSNeed.NEVER)))
 
+    def test_socket(self) -> None:
+        """
+        Nor has a socket, whatever is said of it.
+        """
+        for need in TLSNeed:
+            host = self.host(need, name="/run/lmtp", path="/run/lmtp")
+            self.assertIsNone(creatorFor(host))
+
     def test_notLookedAt(self) -> None:
         """
         OFFERED and ENCRYPTED take any certificate, for any name or address,
