@@ -176,7 +176,12 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         self.isStopping = False
         self.bounces = Bounces(self.queue)
         self._work = Work(
-            self.queue, self._laneOf, self._isOld, self._now, self._heldUntil
+            self.queue,
+            self._laneOf,
+            self._isOld,
+            self._now,
+            self._heldUntil,
+            self._longestRest,
         )
         self._busy: Counter[Hashable] = Counter()
         self._kept = KeptConnections()

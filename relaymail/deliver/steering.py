@@ -26,7 +26,7 @@ from relaymail.errors import MalformedAddress
 from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
 from relaymail.outcome.verdicts import LaneState
-from relaymail.route.router import Unroutable, shownSite
+from relaymail.route.router import TLSOnly, Unroutable, shownSite
 from relaymail.schedule.lanes import LimitedLane, siteOf
 from relaymail.schedule.paces import HELD, LARGEST_PACE, Standing
 from relaymail.schedule.rates import Rate, limitsFor
@@ -35,6 +35,10 @@ from relaymail.schedule.scheduler import Scheduler
 #: How often mail is looked for whose time is over although it is suspended, in
 #: seconds.
 LOOK_FOR_OLD = 60.0
+#: How long mail rests at a time because its hosts fail, in seconds, where other mail
+#: for the same destination goes by other hosts: the queue reads both together, or
+#: neither.
+LONGEST_REST = 120.0
 
 
 class SteeringMixin(RoutingMixin):
@@ -332,6 +336,10 @@ class SteeringMixin(RoutingMixin):
         except MalformedAddress:
             return None
         return self._now() + HELD if paces.isHeld(domain) else None
+
+    def _longestRest(self, site: Hashable) -> float:
+        isAlone = not self.senderHosts and not isinstance(site, TLSOnly)
+        return inf if isAlone else LONGEST_REST
 
     def _isOld(self, outline: Outline) -> bool:
         parameters = outline.parameters

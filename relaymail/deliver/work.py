@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -62,6 +63,7 @@ class Work:
         isOld: IsOld = lambda outline: False,
         clock: Callable[[], float] = lambda: 0.0,
         heldUntil: HeldUntil = lambda outline: None,
+        longestRest: Callable[[Hashable], float] = lambda site: inf,
     ) -> None:
         """
         @param queue: The queue.
@@ -70,6 +72,8 @@ class Work:
         @param clock: Gives the time, in seconds.
         @param heldUntil: Says until when a name is to rest by wish of an operator,
             or gives L{None}.
+        @param longestRest: Says how long a name rests at a time because its site
+            fails, in seconds.
         """
         self.scheduler = Scheduler(1, 1)
         self.isStale = True
@@ -78,6 +82,7 @@ class Work:
         self._isOld = isOld
         self._clock = clock
         self._heldUntil = heldUntil
+        self._longestRest = longestRest
         self._takesPart = IQueue.providedBy(queue)
         #: What is about to rest, and in no lane.
         self._toRest: set[str] = set()
@@ -240,7 +245,7 @@ class Work:
         until = paces.suspendedUntil(site, self._clock())
         if until is not None and not paces.isHeld(site) and self._isOld(outline):
             return None
-        return until
+        return until and min(until, self._clock() + self._longestRest(site))
 
     def _notWritten(self, failure: Failure, name: str) -> None:
         # It is claimed all the same as long as this process lives, and a full
