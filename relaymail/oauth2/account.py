@@ -15,12 +15,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from relaymail.configuration.secrets import readSecret
-from relaymail.errors import ConfigurationError, TokenError
+from relaymail.errors import TokenError
 from relaymail.identities import ITokens
-from relaymail.oauth2.asking import Given, ask
+from relaymail.oauth2.asking import Given, ask, readAgain
 from relaymail.oauth2.refusals import MAX_WAIT, Denial, troubleWith
-from relaymail.oauth2.requests import Granted, Secrets
+from relaymail.oauth2.requests import Granted
 from relaymail.oauth2.schedule import (
     LASTING_WAIT,
     LEEWAY,
@@ -31,7 +30,6 @@ from relaymail.oauth2.schedule import (
 )
 from relaymail.oauth2.storing import Stored, TokenStore, digestOf
 from relaymail.replies import printable
-from relaymail.route.passwords import PasswordKind, PasswordSource, readSecretOf
 
 #: How often it is looked whether the file of a secret has changed, while what there
 #: is was refused for good, in seconds.
@@ -52,7 +50,7 @@ class Office(Protocol):
     """
     What an account needs of the relay's.
 
-    @ivar reactor: Tells the time; L{None} while there are no tokens.
+    @ivar reactor: Tells the time; L{None} before the start.
     @ivar store: Where tokens are kept.
     @ivar run: Runs what reads and writes files.
     @ivar tell: Is told what is the matter.
@@ -149,20 +147,30 @@ class Account:
         self.stored = replace(stored, token=b"")
         self._log.warn("{why}", why=self.denial.text)
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         """
-        End what is under way.
+        Give no more tokens, and ask for none.  What is being asked is not broken
+        off: with the answer the last refresh token may be worth nothing any more.
+
+        @return: Fires when it is answered, and what came is kept.
         """
         self.isStopped = True
         later, self._later = self._later, None
         if later is not None:
             later.cancel()
-        asking, self._asking = self._asking, None
-        if asking is not None:
-            asking.cancel()
         self.denial = None
         self._answer()
         self._accounts.tell(self.key, None)
+        ended: Deferred[None] = Deferred(lambda _: self._breakOff())
+        if self._asking is None:
+            ended.callback(None)
+        else:
+            self._asking.addCallback(ended.callback)
+        return ended
+
+    def _breakOff(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
 
     def poke(self) -> None:
         """
@@ -265,11 +273,11 @@ class Account:
             return
         # What stands for the refresh token is not used before it is on the disk.
         await self._keep()
+        if self.isStopped:
+            return
         asked = await self._ask()
         if isinstance(asked, Denial) and asked.isLasting and await self._isOvertaken():
             asked = await self._ask()
-        if self.isStopped:
-            return
         if isinstance(asked, Denial):
             return self._denied(asked)
         try:
@@ -277,8 +285,7 @@ class Account:
         except OSError as e:
             # Mail goes, as long as the token is good.
             self._tellUnkept(e)
-        if not self.isStopped:
-            self._succeeded()
+        self._succeeded()
 
     def _isOld(self) -> bool:
         stored = self.stored
@@ -351,7 +358,7 @@ class Account:
         """
         self._lookedAt = self._now()
         given = self.given
-        found = await self._accounts.run(lambda: _readAgain(given))
+        found = await self._accounts.run(lambda: readAgain(given))
         if self.given is given:
             if found == given.secrets:
                 return False
@@ -363,7 +370,8 @@ class Account:
 
     def _succeeded(self) -> None:
         stored = self.stored
-        assert stored is not None
+        if self.isStopped or stored is None:
+            return
         self.denial, self._failures = None, 0
         lifetime = stored.expires - stored.fetched
         self._again(stored.fetched + refreshAfter(lifetime))
@@ -371,6 +379,8 @@ class Account:
             self._accounts.tell(self.key, None)
 
     def _denied(self, denial: Denial) -> None:
+        if self.isStopped:
+            return
         self._failures += 1
         wait = waitAfter(
             self._failures, denial.isLasting, denial.wait, self._accounts.chance()
@@ -425,22 +435,3 @@ class Account:
         self._later = None
         self._takeGiven()
         self._begin()
-
-
-def _readAgain(given: Given) -> Secrets:
-    """
-    Read the secrets that are in files again; what cannot be read stays as it was.
-    """
-    return Secrets(
-        _fromFile(given.oauth2.clientSecret, given.secrets.client),
-        _fromFile(given.oauth2.refreshToken, given.secrets.refresh),
-    )
-
-
-def _fromFile(source: PasswordSource | None, known: bytes | None) -> bytes | None:
-    if source is None or source.kind is not PasswordKind.FILE:
-        return known
-    try:
-        return readSecretOf(source, readSecret, "")
-    except ConfigurationError:
-        return known

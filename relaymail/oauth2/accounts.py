@@ -9,13 +9,16 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 
 from relaymail.oauth2.account import Account, Run, Tell
 from relaymail.oauth2.asking import Given
 from relaymail.oauth2.requests import Secrets
 from relaymail.oauth2.storing import TokenStore
 from relaymail.route.oauth2accounts import OAuth2
+
+#: How long what is being asked may go on when the relay stops, in seconds.
+STOP_PATIENCE = 10.0
 
 
 class Accounts:
@@ -26,7 +29,7 @@ class Accounts:
         for the usual.
 
     @ivar store: Where tokens are kept.
-    @ivar reactor: Where token servers are asked; L{None} while it is stopped.
+    @ivar reactor: Where token servers are asked, once it is started.
     @ivar run: Runs what reads and writes files.
     @ivar tell: Is told what is the matter.
     @ivar chance: Gives a number from 0 up to, but not including, 1.
@@ -87,15 +90,24 @@ class Accounts:
 
     def stop(self) -> Deferred[None]:
         """
-        End what is under way, and give no more tokens.
+        Give no more tokens.
 
-        @return: Fires when no connection is left.
+        @return: Fires when what is under way has ended, within a bound, and no
+            connection is left.
         """
-        for account in self._accounts.values():
-            account.stop()
+        ending = [account.stop() for account in self._accounts.values()]
+        if self._fetcher is None:
+            return succeed(None)
+        ended: Deferred[Any] = gatherResults(
+            [each.addErrback(lambda _: None) for each in ending]
+        )
+        ended.addTimeout(STOP_PATIENCE, self.reactor, _passed)
+        return ended.addCallback(self._close)
+
+    def _close(self, result: object) -> Deferred[None]:
         fetcher, self._fetcher = self._fetcher, None
-        self.reactor = None
-        return succeed(None) if fetcher is None else maybeDeferred(fetcher.stop)
+        closed: Deferred[None] = maybeDeferred(fetcher.stop)
+        return closed
 
     def retain(self, accounts: Iterable[str]) -> None:
         """
@@ -118,6 +130,12 @@ class Accounts:
             self._fetcher = (self.fetcherFactory or _usualFetcher)(self.reactor)
         answer: Deferred[Any] = self._fetcher.post(url, form)
         return answer
+
+
+def _passed(result: Any, patience: float) -> None:
+    """
+    Go on, whatever has been broken off.
+    """
 
 
 def _usualFetcher(reactor: Any) -> Any:

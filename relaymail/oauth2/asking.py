@@ -1,6 +1,7 @@
 # -*- test-case-name: relaymail.test.oauth2.test_accounts -*-
 """
-One request for a token, from what is known of an account to what came back.
+One request for a token, from what is known of an account to what came back; and
+reading its secrets again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any, NamedTuple
 from twisted.internet import error as errors
 from twisted.internet.defer import CancelledError, TimeoutError
 
+from relaymail.configuration.secrets import readSecret
+from relaymail.errors import ConfigurationError
 from relaymail.oauth2.refusals import Denial, denialOf, troubleWith, waitIn, without
 from relaymail.oauth2.requests import (
     Granted,
@@ -23,6 +26,7 @@ from relaymail.oauth2.requests import (
 )
 from relaymail.replies import printable
 from relaymail.route.oauth2accounts import Flow, OAuth2
+from relaymail.route.passwords import PasswordKind, PasswordSource, readSecretOf
 
 #: Sends a form to a URL, and gives the L{answer<relaymail.oauth2.fetching.Answer>}.
 Post = Callable[[str, bytes], Awaitable[Any]]
@@ -87,3 +91,22 @@ def _reasonOf(error: Exception) -> str:
     if isinstance(error, CancelledError | TimeoutError | errors.TimeoutError):
         return "it did not answer in time"
     return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def readAgain(given: Given) -> Secrets:
+    """
+    Read the secrets that are in files again; what cannot be read stays as it was.
+    """
+    return Secrets(
+        _fromFile(given.oauth2.clientSecret, given.secrets.client),
+        _fromFile(given.oauth2.refreshToken, given.secrets.refresh),
+    )
+
+
+def _fromFile(source: PasswordSource | None, known: bytes | None) -> bytes | None:
+    if source is None or source.kind is not PasswordKind.FILE:
+        return known
+    try:
+        return readSecretOf(source, readSecret, "")
+    except ConfigurationError:
+        return known

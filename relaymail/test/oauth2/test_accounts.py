@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.errors import TokenError
 from relaymail.identities import ITokens
 from relaymail.oauth2.account import LOOK_EVERY, Account
-from relaymail.oauth2.accounts import Accounts
+from relaymail.oauth2.accounts import STOP_PATIENCE, Accounts
 from relaymail.oauth2.fetching import Answer
 from relaymail.route.passwords import PasswordKind, PasswordSource
 from relaymail.test.oauth2.samples import CONSENTED, SERVICE, USER
@@ -226,19 +226,60 @@ class SharingTests(AccountsTestCase):
         """
         Nothing goes on after a stop; after another start it does.
         """
-        self.server.answers = None
         account = self.service()
-        waiting = account.token()
-        self.accounts.stop()
-        self.failureResultOf(waiting, TokenError)
+        self.token(account)
+        self.successResultOf(self.accounts.stop())
         self.assertTrue(self.server.isStopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.error(account)
+        account.refused(b"token-1")
         self.accounts.start(self.clock, maybeDeferred)
-        self.server.answers = granted
         self.token(account)
-        self.accounts.stop()
+
+    def test_P10_stopWhileAsked(self) -> None:
+        """
+        What is asked for when the relay stops is told to nobody, but kept: the
+        refresh token that was used for it may be worth nothing any more.
+        """
+        self.server.answers = None
+        account = self.consented()
+        waiting = account.token()
+        stopped = self.accounts.stop()
+        self.failureResultOf(waiting, TokenError)
+        self.assertNoResult(stopped)
+        self.server.waiting[0].callback(granted(1, refresh_token="refresh-1"))
+        self.successResultOf(stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        kept = self.accounts.store.load(account.name)
+        assert kept is not None
+        self.assertEqual(kept.refresh, b"refresh-1")
+
+    def test_stopWhileSilent(self) -> None:
+        """
+        A server that does not answer is not waited for when the relay stops.
+        """
+        self.server.answers = None
+        account = self.service()
+        self.failureResultOf(self._tokenThenStop(account), TokenError)
+        self.clock.advance(STOP_PATIENCE + 1)
+        self.successResultOf(self.stopped)
+        self.assertTrue(self.server.isStopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def _tokenThenStop(self, account: Account) -> Deferred[bytes]:
+        waiting = account.token()
+        self.stopped = self.accounts.stop()
+        return waiting
+
+    def test_stopWhileRead(self) -> None:
+        """
+        Nobody is asked who was not asked when the relay stops.
+        """
+        reading: Deferred[None] = Deferred()
+        self.accounts.run = lambda job: reading
+        self.failureResultOf(self._tokenThenStop(self.service()), TokenError)
+        reading.callback(None)
+        self.assertEqual(self.server.asked, [])
 
     def test_notStarted(self) -> None:
         """
