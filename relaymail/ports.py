@@ -5,10 +5,12 @@ The ports on which a relay takes mail.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
@@ -24,6 +26,7 @@ from relaymail.intake.implicittls import ImplicitTLS
 from relaymail.intake.networks import Network, Networks
 from relaymail.intake.peers import hostOf
 from relaymail.intake.proxied import Announced
+from relaymail.replies import printable
 
 #: Makes the protocol for an address, and for an entrance where it is not that of
 #: relays.
@@ -262,6 +265,21 @@ def checkEndpoint(description: str, reactor: Any = None) -> Any:
             f"{description!r} is not an endpoint to listen on ({e}): "
             "write such as tcp:25 or tcp:2525:interface=127.0.0.1"
         ) from e
+
+
+def showAddress(address: Any, opening: Opening) -> str:
+    """
+    Give an address as people write it, with the kind of port where it is not the
+    usual one.
+    """
+    if isinstance(address, IPv6Address):
+        text = f"[{address.host}]:{address.port}"
+    elif isinstance(address, IPv4Address):
+        text = f"{address.host}:{address.port}"
+    else:
+        name = getattr(address, "name", None)
+        text = str(address) if name is None else printable(os.fsdecode(name))
+    return text if opening.kind == "smtp" else f"{text} ({opening.kind})"
 
 
 def _noteFailure(failure: Failure, endpoint: str, failed: list[str]) -> None:

@@ -5,7 +5,7 @@ What a relay is told while it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,10 +19,13 @@ from relaymail.configuration.entering import checkEntering
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError
 from relaymail.intake.server import IntakeFactory
+from relaymail.oauth2.accounts import Accounts
 from relaymail.ports import Ports
+from relaymail.route.hosts import Bearer, Host
 from relaymail.route.mx import MXCalculator
 from relaymail.route.senderhosts import SmartRoutes
 from relaymail.route.smarthosts import TokensFor
+from relaymail.siren import Siren
 
 
 class ReloadMixin:
@@ -52,6 +55,8 @@ class ReloadMixin:
     _open: bool
     _tls: Any
     _routes: SmartRoutes
+    _accounts: Accounts
+    siren: Siren
 
     def reload(self, configuration: Configuration | None = None) -> Deferred[list[str]]:
         """
@@ -157,9 +162,18 @@ class ReloadMixin:
             self._drop.settingsChanged(told.hostname, told.intake.maxMessageSize)
         if calculator is not None:
             self.manager.mxcalc = calculator
+        self._retain(routes.everyHost)
         if isNew:
             tellManager(self.manager, told, routes, self.addresses)
             self.manager.settingsChanged()
+
+    def _retain(self, hosts: Collection[Host]) -> None:
+        """
+        Forget the tokens and the alarms of hosts that there are no more.
+        """
+        found = [host.credentials for host in hosts]
+        self._accounts.retain(c.account for c in found if isinstance(c, Bearer))
+        self.siren.retain(hosts)
 
     @property
     def addresses(self) -> list[Any]:

@@ -10,14 +10,12 @@ and the threads after it gave them up.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from tempfile import TemporaryFile
 from typing import Any, ClassVar
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import (
     Deferred,
     DeferredLock,
@@ -41,20 +39,22 @@ from relaymail.configuration import (
     readRoutes,
 )
 from relaymail.configuration.entering import checkEntering
+from relaymail.configuration.places import tokensBeside
 from relaymail.dropping.files import prepare
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.entrances import Opening
 from relaymail.intake.server import IntakeFactory
-from relaymail.ports import Ports
+from relaymail.oauth2.accounts import Accounts
+from relaymail.ports import Ports, showAddress
 from relaymail.queue.disk import Disk
 from relaymail.queue.opening import openQueue
 from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.queue.spool.schema import connect
 from relaymail.reloading import ReloadMixin
-from relaymail.replies import printable
 from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
+from relaymail.siren import Siren
 from relaymail.submission import Content, compose
 from relaymail.worker import Worker
 
@@ -93,6 +93,7 @@ class Relay(ReloadMixin, MultiService):
         <relaymail.interfaces.IQueue>}.
     @ivar manager: The relaying manager, once it is started.
     @ivar intake: What takes mail by SMTP, once it is started.
+    @ivar siren: Sounds its alarms.
     @ivar started: When that was, in seconds of the epoch.
     """
 
@@ -141,6 +142,9 @@ class Relay(ReloadMixin, MultiService):
         self.portal = portal
         if configuration.file is not None:
             self.reread = partial(readFile, configuration.file)
+        self.siren = Siren()
+        self._accounts = Accounts(tokensBeside(configuration.queue))
+        self.tokensFor = self._accounts.tokensFor
         # While this may be read: the service may give up its rights later.
         self._routes = readRoutes(configuration, self.tokensFor)
         self._reactor = reactor
@@ -249,7 +253,8 @@ class Relay(ReloadMixin, MultiService):
             "keeps it in {queue}, and gives it to {hosts}",
             version=__version__,
             hostname=self.configuration.hostname,
-            ports=", ".join(map(_shown, self.addresses, self.openings)) or "no port",
+            ports=", ".join(map(showAddress, self.addresses, self.openings))
+            or "no port",
             queue=self.configuration.queue,
             hosts=_shownHosts(self.configuration.delivery),
         )
@@ -271,6 +276,8 @@ class Relay(ReloadMixin, MultiService):
         self.queue.noisy = False
         self.queue.lock()
         self._hasQueue = True
+        self.siren.start(reactor)
+        self._accounts.start(reactor, worker.run, self.siren.tell)
         self.manager = self._makeManager(self.queue)
         self.intake = self._makeIntake(self.queue)
         self.manager.restoreSuspensions()
@@ -320,6 +327,7 @@ class Relay(ReloadMixin, MultiService):
         manager: Any = relaymanager.SmartHostESMTPRelayingManager(queue)
         manager.reactor = reactor
         manager.mxcalc = self._makeCalculator(told)
+        manager.onAuthentication = self.siren.authentication
         tellManager(manager, told, self._routes, self.addresses)
         return manager
 
@@ -372,6 +380,7 @@ class Relay(ReloadMixin, MultiService):
             [
                 self._within("ending the sessions of clients", self.intake.stop),
                 self._within("ending what is being delivered", self.manager.stop),
+                self._within("ending what asks for tokens", self._accounts.stop),
             ]
         )
         if await self._within("writing the queue", self.queue.stop):
@@ -384,6 +393,7 @@ class Relay(ReloadMixin, MultiService):
         ended: Deferred[Any] = Deferred()
         children.chainDeferred(ended)
         await self._within("ending what runs beside", lambda: ended)
+        self.siren.stop()
         self.log.info("The relay has stopped")
 
     def _within(self, what: str, step: Callable[[], Any]) -> Deferred[bool]:
@@ -415,21 +425,6 @@ def _reactorOr(reactor: Any) -> Any:
     if reactor is None:
         from twisted.internet import reactor
     return reactor
-
-
-def _shown(address: Any, opening: Opening) -> str:
-    """
-    Give an address as people write it, with the kind of port where it is not the
-    usual one.
-    """
-    if isinstance(address, IPv6Address):
-        text = f"[{address.host}]:{address.port}"
-    elif isinstance(address, IPv4Address):
-        text = f"{address.host}:{address.port}"
-    else:
-        name = getattr(address, "name", None)
-        text = str(address) if name is None else printable(os.fsdecode(name))
-    return text if opening.kind == "smtp" else f"{text} ({opening.kind})"
 
 
 def _shownHosts(delivery: Delivery) -> str:

@@ -21,6 +21,8 @@ from relaymail.queue.place import QueueKind, QueuePlace
 DEFAULT_QUEUE = "spool"
 #: What the path of the control socket ends in.
 CONTROL = "control"
+#: What the directory of tokens ends in.
+TOKENS = "tokens"
 #: What a configuration file may say: the keys outside of its tables, and its
 #: tables.
 TOP = frozenset({"queue", "hostname", "intake", "delivery", "machines", "control"})
@@ -46,6 +48,15 @@ def socketBeside(queue: QueuePlace) -> str:
     if queue.kind is QueueKind.DIRECTORY:
         return os.path.join(queue.path, CONTROL)
     return f"{queue.path}-{CONTROL}"
+
+
+def tokensBeside(queue: QueuePlace) -> str:
+    """
+    Give the path of the directory where a relay keeps tokens of smart hosts.
+    """
+    if queue.kind is QueueKind.DIRECTORY:
+        return os.path.join(queue.path, TOKENS)
+    return f"{queue.path}-{TOKENS}"
 
 
 def findPlaces(explicit: str | None = None) -> Places:

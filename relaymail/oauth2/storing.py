@@ -20,9 +20,6 @@ from typing import Any
 
 #: How much of a file is read, in bytes: two tokens and a little.
 MAX_FILE = 65536
-#: What the directory is called, in that of a directory queue or behind the name of
-#: a spool.
-DIRECTORY = "tokens"
 
 _OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -21,6 +21,7 @@ from relaymail.queue.records import (
     ASIDE,
     MAX_JOURNAL,
     MAX_RECORD,
+    OTHERS,
     isName,
     isOwnFile,
     parseJournal,
@@ -133,7 +134,7 @@ class DirectoryAudit:
         return tally
 
     def _look(self, file: str) -> None:
-        if file == ASIDE:
+        if file in OTHERS:
             return
         status = self._status(file)
         if status is None:

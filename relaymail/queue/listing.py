@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from relaymail.queue.disk import Disk
-from relaymail.queue.records import ASIDE, isName, isOwnFile
+from relaymail.queue.records import OTHERS, isName, isOwnFile
 
 #: A file system may date two changes alike when they are this close, in
 #: seconds (ext3 and NFS count whole seconds): a directory that was changed so
@@ -103,5 +103,5 @@ class Listing:
         return self._taken
 
     def _examine(self, file: str) -> None:
-        if file != ASIDE and not isOwnFile(file):
+        if file not in OTHERS and not isOwnFile(file):
             self.ignore(file, "the queue makes no such names")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.configuration import files, readFile
-from relaymail.configuration.places import TOP, findPlaces
+from relaymail.configuration.places import TOP, findPlaces, tokensBeside
 from relaymail.configuration.tables import OPTIONS, TABLES
 from relaymail.errors import ConfigurationError
 from relaymail.test.directories import shortDirectory
@@ -56,6 +56,16 @@ class PlacesTests(SynchronousTestCase):
             found, told = findPlaces(path), readFile(path)
             self.assertEqual(found.queue, told.queue, text)
             self.assertEqual(found.socket, told.controlSocket, text)
+
+    def test_tokens(self) -> None:
+        """
+        Tokens are beside a spool, and in a directory queue.
+        """
+        for text, path in (
+            ('queue = "spool:/q/a.db"\n', "/q/a.db-tokens"),
+            ('queue = "directory:/q/mail"\n', "/q/mail/tokens"),
+        ):
+            self.assertEqual(tokensBeside(findPlaces(self.write(text)).queue), path)
 
     def test_noFile(self) -> None:
         """

@@ -235,6 +235,14 @@ class DirectoryTests(SynchronousTestCase):
         ):
             self.assertIn(name, told)
 
+    def test_others(self) -> None:
+        """
+        What the relay has there besides is no fault: its socket, and its tokens.
+        """
+        self.make("control")
+        (self.directory / "tokens").mkdir(mode=0o700)
+        self.assertEqual(self.audit(), [])
+
     def test_A08_modes(self) -> None:
         """
         What others may use is told of; a directory they may only look into is

@@ -69,3 +69,10 @@ class SmartRoutesTests(SynchronousTestCase):
         """
         self.assertEqual(SmartRoutes(NEWS, HOSTS), SmartRoutes(NEWS, dict(HOSTS)))
         self.assertNotEqual(SmartRoutes(NEWS), SmartRoutes(SHOP))
+
+    def test_hosts(self) -> None:
+        """
+        All hosts are those of all mail, and those of senders.
+        """
+        routes = SmartRoutes(NEWS, {"a@example.com": SHOP, "@example.org": FOREIGN})
+        self.assertEqual(routes.everyHost, (*NEWS, *SHOP, *FOREIGN))
