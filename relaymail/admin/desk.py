@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from relaymail.admin.guarding import Refusal
 from relaymail.admin.recent import Rates, RecentOutcomes
+from relaymail.alarms import Alarm
 from relaymail.errors import (
     ConfigurationError,
     MalformedAddress,
@@ -150,6 +151,13 @@ class Desk:
         if not hasRoom:
             return "full", "there is no room for more mail"
         return "running", ""
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """
+        Give the alarms that sound.
+        """
+        siren = getattr(self.relay, "siren", None)
+        return () if siren is None else tuple(siren.alarms)
 
     def connections(self) -> dict[str, int]:
         """

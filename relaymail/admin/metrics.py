@@ -9,6 +9,7 @@ sent to.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any
 from relaymail import __version__
 from relaymail.admin.desk import Desk, Text
 from relaymail.admin.recent import KINDS, MAX_COUNTED, OTHER
+from relaymail.alarms import Alarm
 from relaymail.inspection import DestinationCount
 from relaymail.replies import printable
 
@@ -24,6 +26,9 @@ from relaymail.replies import printable
 KIND = "text/plain; version=0.0.4; charset=utf-8"
 
 _LEVELS = ("running", "full", "damaged", "stopping")
+#: What the keys of alarms begin with: credentials that a host refuses, and tokens
+#: that are not to be had.
+_ALARMS = ("auth", "token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Snapshot:
     @ivar number: How many destinations have mail.
     @ivar connections: How many connections there are.
     @ivar most: How many may go out.
+    @ivar alarms: How many alarms sound, by the kind of their keys.
     """
 
     state: str
@@ -54,6 +60,7 @@ class Snapshot:
     number: int
     connections: Mapping[str, int] = field(default_factory=dict)
     most: int = 0
+    alarms: Mapping[str, int] = field(default_factory=dict)
 
 
 async def show(desk: Desk, given: Mapping[str, Any]) -> Text:
@@ -84,7 +91,13 @@ async def gather(desk: Desk) -> Snapshot:
         number=number,
         connections=desk.connections(),
         most=desk.manager.maxConnections,
+        alarms=Counter(map(_kindOf, desk.alarms())),
     )
+
+
+def _kindOf(alarm: Alarm) -> str:
+    kind = alarm.key.partition(":")[0]
+    return kind if kind in _ALARMS else OTHER
 
 
 def render(snapshot: Snapshot) -> bytes:
@@ -134,6 +147,14 @@ class _Families:
         for level in _LEVELS:
             state.add_metric([level], float(level == told.state))
         yield state
+        alarms = GaugeMetricFamily(
+            "relaymail_alarms",
+            "Alarms that sound: what somebody has to mend.",
+            labels=["kind"],
+        )
+        for kind in (*_ALARMS, OTHER):
+            alarms.add_metric([kind], told.alarms.get(kind, 0))
+        yield alarms
         connections = GaugeMetricFamily(
             "relaymail_connections", "Connections now.", labels=["direction"]
         )

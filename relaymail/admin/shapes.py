@@ -96,7 +96,8 @@ STATUS = record(
     addresses=listOf(TEXT),
     entrances=listOf(wordOf("smtp", "submission", "submissions", "lmtp")),
     state=wordOf("running", "full", "damaged", "stopping"),
-    trouble=TEXT, configuration=MAYBE_TEXT,
+    trouble=TEXT, alarms=listOf(record(key=TEXT, text=TEXT, since=TIME)),
+    configuration=MAYBE_TEXT,
     connections=record(**{"in": COUNT, "out": COUNT}), queued=COUNT, totals=COUNTS,
 )  # fmt: skip
 PAGE = record(entries=listOf(reference("Entry")), next=MAYBE_TEXT, complete=FLAG)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from relaymail.alarms import Alarm
 from relaymail.inspection import (
     AGE_BOUNDS,
     AgeRow,
@@ -25,6 +26,8 @@ MAX_HEADER = 16384
 MAX_HEADER_LINES = 200
 #: How long a line of it may be, in characters (RFC 5322 2.1.1).
 MAX_HEADER_LINE = 998
+#: How long the text of an alarm may be, in characters.
+MAX_ALARM = 2000
 
 #: How much is shown of what MAIL and RCPT said, in characters: all of it, but for
 #: what nobody may say.
@@ -63,6 +66,17 @@ def pageView(page: Page) -> Document:
         "entries": [entryView(entry) for entry in page.entries],
         "next": page.next,
         "complete": page.isComplete,
+    }
+
+
+def alarmView(alarm: Alarm) -> Document:
+    """
+    Show an alarm.
+    """
+    return {
+        "key": printable(alarm.key),
+        "text": printable(alarm.text, MAX_ALARM),
+        "since": alarm.since,
     }
 
 

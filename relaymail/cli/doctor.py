@@ -307,3 +307,8 @@ def checkRelay(holder: int | None, settings: Settings) -> Iterator[Answer]:
         yield fail(f"the relay is in trouble: {trouble}", "see docs/operating")
     else:
         yield ok(f"it runs, version {told.get('version')}, {told.get('state')}")
+    for alarm in told.get("alarms") or ():
+        yield fail(
+            f"an alarm sounds: {alarm.get('text')}",
+            "mend it; mail waits until then, and does not bounce before it expires",
+        )

@@ -70,6 +70,7 @@ def _show(told: Mapping[str, Any]) -> None:
         [
             ("state", told["state"]),
             ("trouble", told.get("trouble")),
+            *(("alarm", _alarm(alarm)) for alarm in told.get("alarms") or ()),
             ("version", told.get("version")),
             ("hostname", told.get("hostname")),
             ("queue", told["queue"]),
@@ -95,6 +96,10 @@ def _addresses(told: Mapping[str, Any]) -> Iterator[str]:
     for address, kind in zip_longest(addresses, kinds[: len(addresses)]):
         usual = kind in (None, "smtp")
         yield _address(address) if usual else f"{_address(address)} ({kind})"
+
+
+def _alarm(alarm: Mapping[str, Any]) -> str:
+    return f"{alarm.get('text')} (since {moment(alarm.get('since') or 0)})"
 
 
 def _address(address: object) -> str:

@@ -17,6 +17,7 @@ from relaymail.envelopes import Entrance
 from relaymail.errors import ConfigurationError, QueueFull, QueueUnusable
 from relaymail.inspection import AGE_BOUNDS, AGE_GROUPS, NameState
 from relaymail.intake.entrances import Opening
+from relaymail.siren import Siren
 from relaymail.test.admin.test_views import texts
 from relaymail.test.admin.worlds import API
 from relaymail.testing import Act
@@ -61,12 +62,33 @@ class StatusTests(SynchronousTestCase):
                 "entrances": ["smtp", "submissions", "lmtp"],
                 "state": "running",
                 "trouble": "",
+                "alarms": [],
                 "configuration": "/etc/relaymail/relaymail.toml",
                 "connections": {"in": 3, "out": 0},
                 "queued": 2,
                 "totals": {"accepted": 7, "delivered": 5},
             },
         )
+
+    def test_D11_alarms(self) -> None:
+        """
+        The status tells the alarms; the relay is ready all the same, for it takes
+        mail.
+        """
+        self.relay.siren = siren = Siren()
+        siren.start(self.api.clock)
+        self.addCleanup(siren.stop)
+        siren.tell("auth:me@smtp.example.net", "535 \x1b[2J no")
+        (alarm,) = self.api.get("/v1/status").document["alarms"]
+        self.assertEqual(
+            alarm,
+            {
+                "key": "auth:me@smtp.example.net",
+                "text": "535  [2J no",
+                "since": self.api.clock.seconds(),
+            },
+        )
+        self.assertEqual(self.api.get("/ready").status, 200)
 
     def test_health(self) -> None:
         """

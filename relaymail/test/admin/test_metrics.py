@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.admin.metrics import KIND, Snapshot, render
 from relaymail.admin.recent import KINDS, MAX_COUNTED, OTHER
 from relaymail.inspection import DestinationCount, Listed, NameState
+from relaymail.siren import Siren
 from relaymail.test.admin.worlds import API, Connection, request
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -63,6 +64,8 @@ class MetricsTests(SynchronousTestCase):
             ("relaymail_state", (("state", "running"),), 1),
             ("relaymail_state", (("state", "full"),), 0),
             ("relaymail_connections", (("direction", "in"),), 3),
+            ("relaymail_alarms", (("kind", "auth"),), 0),
+            ("relaymail_alarms", (("kind", OTHER),), 0),
             ("relaymail_connections_max", (), 2),
             ("relaymail_queued", (), 3),
             ("relaymail_relaying", (), 0),
@@ -98,6 +101,25 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(sum(queued), 3 * MAX_COUNTED)
         self.assertLessEqual(len(queued), 3 * MAX_COUNTED + 1)
         self.assertLess(len(found), 2500)
+
+    def test_D11_alarms(self) -> None:
+        """
+        Alarms are counted, whatever they are of: who has many users has no more
+        series.
+        """
+        self.relay.siren = Siren()
+        for key in ("auth:a@x.example", "auth:b@x.example", "token:a", "more:a", "a"):
+            self.relay.siren.tell(key, "so it is")
+        found = self.collect()
+        alarms = {labels: n for (name, labels), n in found.items() if "alarm" in name}
+        self.assertEqual(
+            alarms,
+            {
+                (("kind", "auth"),): 2,
+                (("kind", "token"),): 1,
+                (("kind", OTHER),): 2,
+            },
+        )
 
     def test_A03_labels(self) -> None:
         """

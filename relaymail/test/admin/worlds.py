@@ -237,6 +237,7 @@ class FakeRelay:
     A relay in a small world.
 
     @ivar world: Where the relaying manager is.
+    @ivar siren: What sounds its alarms, if anything.
     @ivar changed: What a reload gives, or raises.
     """
 
@@ -254,6 +255,7 @@ class FakeRelay:
             manager.bounceNow = self._bounceNow
             manager.removeNow = self._removeNow
             manager.flush = lambda name: succeed(None)
+        self.siren: Any = None
         self.intake = FakeIntake()
         self.configuration = FakeConfiguration()
         self.addresses: list[Any] = []

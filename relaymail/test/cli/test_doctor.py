@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.cli import doctor as module
+from relaymail.cli.client import Client
 from relaymail.cli.doctor import checkRelay, checks, doctor
 from relaymail.cli.main import main
 from relaymail.cli.settings import Settings
@@ -200,3 +201,15 @@ class ChecksTests(SynchronousTestCase):
         self.assertIn("process 4711 relays, but does not answer", answer.found)
         (answer,) = checkRelay(None, settings)
         self.assertIs(answer.verdict, Verdict.WARNING)
+
+    def test_D11_alarms(self) -> None:
+        """
+        The alarms of a relay that runs are failures.
+        """
+        alarm = {"key": "token:me", "text": "no consent", "since": 1.0}
+        status = {"version": "1", "state": "running", "alarms": [alarm]}
+        self.patch(Client, "get", lambda self, path: status)
+        well, alarming = checkRelay(4711, Settings(config=self.configure()))
+        self.assertIs(well.verdict, Verdict.OK)
+        self.assertIs(alarming.verdict, Verdict.FAILURE)
+        self.assertIn("an alarm sounds: no consent", alarming.found)

@@ -55,6 +55,22 @@ class StatusTests(CommandTestCase):
         told = self.run_("status").stdout
         self.assertIn("127.0.0.1:2525, ::1:2525 (submissions)", told)
 
+    def test_D11_alarms(self) -> None:
+        """
+        Alarms are told, each with since when.
+        """
+        alarms = [
+            {"key": "auth:me@x", "text": "x does not let me in", "since": 1e9},
+            {"key": "token:me", "text": "no \x1bconsent", "since": 1e9},
+        ]
+        self.answers["GET status"] = {**STATUS, "alarms": alarms}
+        told = self.run_("status").stdout
+        self.assertIn("x does not let me in (since 2001-09-09", told)
+        self.assertIn("consent (since 2001-09-09", told)
+        self.assertNotIn("\x1b", told)
+        self.answers["GET status"] = {**STATUS, "alarms": []}
+        self.assertNotIn("alarm", self.run_("status").stdout)
+
     def test_json(self) -> None:
         """
         The document is the API's.
