@@ -20,10 +20,12 @@ from relaymail.addresses import quotePath
 from relaymail.deliver.bounces import queueNotice
 from relaymail.deliver.settlement import Settlement, nameIn
 from relaymail.deliver.standing import StandingMixin
+from relaymail.deliver.times import beganAt
 from relaymail.envelopes import Letter
 from relaymail.errors import MalformedAddress
 from relaymail.interfaces import IAttempt, IQueue
 from relaymail.outcome import verdicts
+from relaymail.outcome.news import endOf, isDelayNews, isTooLate, mayNotify
 from relaymail.outcome.verdicts import Fate
 from relaymail.outcomes import Bounce, Outcome, Retry
 from relaymail.replies import Phase, Trouble, TroubleKind
@@ -144,6 +146,10 @@ class _AttemptManager(StandingMixin):
             trouble = Trouble(Phase.MAIL, TroubleKind.UNSENDABLE, str(e))
             self._settle(self._relay, path, self.judge(Phase.MAIL, trouble))
             return None
+        if letter.parameters.deliverBy and isTooLate(letter.parameters, self._now()):
+            trouble = Trouble(Phase.MAIL, TroubleKind.LATE)
+            self._settle(self._relay, path, self.judge(Phase.MAIL, trouble))
+            return None
         return letter
 
     def moreMessages(self, relay: Any) -> Sequence[str]:
@@ -247,10 +253,12 @@ class _AttemptManager(StandingMixin):
         outcome = self._settlement.noted(name, Retry, _UNEXPLAINED_RETRY)
         when = self.manager.retryAt(letter, outcome)
         if when is None:
-            self.noteOutcome(relay, path, verdicts.expired(outcome))
+            isLate = isTooLate(letter.parameters, self._now())
+            end = verdicts.late if isLate else verdicts.expired
+            self.noteOutcome(relay, path, end(outcome))
             return self.notifyFailure(relay, path)
         self.manager.managed[relay].remove(name)
-        self._settlement.retried(name, letter, outcome, when)
+        self._letRest(name, letter, outcome, when)
         self.manager.wake()
 
     def notifyDone(self, relay: Any) -> None:
@@ -303,7 +311,10 @@ class _AttemptManager(StandingMixin):
         name = nameIn(message)
         self.manager.managed[relay].remove(name)
         if self.takesPart:
-            self._settlement.delivered(name)
+            isFinal = self.host is not None and self.host.lmtp
+            bounces, isTimed = self.manager.bounces, self._keepsTime
+            if self._settlement.delivered(name, bounces, isTimed, isFinal):
+                self.manager.flushSoon()
         else:
             self.manager.queue.done(message)
 
@@ -353,6 +364,24 @@ class _AttemptManager(StandingMixin):
             self.notifyFailure(relay, path)
         else:
             self.notifyRetry(relay, path)
+
+    def _letRest(self, name: str, letter: Letter, outcome: Retry, when: float) -> None:
+        manager = self.manager
+        if letter.isTold or not mayNotify(letter.sender):
+            return self._settlement.retried(name, letter, outcome, when)
+        asked, said = letter.parameters, letter.recipientParameters
+        began = beganAt(letter.arrived, asked)
+        if not isDelayNews(asked, said, began, self._now(), manager.delayNotice):
+            return self._settlement.retried(name, letter, outcome, when)
+        until = endOf(asked, began + manager.expireAfter)
+        bounces = manager.bounces
+        self._settlement.delayed(name, letter, outcome, bounces, when, until)
+        manager.flushSoon()
+        return None
+
+    def _now(self) -> float:
+        now: float = self.manager.queue.clock.seconds()
+        return now
 
     def _leaveOut(self, name: str) -> None:
         names = self.manager.managed.get(self._relay, [])

@@ -1,11 +1,12 @@
 # -*- test-case-name: relaymail.test.deliver.test_bounces -*-
 """
-From failures to notices, in the queue.
+From what became of mail to notices, in the queue.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -16,14 +17,10 @@ from twisted.python.failure import Failure
 
 from relaymail import bounce
 from relaymail.envelopes import Letter
-from relaymail.outcome.notices import (
-    MAX_ORIGINAL,
-    Notice,
-    compose,
-    envelopeOf,
-    mayNotify,
-)
-from relaymail.outcomes import Bounce
+from relaymail.outcome.news import News, Notice, Told, mayNotify
+from relaymail.outcome.notices import compose, envelopeOf
+from relaymail.outcome.original import MAX_ORIGINAL
+from relaymail.outcomes import Outcome
 from relaymail.queue.pickles import MAX_PICKLE, dumpEnvelope, loadEnvelope
 
 #: How long a name waits whose sender could not be told, in seconds: long
@@ -31,12 +28,39 @@ from relaymail.queue.pickles import MAX_PICKLE, dumpEnvelope, loadEnvelope
 _LATER = 300.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """
+    A claimed name that is settled when its sender is told.
+
+    @ivar name: The name.
+    @ivar letter: Its letter.
+    @ivar outcome: What became of it.
+    @ivar when: When it is tried again, in seconds, if it is.
+    @ivar until: Until when it is, in seconds.
+    """
+
+    name: str
+    letter: Letter
+    outcome: Outcome
+    when: float | None = None
+    until: float | None = None
+
+    @property
+    def told(self) -> Told:
+        """
+        What its sender is told.
+        """
+        orcpt = self.letter.recipientParameters.orcpt
+        return Told(self.letter.recipient, self.outcome, orcpt, self.until)
+
+
 class Bounces:
     """
-    Collects the names that failed in one turn of the reactor, and then tells
-    their senders: one notice for the failures of one message.
+    Collects the names in one turn of the reactor of which senders are told, and
+    then tells them: one notice for what became of one message.
 
-    The notice is added, and the names it is about are done, in one turn, so
+    The notice is added, and the names it is about are settled, in one turn, so
     that the queue writes them as one transaction.
     """
 
@@ -47,59 +71,96 @@ class Bounces:
         @param queue: An L{IQueue <relaymail.interfaces.IQueue>} provider.
         """
         self._queue = queue
-        self._failed: dict[Hashable, list[tuple[str, Letter, Bounce]]] = {}
+        self._settled: dict[tuple[Hashable, News], list[_Settled]] = {}
 
-    def add(self, name: str, letter: Letter, outcome: Bounce) -> None:
+    def add(
+        self,
+        name: str,
+        letter: Letter,
+        outcome: Outcome,
+        news: News = News.FAILED,
+        when: float | None = None,
+        until: float | None = None,
+    ) -> None:
         """
-        Take a name that failed; it is claimed.
+        Take a name; it is claimed.
+
+        @param outcome: What became of it.
+        @param news: What its sender is told; of a failure nothing where it did not
+            want that (RFC 3461 4.1).
+        @param when: When it is tried again, in seconds, if it is.
+        @param until: Until when it is, in seconds.
         """
-        key = self._queue.contentKey(name)
-        self._failed.setdefault(key, []).append((name, letter, outcome))
+        key = (self._queue.contentKey(name), news)
+        settled = _Settled(name, letter, outcome, when, until)
+        self._settled.setdefault(key, []).append(settled)
 
     def flush(self, hostname: str) -> None:
         """
-        Tell the senders, and be done with the names.
+        Tell the senders, and settle the names.
 
         @param hostname: The name of this relay.
         """
-        failed, self._failed = self._failed, {}
-        for failures in failed.values():
-            try:
-                self._settle(failures, hostname)
-            except Exception:
-                self._log.failure(
-                    "The sender of {names} could not be told",
-                    names=[name for name, _, _ in failures],
-                )
-                self._putOff(failures)
+        settled, self._settled = self._settled, {}
+        for (_, news), names in settled.items():
+            wanted: list[_Settled] = []
+            for each in names:
+                if _isWanted(each.letter, news):
+                    wanted.append(each)
+                else:
+                    self._settle(each, news, isTold=False)
+            if wanted:
+                self._tellOf(wanted, news, hostname)
 
-    def _settle(
-        self, failures: list[tuple[str, Letter, Bounce]], hostname: str
-    ) -> None:
-        letter = failures[0][1]
-        if mayNotify(letter.sender):
-            added = self._notify(failures, hostname)
-            if isinstance(getattr(added, "result", None), Failure):
-                added.addErrback(partial(self._notTold, failures))
-                return
-            added.addErrback(self._alreadyLogged)
-        for name, _, outcome in failures:
-            done = self._queue.done(name, outcome)
-            if done is not None:
-                done.addErrback(partial(self._notDone, name))
+    def _tellOf(self, names: list[_Settled], news: News, hostname: str) -> None:
+        try:
+            added = self._notify(names, news, hostname)
+        except Exception:
+            self._log.failure(
+                "The sender of {names} could not be told",
+                names=[each.name for each in names],
+            )
+            return self._notTold(names, news)
+        if isinstance(getattr(added, "result", None), Failure):
+            added.addErrback(partial(self._notAdded, names, news))
+            return None
+        added.addErrback(self._alreadyLogged)
+        for each in names:
+            self._settle(each, news, isTold=True)
+        return None
+
+    def _settle(self, each: _Settled, news: News, isTold: bool) -> None:
+        try:
+            if news is not News.DELAYED:
+                written = [self._queue.done(each.name, each.outcome)]
+            else:
+                # That it was told first: once it rests it may be out of the window.
+                written = [self._queue.told(each.name)] if isTold else []
+                written.append(
+                    self._queue.setWaiting(each.name, each.when, each.outcome)
+                )
+        except Exception:
+            self._log.failure("{name} could not be settled; it stays", name=each.name)
+            self._putOff(each)
+            return
+        for change in written:
+            if isinstance(change, Deferred):
+                change.addErrback(self._notSettled, each.name)
 
     def _notify(
-        self, failures: list[tuple[str, Letter, Bounce]], hostname: str
+        self, names: list[_Settled], news: News, hostname: str
     ) -> Deferred[list[str]]:
-        letter = failures[0][1]
+        letter = names[0].letter
         notice = Notice(
             reportingHost=hostname,
             sender=letter.sender,
-            failures=[(lost.recipient, outcome) for _, lost, outcome in failures],
+            told=[each.told for each in names],
             original=self._beginningOf(letter),
             arrived=letter.arrived,
             now=self._queue.clock.seconds(),
             token=uuid4().hex,
+            news=news,
+            parameters=letter.parameters,
         )
         content = compose(notice)
         added: Deferred[list[str]] = self._queue.add(
@@ -115,33 +176,52 @@ class Bounces:
             self._log.failure("The content of a message that failed cannot be read")
             return b""
 
-    def _notTold(
-        self, failures: list[tuple[str, Letter, Bounce]], failure: Failure
-    ) -> None:
+    def _notAdded(self, names: list[_Settled], news: News, failure: Failure) -> None:
         self._log.failure(
-            "The notice to {sender} could not be queued; the message stays",
+            "The notice to {sender} of mail that is {news} could not be queued; {then}",
             failure,
-            sender=failures[0][1].sender,
+            sender=names[0].letter.sender,
+            news=news.value,
+            then="it stays" if news is News.FAILED else "it goes on without",
         )
-        self._putOff(failures)
+        self._notTold(names, news)
 
-    def _putOff(self, failures: list[tuple[str, Letter, Bounce]]) -> None:
+    def _notTold(self, names: list[_Settled], news: News) -> None:
+        """
+        Go on without the notice: what failed stays, to fail again later; what was
+        delivered is gone all the same.
+        """
+        for each in names:
+            if news is News.FAILED:
+                self._putOff(each)
+            else:
+                self._settle(each, news, isTold=False)
+
+    def _putOff(self, each: _Settled) -> None:
         when = self._queue.clock.seconds() + _LATER
-        for name, _, outcome in failures:
-            try:
-                self._queue.setWaiting(name, when, outcome)
-            except KeyError:
-                # It was settled before the failure came.
-                continue
+        try:
+            self._queue.setWaiting(each.name, when, each.outcome)
+        except KeyError:
+            # It was settled before the failure came.
+            return
 
-    def _notDone(self, name: str, failure: Failure) -> None:
+    def _notSettled(self, failure: Failure, name: str) -> None:
         self._log.failure(
-            "{name} failed, and could not be taken out of the queue", failure, name=name
+            "What became of {name} could not be written", failure, name=name
         )
 
     def _alreadyLogged(self, failure: Failure) -> None:
-        # The removal that belongs to it is refused and says so.
+        # What belongs to it is refused and says so.
         self._log.debug("A notice could not be queued: {why}", why=failure.value)
+
+
+def _isWanted(letter: Letter, news: News) -> bool:
+    """
+    Tell whether the sender of a letter is to be told of it.
+    """
+    if not mayNotify(letter.sender):
+        return False
+    return news is not News.FAILED or letter.recipientParameters.wantsFailure
 
 
 def queueNotice(queue: Any, name: str) -> None:

@@ -17,7 +17,8 @@ from relaymail.deliver.bounces import Bounces
 from relaymail.envelopes import Letter
 from relaymail.errors import UnreadableEntry
 from relaymail.outcome.lines import OUTCOME_FORMAT, OutcomeLines
-from relaymail.outcomes import Outcome
+from relaymail.outcome.news import News, mayNotify, newsOfDelivery
+from relaymail.outcomes import Delivered, Outcome
 
 _O = TypeVar("_O", bound=Outcome)
 
@@ -98,15 +99,34 @@ class Settlement:
         outcome = self._outcomes.get(name)
         return outcome if isinstance(outcome, kind) else otherwise
 
-    def delivered(self, name: str) -> None:
+    def delivered(
+        self,
+        name: str,
+        bounces: Bounces | None = None,
+        isTimed: bool = False,
+        isFinal: bool = False,
+    ) -> bool:
         """
-        Take a name that was delivered out of the queue.
+        Take a name that was delivered out of the queue, or hand it over where its
+        sender wants to be told.
+
+        @param bounces: What tells senders; L{None}: none is told.
+        @param isTimed: Whether the host was told by when it is to be there.
+        @param isFinal: Whether the host put it where its recipient reads it.
+
+        @return: Whether it was handed over.
         """
         outcome = self._outcomes.pop(name, None)
         letter = self._letters.pop(name, None) or self._unopened(name)
         if outcome is not None and letter is not None:
             self._record(name, letter, outcome)
+            if letter.recipientParameters.notify or letter.parameters.deliverBy:
+                news = _newsOf(letter, outcome, isTimed, isFinal)
+                if bounces is not None and news is not None:
+                    bounces.add(name, letter, outcome, news)
+                    return True
         self._watch(name, self._queue.done(name, outcome))
+        return False
 
     def _unopened(self, name: str) -> Letter | None:
         """
@@ -149,6 +169,26 @@ class Settlement:
         self._record(name, letter, outcome, when)
         self._watch(name, self._queue.setWaiting(name, when, outcome))
 
+    def delayed(
+        self,
+        name: str,
+        letter: Letter,
+        outcome: Outcome,
+        bounces: Bounces,
+        when: float,
+        until: float,
+    ) -> None:
+        """
+        Hand over a name that rests, as L{retried} does, when its sender was told
+        that it is late.
+
+        @param when: When it is tried again, in seconds.
+        @param until: Until when it is, in seconds.
+        """
+        self.forget(name)
+        self._record(name, letter, outcome, when)
+        bounces.add(name, letter, outcome, News.DELAYED, when, until)
+
     def forget(self, name: str) -> None:
         """
         Know nothing more of a name.
@@ -189,6 +229,16 @@ class Settlement:
 
     def _notWritten(self, failure: Failure, name: str) -> None:
         self._log.failure("What became of {name} was not written", failure, name=name)
+
+
+def _newsOf(
+    letter: Letter, outcome: Outcome, isTimed: bool, isFinal: bool
+) -> News | None:
+    if not mayNotify(letter.sender):
+        return None
+    passedOn = isinstance(outcome, Delivered) and outcome.passedOn
+    parameters, said = letter.parameters, letter.recipientParameters
+    return newsOfDelivery(parameters, said, passedOn, isTimed, isFinal)
 
 
 def nameIn(path: Any) -> str:

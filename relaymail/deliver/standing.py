@@ -36,6 +36,7 @@ class StandingMixin:
     _ended: tuple[Phase, Evidence] | None = None
     _mayRecover = False
     _passesOn = False
+    _keepsTime = False
 
     @property
     def host(self) -> Host | None:
@@ -69,7 +70,7 @@ class StandingMixin:
             address = host.path
         self.address, self.tls = address, ""
         self._ended = None
-        self._passesOn = False
+        self._passesOn = self._keepsTime = False
 
     def noteTLS(self, relay: Any, version: str) -> None:
         """
@@ -82,6 +83,7 @@ class StandingMixin:
         See L{IAttempt.noteExtensions}.
         """
         self._passesOn = b"DSN" in extensions
+        self._keepsTime = b"DELIVERBY" in extensions
 
     def noteSession(
         self, relay: Any, phase: Phase, evidence: Evidence, transactions: int

@@ -25,6 +25,7 @@ from relaymail.envelopes import Outline
 from relaymail.errors import MalformedAddress
 from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
+from relaymail.outcome.news import DEFAULT_DELAY_NOTICE
 from relaymail.outcome.verdicts import LaneState
 from relaymail.route.router import TLSOnly, Unroutable, shownSite
 from relaymail.schedule.lanes import LimitedLane, siteOf
@@ -49,6 +50,8 @@ class SteeringMixin(RoutingMixin):
         the hosts of a domain, or the smart hosts.
     @cvar destinationRates: How much may go to a domain, by domain; C{"*"} is
         each that is not named (L{relaymail.schedule.rates}).
+    @cvar delayNotice: How long mail is tried before its sender is told that it is
+        late, in seconds; 0: only who asked for it is told.
     @cvar senderRates: How much may come from a sender, by address or domain;
         C{"*"} is each address of which nothing is said.
     """
@@ -56,6 +59,7 @@ class SteeringMixin(RoutingMixin):
     _log = Logger()
 
     maxConnectionsPerSite = LARGEST_PACE
+    delayNotice: float = DEFAULT_DELAY_NOTICE
     destinationRates: Mapping[str, Rate] = MappingProxyType({})
     senderRates: Mapping[str, Rate] = MappingProxyType({})
 

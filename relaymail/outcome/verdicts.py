@@ -405,6 +405,20 @@ def expired(retry: Retry) -> Bounce:
     )
 
 
+def late(retry: Retry) -> Bounce:
+    """
+    Turn an attempt that would be repeated into a failure, because the time that its
+    sender set is over (RFC 2852 4.1.4).
+
+    @param retry: What became of the last attempt.
+
+    @return: The failure, with what was last heard (RFC 3463 3.5, X.4.7).
+    """
+    return Bounce(
+        LATE_STATUS, retry.phase, retry.evidence, retry.host, retry.address, retry.tls
+    )
+
+
 def _statusOf(row: Row, evidence: Evidence) -> str:
     # RFC 3463 2: the class of the status says what the fate is.
     own = evidence.status if isinstance(evidence, Reply) else None

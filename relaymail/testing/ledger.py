@@ -27,7 +27,9 @@ MAX_PROBLEMS = 50
 
 _TRACE = re.compile(rb"Received:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE)
 _BOUNDARY = re.compile(rb'boundary="([^"]+)"')
-_RECIPIENT = re.compile(rb"^Final-Recipient: rfc822;\s*(\S+)", re.MULTILINE)
+_RECIPIENT = re.compile(
+    rb"^Final-Recipient: (?:rfc822|utf-8);\s*(\S+)\nAction: failed$", re.MULTILINE
+)
 _FOLD = re.compile(rb"\r\n[ \t]+")
 
 
@@ -312,7 +314,7 @@ class Ledger:
         Give the items of a message that is met, whose content must be known.
         """
         name = self.nameOf(content)
-        if name not in self._originals and not (not sender and self._isNotice(content)):
+        if name not in self._originals and not (not sender and isNotice(content)):
             header = self._headers.get(identifyHeader(content))
             self.problem(
                 f"a message from <{sender}> to {list(recipients)} was never "
@@ -350,9 +352,6 @@ class Ledger:
                     self.problem(f"a notice to <{to}> tells of {item}: what is it?")
                 self.notices[item].add(identify(content))
 
-    def _isNotice(self, content: bytes) -> bool:
-        return bool(readNotice(content)[0])
-
 
 def identify(content: bytes) -> str:
     """
@@ -374,25 +373,39 @@ def identifyHeader(content: bytes) -> str:
     return blake2b(header.rstrip(b"\r\n"), digest_size=5).hexdigest()
 
 
+def isNotice(content: bytes) -> bool:
+    """
+    Tell whether a message is a notice (RFC 3464).
+
+    @param content: The message, canonical CRLF.
+    """
+    return bool(_partsOf(content))
+
+
 def readNotice(content: bytes) -> tuple[list[str], bytes]:
     """
     Read a notice (RFC 3464).
 
     @param content: The message, canonical CRLF.
 
-    @return: The recipients it tells of, none where it is no notice, and what
-        it gives back of the message.
+    @return: The recipients of which it says that the message failed, none where it
+        is no notice, and what it gives back of the message.
     """
+    parts = _partsOf(content)
+    if not parts:
+        return [], b""
+    report = _FOLD.sub(b" ", parts[2]).replace(b"\r\n", b"\n")
+    failed = [found.decode("utf-8") for found in _RECIPIENT.findall(report)]
+    return failed, parts[3].partition(b"\r\n\r\n")[2]
+
+
+def _partsOf(content: bytes) -> list[bytes]:
     header = content.partition(b"\r\n\r\n")[0]
     boundary = _BOUNDARY.search(header)
     if boundary is None or b"multipart/report" not in header:
-        return [], b""
+        return []
     parts = content.split(b"\r\n--" + boundary[1])
-    if len(parts) < 4:
-        return [], b""
-    report = _FOLD.sub(b" ", parts[2]).replace(b"\r\n", b"\n")
-    failed = [found.decode("ascii") for found in _RECIPIENT.findall(report)]
-    return failed, parts[3].partition(b"\r\n\r\n")[2]
+    return parts if len(parts) >= 4 else []
 
 
 def withoutTrace(content: bytes) -> bytes:

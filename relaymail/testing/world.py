@@ -48,7 +48,7 @@ from relaymail.testing.clients import (
     send,
 )
 from relaymail.testing.dns import DNSServer, Entry, ZoneDNS
-from relaymail.testing.ledger import Ledger, readNotice, withoutTrace
+from relaymail.testing.ledger import Ledger, isNotice, withoutTrace
 from relaymail.testing.network import Network
 from relaymail.testing.relays import SPOOL, RelayMachine
 from relaymail.testing.servers import Script, SMTPServer
@@ -352,8 +352,8 @@ class World(Assertions):
         """
         data = withoutTrace(content if isinstance(content, bytes) else _peek(content))
         added: Deferred[list[str]] = add(envelope, content)
-        isNotice = not envelope.sender and bool(readNotice(data)[0])
-        if not isNotice and self.ledger.nameOf(data) not in self._own:
+        isOwn = not envelope.sender and isNotice(data)
+        if not isOwn and self.ledger.nameOf(data) not in self._own:
             message = Message(envelope.sender, envelope.recipients, data)
             self.messages.append(message)
             self._unanswered[id(message)] = message

@@ -14,6 +14,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from relaymail.envelopes import (
+    DeliverBy,
+    Envelope,
+    Parameters,
+    RecipientParameters,
+)
 from relaymail.errors import RouteError
 from relaymail.interfaces import IAttempt
 from relaymail.outcomes import Bounce, Delivered, Outcome, Retry
@@ -268,6 +274,48 @@ class AttemptTests(SynchronousTestCase):
             self.assertIsNone(self.attempt.openLetter(self.queue.getPath(name)))
         self.assertNotIn(name, self.manager.managed[self.relay])
         self.assertIn("bounced ", logged.outcomes[0])
+
+    def test_LMTPDelivers(self) -> None:
+        """
+        Who asked for success is told of a delivery by a host that speaks LMTP, and
+        of a relay by another one; the name stays claimed until then.
+        """
+        said = (RecipientParameters("SUCCESS"),)
+        for host, action in (
+            (Host("lmtp.example", lmtp=True), b"delivered"),
+            (Host("mx.example"), b"relayed"),
+        ):
+            self.setUp()
+            self.attempt.begin(self.relay, Route((host,)))
+            envelope = Envelope(SENDER, ("b@x.example",), recipientParameters=said)
+            (name,) = self.successResultOf(self.queue.add(envelope, b"x\r\n"))
+            self.queue.setRelaying(name)
+            self.manager.managed[self.relay].append(name)
+            self.settle(name, OK)
+            self.assertIn(name, self.queue.getRelayed())
+            self.world.run()
+            (notice,) = self.queue.getWaiting()
+            content = self.queue.letter(notice).content.open().read()
+            self.assertIn(b"Action: " + action, content)
+            self.assertNotIn(name, self.queue.getRelayed())
+
+    def test_late(self) -> None:
+        """
+        A letter whose time is over bounces before it is opened, one whose sender is
+        only told does not.
+        """
+        for returns in (True, False):
+            by = DeliverBy(self.queue.clock.seconds(), returns)
+            envelope = Envelope(SENDER, ("b@x.example",), Parameters(deliverBy=by))
+            (name,) = self.successResultOf(self.queue.add(envelope, b"x\r\n"))
+            self.queue.setRelaying(name)
+            self.manager.managed[self.relay].append(name)
+            with Logged() as logged:
+                letter = self.attempt.openLetter(self.queue.getPath(name))
+            self.assertIs(letter is None, returns)
+            self.assertEqual(
+                ["status=5.4.7" in x for x in logged.outcomes], [True] * returns
+            )
 
     def test_sameReactor(self) -> None:
         """

@@ -12,9 +12,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.deliver.bounces import Bounces
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import Envelope, Parameters, RecipientParameters
 from relaymail.errors import QueueFull
-from relaymail.outcomes import Bounce
+from relaymail.outcome.news import News
+from relaymail.outcomes import Bounce, Retry
 from relaymail.queue.memory import MemoryQueue
 from relaymail.replies import Phase, Reply
 
@@ -94,6 +95,70 @@ class BouncesTests(SynchronousTestCase):
         self.bounces.flush("relay.example")
         self.assertEqual((self.notices(), self.queue._entries), ([], {}))
 
+    def test_NEVER(self) -> None:
+        """
+        Who wants to hear nothing is not told, and the names are done; one notice
+        has the others.
+        """
+        said = tuple(RecipientParameters(x) for x in ("NEVER", "FAILURE", "SUCCESS"))
+        recipients = ("b@x.example", "c@x.example", "d@x.example")
+        envelope = Envelope("a@example.com", recipients, recipientParameters=said)
+        for name in self.successResultOf(self.queue.add(envelope, b"y\r\n")):
+            self.queue.setRelaying(name)
+            self.bounces.add(name, self.queue.letter(name), FAILED)
+        self.bounces.flush("relay.example")
+        ((_, text),) = self.notices()
+        self.assertEqual(text.count(b"Final-Recipient:"), 1)
+        self.assertIn(b"rfc822; c@x.example", text)
+        self.assertEqual(self.queue.getRelayed(), [])
+
+    def test_foreignAddresses(self) -> None:
+        """
+        A notice of internationalised mail is such (RFC 6533 4).
+        """
+        self.failed("jörg@example.com", "b@x.example")
+        self.bounces.flush("relay.example")
+        (name,) = self.queue.getWaiting()
+        letter = self.queue.letter(name)
+        self.assertEqual(letter.recipient, "jörg@example.com")
+        self.assertEqual(letter.parameters, Parameters("8BITMIME", utf8=True))
+
+    def test_D32_toldFirst(self) -> None:
+        """
+        Of mail that is late it is noted that its sender was told before it rests,
+        and after the notice was added, all in one turn.
+        """
+        calls: list[str] = []
+        for each in ("add", "told", "setWaiting"):
+            self.patch(self.queue, each, self.noted(each, calls))
+        (name,) = self.successResultOf(
+            self.queue.add(Envelope("a@example.com", ("b@x.example",)), b"y\r\n")
+        )
+        self.queue.setRelaying(name)
+        del calls[:]
+        late = Retry("4.3.0", Phase.MAIL, Reply(451, (b"Later",)))
+        self.bounces.add(
+            name, self.queue.letter(name), late, News.DELAYED, 60.0, 500_000.0
+        )
+        self.bounces.flush("relay.example")
+        self.assertEqual(calls, ["add", "told", "setWaiting"])
+        ((_, text),) = self.notices()
+        self.assertIn(b"Will-Retry-Until: Tue, 06 Jan 1970", text)
+        self.assertEqual(self.queue.nextDue(), 60.0)
+        self.assertTrue(self.queue.letter(name).isTold)
+
+    def noted(self, name: str, calls: list[str]) -> Any:
+        """
+        Give a method of the queue that is noted when it is called.
+        """
+        method = getattr(self.queue, name)
+
+        def call(*args: Any) -> Any:
+            calls.append(name)
+            return method(*args)
+
+        return call
+
     def test_P5_noRoom(self) -> None:
         """
         A notice that is not taken leaves the names in the queue, to fail again
@@ -141,8 +206,8 @@ class BouncesTests(SynchronousTestCase):
         """
         A content that cannot be read does not keep the sender from being told.
         """
-        (name,) = self.failed("a@example.com", "b@x.example")
-        letter = self.bounces._failed[self.queue.contentKey(name)][0][1]
+        self.failed("a@example.com", "b@x.example")
+        ((settled,),) = self.bounces._settled.values()
 
         class Broken:
             size = 1
@@ -151,7 +216,7 @@ class BouncesTests(SynchronousTestCase):
             def open(self) -> Any:
                 raise OSError("a bad sector")
 
-        letter.content = Broken()  # type: ignore[assignment]
+        settled.letter.content = Broken()  # type: ignore[assignment]
         self.bounces.flush("relay.example")
         self.assertEqual(len(self.notices()), 1)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)

@@ -7,8 +7,8 @@ parser.
 from __future__ import annotations
 
 from dataclasses import replace
-from email import policy
-from email.message import EmailMessage
+from email import message_from_bytes, policy
+from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from typing import Any, cast
 
@@ -20,12 +20,14 @@ from relaymail.envelopes import Envelope, Parameters
 from relaymail.outcome.notices import (
     MAX_LINE,
     MAX_ORIGINAL,
+    News,
     Notice,
+    Told,
     compose,
     envelopeOf,
     mayNotify,
 )
-from relaymail.outcomes import Bounce
+from relaymail.outcomes import Bounce, Delivered, Retry
 from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 
 REFUSED = Bounce(
@@ -53,7 +55,7 @@ ORIGINAL = b"From: alice@a.example\r\nSubject: hello\r\n\r\nWords.\r\n"
 NOTICE = Notice(
     "relay.example",
     "alice@a.example",
-    [("bob@d.example", REFUSED)],
+    [Told("bob@d.example", REFUSED)],
     ORIGINAL,
     1_000_000_000.0,
     1_000_000_100.5,
@@ -130,7 +132,7 @@ class ComposeTests(NoticeCase):
         One notice lists several recipients, each with its own fields.
         """
         notice = replace(
-            NOTICE, failures=[("bob@d.example", REFUSED), ("c@x.example", UNKNOWN)]
+            NOTICE, told=[Told("bob@d.example", REFUSED), Told("c@x.example", UNKNOWN)]
         )
         whole, bob, c = fieldsOf(compose(notice))
         self.assertEqual(whole["Reporting-MTA"], "dns; relay.example")
@@ -153,7 +155,7 @@ class ComposeTests(NoticeCase):
         """
         Expired mail has status 4.4.7, and the last error stands in it.
         """
-        content = compose(replace(NOTICE, failures=[("bob@d.example", EXPIRED)]))
+        content = compose(replace(NOTICE, told=[Told("bob@d.example", EXPIRED)]))
         fields = fieldsOf(content)[1]
         self.assertEqual(fields["Status"], "4.4.7")
         self.assertIn("timed out while connecting", fields["Diagnostic-Code"])
@@ -177,7 +179,7 @@ class ComposeTests(NoticeCase):
         without evidence has no Diagnostic-Code.
         """
         outcome = Bounce("bad", Phase.MAIL, None, "", "192.0.2.9")
-        fields = fieldsOf(compose(replace(NOTICE, failures=[("b@d", outcome)])))[1]
+        fields = fieldsOf(compose(replace(NOTICE, told=[Told("b@d", outcome)])))[1]
         self.assertEqual(fields["Remote-MTA"], "dns; [192.0.2.9]")
         self.assertEqual(fields["Status"], "5.0.0")
         self.assertIsNone(fields["Diagnostic-Code"])
@@ -210,7 +212,7 @@ class ComposeTests(NoticeCase):
         self.assertFalse(mayNotify("<>"))
         self.assertTrue(mayNotify("alice@a.example"))
         self.assertRaises(ValueError, compose, replace(NOTICE, sender=""))
-        self.assertRaises(ValueError, compose, replace(NOTICE, failures=[]))
+        self.assertRaises(ValueError, compose, replace(NOTICE, told=[]))
 
 
 class OriginalTests(NoticeCase):
@@ -317,7 +319,7 @@ class InjectionTests(NoticeCase):
         evil = "5.1.1 no\r\nStatus: 2.0.0\r\n\r\n--=_token7_0=\u2028\x85\x00x".encode()
         for text in (evil, evil * 100, b"y" * 5000, "ä€".encode() * 900):
             outcome = replace(REFUSED, evidence=Reply(550, (text,)))
-            content = compose(replace(NOTICE, failures=[("b@d.example", outcome)]))
+            content = compose(replace(NOTICE, told=[Told("b@d.example", outcome)]))
             self.assertCanonical(content)
             self.assertEqual(fieldsOf(content)[1].get_all("Status"), ["5.1.1"])
             self.assertEqual(len(fieldsOf(content)), 2)
@@ -335,7 +337,7 @@ class InjectionTests(NoticeCase):
                 sender=evil,
                 reportingHost=evil,
                 token=evil * 20,
-                failures=[(evil, outcome)],
+                told=[Told(evil, outcome)],
             )
         )
         self.assertCanonical(content)
@@ -352,3 +354,204 @@ class InjectionTests(NoticeCase):
         content = compose(replace(NOTICE, original=original))
         self.assertCanonical(content)
         self.assertEqual(parse(content).get_boundary(), "=_token7_2=")
+
+
+def told(recipient: str, orcpt: str = "", outcome: Any = REFUSED) -> Told:
+    """
+    Tell of a recipient.
+    """
+    return Told(recipient, outcome, orcpt)
+
+
+class AskedTests(NoticeCase):
+    """
+    What senders have asked for (RFC 3461).
+    """
+
+    def parts(self, **changes: Any) -> list[EmailMessage]:
+        """
+        Write a notice, and give its parts.
+        """
+        content = compose(replace(NOTICE, **changes))
+        self.assertCanonical(content)
+        return partsOf(content)
+
+    def fields(self, **changes: Any) -> list[EmailMessage]:
+        """
+        Give the groups of fields of its second part.
+        """
+        return cast(list[EmailMessage], self.parts(**changes)[1].get_payload())
+
+    def test_envelopeId(self) -> None:
+        """
+        The sender's name of the transaction comes back, in one line.
+        """
+        parameters = Parameters(envid="QQ+3141 59\r\nX: y")
+        message, _ = self.fields(parameters=parameters)
+        self.assertEqual(message["Original-Envelope-Id"], "QQ+3141 59 X: y")
+        self.assertIsNone(self.fields()[0]["Original-Envelope-Id"])
+
+    def test_originalRecipient(self) -> None:
+        """
+        So does the recipient that the sender named, before what became of it.
+        """
+        _, recipient = self.fields(told=[told("b@x.example", "rfc822;Bob@d.example")])
+        self.assertEqual(
+            recipient.keys()[:3], ["Original-Recipient", "Final-Recipient", "Action"]
+        )
+        self.assertEqual(recipient["Original-Recipient"], "rfc822;Bob@d.example")
+        self.assertIsNone(self.fields()[1]["Original-Recipient"])
+
+    def test_whatIsReturned(self) -> None:
+        """
+        RET says how much comes back (RFC 3461 4.3); of what has not failed it is
+        the header.
+        """
+        for ret, kind in (
+            ("", "message/rfc822"),
+            ("FULL", "message/rfc822"),
+            ("HDRS", "text/rfc822-headers"),
+        ):
+            part = self.parts(parameters=Parameters(ret=ret))[2]
+            self.assertEqual(part.get_content_type(), kind)
+        for news in (News.DELAYED, News.RELAYED, News.DELIVERED):
+            part = self.parts(parameters=Parameters(ret="FULL"), news=news)[2]
+            self.assertEqual(part.get_content_type(), "text/rfc822-headers")
+            self.assertNotIn("Words.", str(part))
+
+    def test_D32_delayed(self) -> None:
+        """
+        One that tells of a delay says until when it goes on.
+        """
+        late = Retry(
+            "4.4.1", Phase.CONNECT, Trouble(Phase.CONNECT, TroubleKind.REFUSED)
+        )
+        each = Told("b@x.example", late, until=1_000_300_000.0)
+        content = compose(replace(NOTICE, told=[each], news=News.DELAYED))
+        self.assertCanonical(content)
+        self.assertEqual(parse(content)["Subject"], "Your message is delayed")
+        fields = fieldsOf(content)[1]
+        self.assertEqual(fields["Action"], "delayed")
+        self.assertEqual(fields["Status"], "4.4.1")
+        self.assertEqual(fields["Will-Retry-Until"], "Wed, 12 Sep 2001 13:06:40 +0000")
+        words = partsOf(content)[0].get_content()
+        self.assertIn("is tried until Wed, 12 Sep 2001", words)
+        self.assertIn("being tried again", " ".join(words.split()))
+
+    def test_relayed(self) -> None:
+        """
+        One that tells of a delivery has a status of success, whatever was noted.
+        """
+        for news, status in (
+            (News.RELAYED, "2.1.5"),
+            (News.DELIVERED, "2.1.5"),
+            (News.DELIVERED, "bad"),
+            (News.RELAYED, "4.0.0"),
+        ):
+            done = Delivered(status, Phase.FINAL, Reply(250, (b"Ok",)), "mx.d.example")
+            fields = self.fields(told=[told("b@x.example", outcome=done)], news=news)[1]
+            self.assertEqual(fields["Action"], news.value)
+            self.assertTrue(fields["Status"].startswith("2."))
+            self.assertIsNone(fields["Will-Retry-Until"])
+
+    def test_tooLate(self) -> None:
+        """
+        Words for what was not delivered by the time that was asked for.
+        """
+        outcome = replace(REFUSED, status="5.4.7")
+        words, report, _ = self.parts(told=[told("b@x.example", outcome=outcome)])
+        self.assertIn("by the time that was asked for", words.get_content())
+        self.assertIn("Status: 5.4.7", str(report))
+
+
+class ForeignTests(NoticeCase):
+    """
+    Notices of internationalised mail (RFC 6533).
+    """
+
+    def foreign(self, **changes: Any) -> tuple[list[Message], Envelope]:
+        """
+        Write a notice, and give its parts and its envelope.
+        """
+        notice = replace(NOTICE, **changes)
+        content = compose(notice)
+        self.assertCanonical(content)
+        parts = cast(list[Message], message_from_bytes(content).get_payload())
+        return parts, envelopeOf(notice, content)
+
+    def test_recipient(self) -> None:
+        """
+        A recipient that is not ASCII stands as it is, with its type, beside those
+        that are.
+        """
+        both = [told("jörg@d.example", "utf-8;Jürgen@d.example"), told("b@d.example")]
+        (words, report, original), envelope = self.foreign(told=both)
+        self.assertEqual(envelope.parameters, Parameters("8BITMIME", utf8=True))
+        self.assertEqual(
+            [part.get_content_type() for part in (words, report, original)],
+            ["text/plain", "message/global-delivery-status", "message/rfc822"],
+        )
+        self.assertEqual(words.get_content_charset(), "utf-8")
+        text = compose(replace(NOTICE, told=both)).decode()
+        self.assertIn("Original-Recipient: utf-8;Jürgen@d.example\r\n", text)
+        self.assertIn("Final-Recipient: utf-8; jörg@d.example\r\n", text)
+        self.assertIn("Final-Recipient: rfc822; b@d.example\r\n", text)
+
+    def test_sender(self) -> None:
+        """
+        So is the sender.
+        """
+        notice = replace(NOTICE, sender="jörg@a.example")
+        content = compose(notice)
+        self.assertIn("To: jörg@a.example\r\n".encode(), content)
+        self.assertTrue(envelopeOf(notice, content).parameters.utf8)
+        self.assertEqual(len(partsOf(content)), 3)
+
+    def test_original(self) -> None:
+        """
+        An internationalised message comes back as one, whole or its header.
+        """
+        original = "Subject: Grüße\r\n\r\n".encode() + b"\xe4\r\n"
+        for ret, kind in (("", "message/global"), ("HDRS", "message/global-headers")):
+            parts, envelope = self.foreign(
+                original=original, parameters=Parameters(utf8=True, ret=ret)
+            )
+            self.assertEqual(parts[1].get_content_type(), "message/delivery-status")
+            self.assertEqual(parts[2].get_content_type(), kind)
+            self.assertEqual(parts[2]["Content-Transfer-Encoding"], "8bit")
+            self.assertTrue(envelope.parameters.utf8)
+
+    def test_badUTF8(self) -> None:
+        """
+        A header that is no UTF-8 comes back without what is wrong in it.
+        """
+        notice = replace(
+            NOTICE,
+            original=b"Subject: \xe4" + "ä".encode() + b"\r\n\r\nx\r\n",
+            parameters=Parameters(utf8=True),
+        )
+        self.assertIn("\r\n\r\nSubject: ä\r\n".encode(), compose(notice))
+
+    def test_asciiAllTheSame(self) -> None:
+        """
+        Internationalised mail with nothing but ASCII in it has an ordinary notice;
+        so has mail that is not, whatever its header has.
+        """
+        (_, report, original), envelope = self.foreign(parameters=Parameters(utf8=True))
+        self.assertEqual(report.get_content_type(), "message/delivery-status")
+        self.assertEqual(original.get_content_type(), "message/rfc822")
+        self.assertEqual(envelope.parameters, Parameters())
+        _, envelope = self.foreign(original=b"Subject: \xe4\r\n\r\n")
+        self.assertEqual(envelope.parameters, Parameters("8BITMIME"))
+
+    def test_A03_longForeignText(self) -> None:
+        """
+        Text that is long in UTF-8 stays in its line.
+        """
+        for text in ("ä" * 600, "\U0001f600" * 600, "ä\u2028x: y\r\nz" * 90):
+            parts, _ = self.foreign(
+                told=[told(text + "@d.example", "utf-8;" + text)],
+                sender=text,
+                reportingHost=text,
+            )
+            self.assertIsNone(parts[1]["x"])

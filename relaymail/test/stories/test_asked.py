@@ -14,10 +14,11 @@ from relaymail.envelopes import (
     NO_PARAMETERS,
     DeliverBy,
     Envelope,
+    Letter,
     Parameters,
     RecipientParameters,
 )
-from relaymail.outcomes import Bounce, Delivered
+from relaymail.outcomes import Bounce, Delivered, Outcome
 from relaymail.route.hosts import Host
 from relaymail.test.stories.harness import (
     FIRST,
@@ -206,7 +207,12 @@ class PassedOnTests(AskedTestCase):
         Send for two recipients, of whom different things are said.
         """
         outcomes: list[Any] = []
-        self.set(onOutcome=lambda name, letter, outcome, told: outcomes.append(outcome))
+
+        def noted(name: str, letter: Letter, outcome: Outcome, told: Any) -> None:
+            if letter.sender:
+                outcomes.append(outcome)
+
+        self.set(onOutcome=noted)
         self.mx = self.host(FIRST, *keywords, **answers)
         self.give(
             Parameters(ret="FULL"), "b@example.org", "c@example.org", own=self.SAID

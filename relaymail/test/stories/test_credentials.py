@@ -62,6 +62,8 @@ class CredentialsTests(StoryTestCase):
         """
         (host,) = self.hosts
         host.users["relay"] = "another"
+        # Notices would go the same way.
+        self.set(delayNotice=DEFAULT_EXPIRY)
         with Logged() as logged:
             names = self.relayed("b@example.org", "c@elsewhere.example")
         (first,) = self.criticals(logged)

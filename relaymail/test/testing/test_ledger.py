@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.outcome.notices import Notice, compose
+from relaymail.outcome.notices import Notice, Told, compose
 from relaymail.outcomes import Bounce
 from relaymail.replies import Phase, Reply
 from relaymail.testing.ledger import (
@@ -18,6 +18,7 @@ from relaymail.testing.ledger import (
     Taken,
     identify,
     identifyHeader,
+    isNotice,
     readNotice,
 )
 
@@ -35,7 +36,7 @@ def notice(*recipients: str, original: bytes = MESSAGE, token: str = "t") -> byt
         Notice(
             reportingHost="relay.example.com",
             sender=FROM,
-            failures=[(recipient, refused) for recipient in recipients],
+            told=[Told(recipient, refused) for recipient in recipients],
             original=STAMP + original,
             arrived=0.0,
             now=1.0,
@@ -371,6 +372,15 @@ class NameTests(SynchronousTestCase):
         long = f"{'x' * 60}.{'y' * 60}@example.org"
         failed, original = readNotice(notice(TO, long))
         self.assertEqual((failed, original), ([TO, long], STAMP + MESSAGE))
+
+    def test_noticeOfADelay(self) -> None:
+        """
+        One that tells of a delay is a notice, and nothing has failed.
+        """
+        late = notice(TO).replace(b"Action: failed", b"Action: delayed")
+        self.assertEqual(readNotice(late), ([], STAMP + MESSAGE))
+        self.assertTrue(isNotice(late))
+        self.assertFalse(isNotice(MESSAGE))
 
     def test_noNotice(self) -> None:
         """
