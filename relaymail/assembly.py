@@ -49,6 +49,7 @@ def tellManager(
     manager.senderRates = dict(delivery.senderRates)
     manager.retrySchedule = delivery.retry
     manager.expireAfter = delivery.expire
+    manager.delayNotice = delivery.delayNotice
     manager.PORT = delivery.mxPort
     manager.smartHosts = routes.smartHosts
     manager.senderHosts = routes.senderHosts

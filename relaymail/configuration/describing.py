@@ -200,6 +200,7 @@ _WORDS = {
     "number": "N",
     "port": "N",
     "duration": "DURATION",
+    "delay": "DURATION",
     "durations": "LIST",
     "destination rates": "DOMAIN=RATE",
     "sender rates": "NAME=RATE",

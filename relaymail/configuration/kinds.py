@@ -145,6 +145,11 @@ def _duration(value: Any, base: str) -> float:
     return float(value)
 
 
+def _delay(value: Any, base: str) -> float:
+    isNone = not isinstance(value, bool) and value == 0
+    return 0.0 if isNone else _duration(value, base)
+
+
 def _durations(value: Any, base: str) -> tuple[float, ...]:
     found: tuple[float, ...] = eachOf(_duration, ",")(value, base)
     if len(found) > MAX_DELAYS:
@@ -364,6 +369,13 @@ KINDS: dict[str, Kind] = {
         _duration,
         showDuration,
         _isTime,
+    ),
+    "delay": Kind(
+        "a duration, or 0",
+        "a whole number and m, h or d, such as 30m or 4h",
+        _delay,
+        lambda value: showDuration(value) if value else 0,
+        lambda value: value == 0 or _isTime(value),
     ),
     "durations": Kind(
         "a list of durations above 0",

@@ -20,6 +20,7 @@ from relaymail.configuration.places import DEFAULT_QUEUE as DEFAULT_QUEUE
 from relaymail.configuration.places import socketBeside
 from relaymail.errors import ConfigurationError
 from relaymail.intake.networks import Network
+from relaymail.outcome.news import DEFAULT_DELAY_NOTICE
 from relaymail.queue.place import QueuePlace
 from relaymail.route.hosts import Host
 from relaymail.route.passwords import PasswordKind, PasswordSource
@@ -104,6 +105,15 @@ class Delivery:
         "How long mail is tried before it bounces.",
         unit="seconds, where no unit is written",
         example='"3d"',
+    )
+    delayNotice: float = option(
+        DEFAULT_DELAY_NOTICE,
+        "delay",
+        "How long mail is tried before its sender is told, once and after an attempt, "
+        "that it is late, unless the sender asked not to be (NOTIFY of RFC 3461). With "
+        "0 only those are told who ask for it (NOTIFY=DELAY), after 4 hours.",
+        unit="seconds, where no unit is written",
+        example='"1h"',
     )
     maxConnections: int = option(
         DEFAULT_CONNECTIONS,

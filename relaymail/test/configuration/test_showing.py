@@ -85,6 +85,7 @@ SETTINGS = st.fixed_dictionaries(
         "mxPort": st.integers(1, 65535),
         "retry": st.lists(_DURATIONS, min_size=1, max_size=4),
         "expire": _DURATIONS,
+        "delayNotice": st.one_of(_DURATIONS, st.sampled_from([0, "0", "0h"])),
         "destinationRates": st.dictionaries(_NAMES, _RATES),
         "senderRates": st.dictionaries(st.just("*"), _RATES),
         "origin": _NAMES,

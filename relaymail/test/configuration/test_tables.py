@@ -24,6 +24,7 @@ from relaymail.configuration.tables import (
 from relaymail.configuration.words import parseQueue
 from relaymail.errors import ConfigurationError
 from relaymail.intake.limits import DEFAULT_LIMITS
+from relaymail.outcome.news import DEFAULT_DELAY_NOTICE
 from relaymail.schedule.paces import LARGEST_PACE
 
 #: How many options there may be in the end: who runs a relay is to know them all.
@@ -57,6 +58,7 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(told.delivery.mxPort, 25)
         self.assertEqual(told.delivery.retry, (60, 300, 900, 1800, 3600))
         self.assertEqual(told.delivery.expire, 5 * 86400)
+        self.assertEqual(told.delivery.delayNotice, DEFAULT_DELAY_NOTICE)
         self.assertEqual(told.delivery.maxConnections, 100)
         self.assertEqual(told.delivery.allowDestinations, ())
 
@@ -73,6 +75,8 @@ class ConfigurationTests(SynchronousTestCase):
             (Delivery, {"expire": 0.0}, "expire: 0.0 is not a duration above 0"),
             (Delivery, {"retry": (60.0, math.nan)}, "durations above 0"),
             (Delivery, {"expire": math.inf}, "is not a duration"),
+            (Delivery, {"delayNotice": -1.0}, "delay-notice: -1.0 is not a duration"),
+            (Delivery, {"delayNotice": math.nan}, "is not a duration, or 0"),
             (Delivery, {"maxConnections": 2.5}, "2.5 is not a whole number"),
             (Delivery, {"mxPort": 0}, "mx-port: 0 is not a port from 1 to 65535"),
             (Delivery, {"mxPort": 65536}, "from 1 to 65535"),
