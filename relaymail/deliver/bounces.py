@@ -22,10 +22,13 @@ from relaymail.outcome.notices import compose, envelopeOf
 from relaymail.outcome.original import MAX_ORIGINAL
 from relaymail.outcomes import Outcome
 from relaymail.queue.pickles import MAX_PICKLE, dumpEnvelope, loadEnvelope
+from relaymail.replies import printable
 
 #: How long a name waits whose sender could not be told, in seconds: long
 #: enough for somebody to make room on the disk.
 _LATER = 300.0
+#: How many of the names that a notice is about a log line has.
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,14 @@ class Bounces:
             added.addErrback(partial(self._notAdded, names, news))
             return None
         added.addErrback(self._alreadyLogged)
+        if news is not News.FAILED:
+            # Of what failed the lines of the outcomes say enough.
+            self._log.info(
+                "notice action={action} to=<{to}> about={names}",
+                action=news.value,
+                to=printable(names[0].letter.sender),
+                names=",".join(each.name for each in names[:_SHOWN]),
+            )
         for each in names:
             self._settle(each, news, isTold=True)
         return None

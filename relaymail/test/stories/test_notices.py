@@ -163,7 +163,10 @@ class SuccessTests(ToldTestCase):
         to it (RFC 3461 5.2.2); the message is gone.
         """
         mx = self.world.host(FIRST)
-        self.asked("SUCCESS", "SUCCESS,FAILURE")
+        with Logged() as logged:
+            names = self.asked("SUCCESS", "SUCCESS,FAILURE")
+        line = f"notice action=relayed to=<{SENDER}> about={','.join(names)}"
+        self.assertIn(line, logged.texts)
         self.assertEqual(len(mx.received), 1)
         self.assertEqual(self.actions(), [[(B, "relayed"), (C, "relayed")]])
         for each in self.fields():
