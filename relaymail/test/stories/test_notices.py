@@ -5,6 +5,7 @@ What senders are told, and when (RFC 3461, RFC 2852).
 
 from __future__ import annotations
 
+import re
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ from relaymail.envelopes import (
 from relaymail.queue.directory import Queue
 from relaymail.relaymanager import SmartHostESMTPRelayingManager
 from relaymail.test.stories.harness import FIRST, HOME, SENDER, Logged, StoryTestCase
+from relaymail.testing.cases import WorldTestCase
 from relaymail.testing.doubles import CONTENT, MailWorld
+from relaymail.testing.world import World
 
 B, C = "b@example.org", "c@example.org"
 HOUR = 3600.0
 REFUSED = {"RCPT": "550 5.1.1 Nobody"}
 USUAL = ("PIPELINING", "8BITMIME", "SIZE 1000000")
+ACTION = re.compile(rb"^Action: (\w+)", re.MULTILINE)
 LATER = {"MAIL": "451 4.3.2 Later"}
 
 
@@ -423,3 +427,92 @@ class HomeTests(ToldTestCase):
         self.world.host(HOME, LATER)
         self.asked("", seconds=6 * 24 * HOUR)
         self.assertEmpty()
+
+
+class ForeignTests(ToldTestCase):
+    """
+    Notices of internationalised mail (RFC 6533).
+    """
+
+    def test_failed(self) -> None:
+        """
+        A notice to and about addresses that are not ASCII goes as internationalised
+        mail, and has them as they are.
+        """
+        keywords = (*USUAL, "SMTPUTF8")
+        self.world.host(FIRST, REFUSED, keywords=keywords)
+        self.home = self.world.host(HOME, keywords=keywords)
+        sender, recipient = "j\xf6rg@example.com", "b\xe4r@example.org"
+        said = (RecipientParameters("FAILURE", f"utf-8;{recipient}"),)
+        content = "Subject: Gr\xfc\xdfe\r\n\r\nHello.\r\n".encode()
+        envelope = Envelope(sender, (recipient,), Parameters(utf8=True), said)
+        self.world.queue.add(envelope, content)
+        self.world.run(10)
+        (notice,) = self.home.received
+        # The host of the test reads bytes.
+        self.assertEqual(notice.recipients, (sender.encode().decode("latin-1"),))
+        (mail,) = [x for x in notice.session.commands if x.startswith("MAIL")]
+        self.assertIn(" SMTPUTF8", mail)
+        text = notice.content.decode()
+        self.assertIn(f"Final-Recipient: utf-8; {recipient}\r\n", text)
+        self.assertIn(f"Original-Recipient: utf-8;{recipient}\r\n", text)
+        parts = self.notices()[0].get_payload()
+        assert isinstance(parts, list)
+        self.assertEqual(
+            [part.get_content_type() for part in parts if isinstance(part, Message)],
+            ["text/plain", "message/global-delivery-status", "message/global"],
+        )
+        self.assertEmpty()
+
+
+class CrashTests(WorldTestCase):
+    """
+    The whole relay, which crashes.
+    """
+
+    def setUp(self) -> None:
+        self.world = World(seed=7)
+        self.mx = self.world.host(FIRST, {**LATER}, name="mx.example.org")
+        self.world.exchange("example.org", {"mx.example.org": FIRST})
+
+    def told(self) -> list[bytes]:
+        """
+        Give what the sender was told.
+        """
+        contents = [message.content for message in self.world.home.received]
+        return [found for text in contents for found in ACTION.findall(text)]
+
+    def test_D32_onceWhateverCrashes(self) -> None:
+        """
+        That a message is late is told once, however often the relay crashes then,
+        and the message is delivered.
+        """
+        message = self.world.send(SENDER, B)
+        self.world.run(4 * HOUR)
+        self.assertEqual(self.told(), [])
+        for _ in range(4):
+            self.world.run(2 * HOUR)
+            self.world.crash()
+        self.world.run(HOUR)
+        self.assertEqual(self.told(), [b"delayed"])
+        self.mx.answers.clear()
+        self.world.run(2 * HOUR)
+        self.world.assertDelivered(message, B)
+        self.assertEqual(self.told(), [b"delayed"])
+        self.world.assertNothingLost()
+
+    def test_relayedOnce(self) -> None:
+        """
+        That a message was passed on is told once, and it is gone.
+        """
+        self.mx.answers.clear()
+        said = (RecipientParameters("SUCCESS"),)
+        envelope = Envelope(SENDER, (B,), recipientParameters=said)
+        self.world.run(1)
+        self.world.relay.queue.add(envelope, CONTENT)
+        self.world.run(5)
+        self.world.crash()
+        self.world.run(HOUR)
+        self.assertEqual(self.told(), [b"relayed"])
+        self.assertEqual(len(self.mx.received), 1)
+        self.world.assertNothingLost()
