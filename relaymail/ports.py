@@ -173,6 +173,9 @@ class Ports:
         """
         return [self._doors[endpoint].opening for endpoint in self._ports]
 
+    def __str__(self) -> str:
+        return ", ".join(map(_shown, self.addresses, self.openings)) or "no port"
+
     def letIn(
         self,
         build: Build | None,
@@ -267,7 +270,7 @@ def checkEndpoint(description: str, reactor: Any = None) -> Any:
         ) from e
 
 
-def showAddress(address: Any, opening: Opening) -> str:
+def _shown(address: Any, opening: Opening) -> str:
     """
     Give an address as people write it, with the kind of port where it is not the
     usual one.

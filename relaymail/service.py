@@ -253,8 +253,7 @@ class Relay(ReloadMixin, MultiService):
             "keeps it in {queue}, and gives it to {hosts}",
             version=__version__,
             hostname=self.configuration.hostname,
-            ports=", ".join(map(showAddress, self.addresses, self.openings))
-            or "no port",
+            ports="no port" if self._ports is None else str(self._ports),
             queue=self.configuration.queue,
             hosts=_shownHosts(self.configuration.delivery),
         )
