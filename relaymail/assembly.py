@@ -62,6 +62,20 @@ def tellManager(
     manager.recipientsPerTransaction = RECIPIENTS_PER_TRANSACTION
 
 
+def checkUsers(path: str | None) -> None:
+    """
+    See that a file of users can be used.
+
+    @param path: Where it is; L{None}: there is none.
+
+    @raise ConfigurationError: When it cannot.
+    """
+    if path is not None:
+        from relaymail.intake.users import UsersFile
+
+        UsersFile(path)
+
+
 def intakeRules(told: Configuration, tls: Any) -> dict[str, Any]:
     """
     Say who may give mail, and how much of it.

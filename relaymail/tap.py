@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from twisted.python import usage
 
+from relaymail.assembly import checkUsers
 from relaymail.certificates import loadTLS
 from relaymail.configuration import Configuration, findFile
 from relaymail.configuration.describing import helpOf
@@ -139,6 +140,7 @@ class Options(usage.Options):
         for opening in configuration.intake.openings:
             checkEndpoint(opening.endpoint)
         checkEntering(configuration.intake)
+        checkUsers(configuration.intake.users)
         loadTLS(configuration.intake.tlsKey, configuration.intake.tlsCert)
         return configuration
 

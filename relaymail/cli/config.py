@@ -156,6 +156,7 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
     Find what is only seen by looking into what the options name.
     """
     # Twisted knows what its endpoints are, and takes a moment to import.
+    from relaymail.assembly import checkUsers
     from relaymail.certificates import loadTLS
     from relaymail.configuration.entering import checkEntering, remarks
     from relaymail.configuration.reaching import reachOf
@@ -170,6 +171,7 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
             if not each.endpoint.startswith(_HANDED)
         ),
         ("", checkEntering, (told.intake,)),
+        ("intake.users", checkUsers, (told.intake.users,)),
         ("intake.tls-key", loadTLS, (told.intake.tlsKey, told.intake.tlsCert)),
         *(
             (f"delivery.smart-hosts[{index}]", readHost, (each,))

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from relaymail.assembly import checkUsers
 from relaymail.configuration import Configuration, Intake
 from relaymail.configuration.entering import checkEntering, remarks
 from relaymail.doctor.answers import Answer, fail, ok, warn
@@ -79,10 +80,6 @@ def _checkSecret(path: str) -> Answer:
         )
     if mode & 0o007:
         return fail(f"everybody may use {path} ({mode:04o})", f"chmod o-rwx {path}")
-    if mode & 0o020:
-        return warn(
-            f"the group of {path} may write it ({mode:04o})", f"chmod g-w {path}"
-        )
     return ok(f"{path} can be read, and not by everybody")
 
 
@@ -94,6 +91,11 @@ def checkEntrances(told: Intake) -> Iterator[Answer]:
         checkEntering(told)
     except ConfigurationError as e:
         yield fail(str(e), "name it; relaymail config check says the same")
+        return
+    try:
+        checkUsers(told.users)
+    except ConfigurationError as e:
+        yield fail(str(e), "mend it; relaymail auth hash prints its lines")
         return
     found = list(remarks(told))
     for problem in found:

@@ -94,6 +94,8 @@ class OptionsTests(SynchronousTestCase):
         Each option has its place; what may be repeated keeps its order.
         """
         key, cert = writeCertificate(Path(self.mktemp()))
+        users = Path(self.mktemp()).absolute()
+        users.touch(0o600)
         told = parse(
             *("--smtp", "tcp:25", "--smtp", "unix:relay.sock"),
             *("--queue", "directory:mail"),
@@ -120,14 +122,21 @@ class OptionsTests(SynchronousTestCase):
             *("--networks", "192.0.2.0/24"),
             *("--submission", "tcp:587", "--submission", "tcp6:587"),
             *("--submissions", "tcp:465", "--lmtp", "unix:lmtp.sock"),
-            *("--users", cert, "--proxies", "192.0.2.10", "--xclient", "192.0.2.11"),
+            *(
+                "--users",
+                str(users),
+                "--proxies",
+                "192.0.2.10",
+                "--xclient",
+                "192.0.2.11",
+            ),
             *("--allow-destination", "10.0.0.0/8", "--allow-destination", "::1"),
         )
         self.assertEqual(told.intake.smtp, ("tcp:25", "unix:relay.sock"))
         self.assertEqual(told.intake.submission, ("tcp:587", "tcp6:587"))
         self.assertEqual(told.intake.submissions, ("tcp:465",))
         self.assertEqual(told.intake.lmtp, ("unix:lmtp.sock",))
-        self.assertEqual(told.intake.users, os.path.abspath(cert))
+        self.assertEqual(told.intake.users, str(users))
         self.assertEqual(told.intake.proxies, (ip_network("192.0.2.10"),))
         self.assertEqual(told.intake.xclient, (ip_network("192.0.2.11"),))
         self.assertEqual(
@@ -178,6 +187,9 @@ class OptionsTests(SynchronousTestCase):
         Path("a-file").write_text("precious")
         for words, told in [
             (("--smtp", "nonsense:25"), "'nonsense:25' is not an endpoint"),
+            (("--lmtp", "nonsense:24"), "'nonsense:24' is not an endpoint"),
+            (("--submission", "tcp:587"), "name the file of users"),
+            (("--users", "a-file"), "users file"),
             (("--smtp", "carrier-pigeon:1"), "is not an endpoint"),
             (("--queue", "a-file"), "no database"),
             (("--queue", "directory:a-file"), "is not a directory"),

@@ -197,6 +197,24 @@ class CheckTests(ConfigCase):
         ):
             self.assertTrue(problem.startswith(told), problem)
 
+    def test_users(self) -> None:
+        """
+        A file of users that cannot be used is a problem; the password in it is not
+        told.
+        """
+        Path("users").write_text("me:correct horse\n")
+        Path("users").chmod(0o600)
+        said = """
+            hostname = "relay.example.com"
+            [intake]
+            users = "users"
+            """
+        path = self.write(said)
+        problems = self.runJSON("config", "check", "--config", path, code=1)["problems"]
+        self.assertIn("intake.users: the users file", problems[0])
+        self.assertIn("line 1: behind the name there is neither", problems[0])
+        self.assertNotIn("horse", str(problems))
+
     def test_kindsOfPorts(self) -> None:
         """
         What is wrong with any kind of port is said; so is what is most likely meant

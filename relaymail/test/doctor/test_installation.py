@@ -103,15 +103,17 @@ class InstallationTests(SynchronousTestCase):
 
     def test_A09_users(self) -> None:
         """
-        The file of users is looked at as one of passwords is, and it is said where
-        its group may write it.
+        The file of users is looked at as one of passwords is, and must be one that
+        can be used.
         """
         path = self.write("users", "")
         os.chmod(path, 0o640)
         self.assertFound(self.secrets(users=path), (Verdict.OK, path))
+        told = Intake(users=path, tlsKey="key.pem", tlsCert="cert.pem")
+        self.assertFound(checkEntrances(told), (Verdict.OK, "mail is taken by smtp"))
         os.chmod(path, 0o660)
-        found = self.secrets(users=path)
-        self.assertFound(found, (Verdict.WARNING, f"the group of {path} may write"))
+        expected = (Verdict.FAILURE, "others can write it (mode 0660)")
+        self.assertFound(checkEntrances(told), expected)
 
     def test_entrances(self) -> None:
         """
