@@ -392,6 +392,23 @@ class WireTests(SynchronousTestCase):
         self.listen(self.SUBMISSIONS)
         self.assertIn(b"220", self.talk(self.client, b""))
 
+    def test_A05_noHandshake(self) -> None:
+        """
+        Who connects and says nothing is cut where TLS was to begin, too.
+        """
+        self.listen(self.SUBMISSIONS)
+        talk = Talk(b"", None)
+        lost: list[Any] = []
+        talk.connectionLost = lost.append  # type: ignore[method-assign, assignment]
+        factory = ClientFactory.forProtocol(lambda: talk)
+        factory.noisy = False
+        self.client.connectTCP("192.0.2.25", 465, factory)
+        self.network.run(DEFAULT_LIMITS.commandSeconds - 1)
+        self.assertEqual(lost, [])
+        self.network.run(DEFAULT_LIMITS.lingerSeconds + 2)
+        self.assertEqual(len(lost), 1)
+        self.assertEqual(self.intake.factory.connections, 0)
+
     def test_noCertificate(self) -> None:
         """
         Nobody talks in clear where TLS was to be.
