@@ -103,11 +103,15 @@ def waysOf(configuration: Configuration) -> Ways:
     """
     Give how the relay of a configuration can be reached from this machine.
     """
-    return Ways(
-        configuration.controlSocket,
-        smtpAddress(configuration.intake.smtp),
-        configuration.machines.drop,
-    )
+    smtp = smtpAddress(configuration.intake.smtp)
+    if smtp is not None and configuration.intake.proxies:
+        from relaymail.intake.networks import Networks
+
+        # Who talks to an address of its own talks from it, and we send no PROXY
+        # header.
+        if Networks(configuration.intake.proxies).has(smtp[0]):
+            smtp = None
+    return Ways(configuration.controlSocket, smtp, configuration.machines.drop)
 
 
 def give(ways: Ways, message: Message) -> list[str]:

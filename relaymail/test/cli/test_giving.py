@@ -26,7 +26,9 @@ from relaymail.cli.giving import (
     Ways,
     give,
     smtpAddress,
+    waysOf,
 )
+from relaymail.configuration import configure
 from relaymail.dropping.files import prepare, read
 
 MESSAGE = Message("a@b", ("c@d", "e@f"), b"A: b\r\n\r\n.\xff\r\n", "0123456789abcdef")
@@ -339,3 +341,16 @@ class GivingTests(SynchronousTestCase):
             ([], None),
         ):
             self.assertEqual(smtpAddress(endpoints), address, endpoints)
+
+    def test_proxies(self) -> None:
+        """
+        Where the relay would wait for a PROXY header it is not met by SMTP.
+        """
+        told = {"queue": "spool", "smtp": "tcp:2525:interface=127.0.0.1"}
+        for proxies, address in (
+            ("192.0.2.10", ("127.0.0.1", 2525)),
+            ("127.0.0.2", ("127.0.0.1", 2525)),
+            ("127.0.0.0/8", None),
+        ):
+            found = waysOf(configure(**told, proxies=proxies))
+            self.assertEqual(found.smtp, address, proxies)
