@@ -6,8 +6,11 @@ Tests for L{relaymail.intake.proxied}, with what is in front of and behind it.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, Protocol
@@ -127,6 +130,20 @@ class HeaderTests(ProxiedTestCase):
         peer = self.connect()
         said = peer.say(V4 + b"NOOP\r\n")
         self.assertTrue(said.startswith(GREETING))
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.sampled_from([TRUSTED, B4]), st.lists(st.integers(0, 200), max_size=9))
+    def test_A05_anyCut(self, header: bytes, cuts: list[int]) -> None:
+        """
+        However the header and what follows are cut, the replies are the same.
+        """
+        said = header + EHLO + MAIL + b"RSET\r\nNOOP\r\nQUIT\r\n"
+        whole = self.connect().say(said)
+        self.assertIn("221 ", whole)
+        peer, heard = self.connect(), ""
+        for begin, end in pairwise([0, *sorted(cuts), len(said)]):
+            heard += peer.say(said[begin:end])
+        self.assertEqual(heard, whole)
 
     def test_binary(self) -> None:
         """
