@@ -12,8 +12,9 @@ from relaymail.configuration.intake import Intake
 from relaymail.envelopes import Entrance
 from relaymail.errors import ConfigurationError
 
-#: What endpoints begin with that bring TLS of their own.
-_SECURE = "ssl:"
+#: What endpoints begin with that nobody else can listen in on: they bring TLS of
+#: their own, or do not leave this machine.
+_SECURE = ("ssl:", "unix:", "systemd:domain=UNIX")
 
 
 def checkEntering(told: Intake, *, hasPortal: bool = False) -> None:

@@ -70,12 +70,14 @@ class RemarkTests(SynchronousTestCase):
 
     def test_fine(self) -> None:
         """
-        There is nothing to say where there is TLS, or nobody to say who they are.
+        There is nothing to say where there is TLS, or nobody to say who they are,
+        or where they say it on this machine.
         """
         right: list[dict[str, Any]] = [
             {},
             {"users": "users", "submission": ("tcp:587",), **TLS},
             {"users": "users", "submission": ("ssl:465",)},
+            {"users": "users", "submission": ("unix:/run/x",)},
         ]
         for settings in right:
             self.assertEqual(list(remarks(Intake(**settings))), [])
