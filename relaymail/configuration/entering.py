@@ -48,6 +48,18 @@ def remarks(told: Intake) -> Iterator[str]:
 
     @param told: How mail comes in.
     """
+    for name, networks, may in (
+        ("networks", told.networks, "relay, and spammers will"),
+        ("proxies", told.proxies, "say that it is any client"),
+        ("xclient", told.xclient, "say that it is any client"),
+    ):
+        for network in networks:
+            if network.prefixlen == 0:
+                yield f"intake.{name}: {network} is everybody; everybody may {may}"
+    yield from _withoutTLS(told)
+
+
+def _withoutTLS(told: Intake) -> Iterator[str]:
     if told.tlsKey:
         return
     for opening in told.openings:

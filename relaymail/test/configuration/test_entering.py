@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.configuration.entering import checkEntering, remarks
 from relaymail.configuration.intake import Intake
 from relaymail.errors import ConfigurationError
+from relaymail.intake.networks import parseNetworks
 
 TLS: dict[str, Any] = {"tlsKey": "key.pem", "tlsCert": "cert.pem"}
 
@@ -67,6 +68,16 @@ class RemarkTests(SynchronousTestCase):
         for settings in wrong:
             (told,) = remarks(Intake(**settings))
             self.assertIn("name intake.tls-key and intake.tls-cert", told)
+
+    def test_A04_everybody(self) -> None:
+        """
+        Nobody means everybody.
+        """
+        for name in ("networks", "proxies", "xclient"):
+            for network in ("0.0.0.0/0", "::/0"):
+                settings: dict[str, Any] = {name: parseNetworks(network)}
+                (told,) = remarks(Intake(**settings))
+                self.assertIn(f"intake.{name}: {network} is everybody", told)
 
     def test_fine(self) -> None:
         """
