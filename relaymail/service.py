@@ -46,7 +46,7 @@ from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.entrances import Opening
 from relaymail.intake.server import IntakeFactory
 from relaymail.oauth2.accounts import Accounts
-from relaymail.ports import Ports, showAddress
+from relaymail.ports import Ports
 from relaymail.queue.disk import Disk
 from relaymail.queue.opening import openQueue
 from relaymail.queue.spool.bodies import LARGEST_ROW

@@ -18,6 +18,7 @@ from relaymail.configuration import configure
 from relaymail.daemon import TwistdRelay
 from relaymail.errors import ConfigurationError
 from relaymail.notify import Notifier
+from relaymail.route.senderhosts import SmartRoutes
 from relaymail.test.stories.harness import Logged
 from relaymail.test.test_service import Guard, InlineWorker, RelayTestCase
 
@@ -136,10 +137,10 @@ class TwistdRelayTests(RelayTestCase):
         relay = self.daemon()
         relay.startService()
         read: Deferred[Any] = Deferred()
-        self.patch(relay, "_readHosts", lambda told: read)
+        self.patch(relay, "_readRoutes", lambda told: read)
         reloaded = relay.reload()
         self.stop(relay)
-        read.callback(())
+        read.callback(SmartRoutes())
         self.failureResultOf(reloaded, ConfigurationError)
         self.assertEqual(relay.heard[1:], ["RELOADING=1", "STOPPING=1"])
 

@@ -1,6 +1,6 @@
 # -*- test-case-name: relaymail.test.test_faults -*-
 """
-Tests that every row of the list of faults is tested, or said to be for later.
+Tests that every row of the list of faults is tested.
 
 The rows are numbered: ten promises (P), the faults of delivery (D) and the
 attacks (A).  A test for a row carries its number in its name, as in
@@ -24,12 +24,6 @@ ROWS = frozenset(
     + [f"D{n:02}" for n in range(1, 33)]
     + [f"A{n:02}" for n in range(1, 10)]
 )
-
-#: The rows without a test, and which part of relaymail is not built yet.
-LATER = {
-    "D27": "delivery by LMTP",
-    "D32": "the notice of a delay, with the DSN extension (RFC 3461)",
-}
 
 _IDS = re.compile(r"(?<=_)(P(?:10|[1-9])|[DA]\d\d)(?=_|$)")
 _SHARED_IDS = re.compile(r"^(?:\| )?(?:\*\*)?(P\d+|[DA]\d\d)\b", re.MULTILINE)
@@ -61,25 +55,16 @@ class FaultTests(SynchronousTestCase):
     The list of rows and the tests agree.
     """
 
-    def test_everyRowIsTestedOrForLater(self) -> None:
+    def test_everyRowIsTested(self) -> None:
         """
-        Each row has a test, or a reason to have none yet.
+        Each row has a test.
         """
-        missing = sorted(ROWS - set(testedRows()) - set(LATER))
         self.assertEqual(
-            missing,
+            sorted(ROWS - set(testedRows())),
             [],
             "no test carries these numbers: write one, named like "
-            "test_D14_mailRefusedBounces, or say in LATER which part is not built",
+            "test_D14_mailRefusedBounces",
         )
-
-    def test_nothingForLaterIsTested(self) -> None:
-        """
-        A row that has a test is not called one for later.
-        """
-        found = testedRows()
-        built = {row: found[row] for row in LATER if row in found}
-        self.assertEqual(built, {}, "these have tests now: take them out of LATER")
 
     def test_everyNumberIsARow(self) -> None:
         """
@@ -87,7 +72,6 @@ class FaultTests(SynchronousTestCase):
         """
         unknown = {r: names for r, names in testedRows().items() if r not in ROWS}
         self.assertEqual(unknown, {})
-        self.assertEqual(set(LATER) - ROWS, set())
 
     def test_sharedListHasTheSameRows(self) -> None:
         """
