@@ -14,6 +14,7 @@ from relaymail.errors import MalformedAddress
 
 _TCP = re.compile(r"(?:tcp[46]?|ssl):(?:port=)?(\d{1,5})(?![^:])")
 _INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
+_UNIX = re.compile(r"unix:(?:address=)?((?:\\.|[^:\\])+)")
 #: What an endpoint without an interface listens on.
 ANY = ("0.0.0.0", "::")
 
@@ -34,6 +35,14 @@ def ownAddresses(endpoints: Iterable[str]) -> tuple[frozenset[str], frozenset[in
         name = re.sub(r"\\(.)", r"\1", interface[1]) if interface else ""
         hosts |= {name} if name else set(ANY)
     return frozenset(filter(_isAddress, hosts)), frozenset(ports)
+
+
+def ownSockets(endpoints: Iterable[str]) -> frozenset[str]:
+    """
+    Give the paths of the sockets that endpoints listen on, as they are written there.
+    """
+    found = filter(None, map(_UNIX.match, endpoints))
+    return frozenset(re.sub(r"\\(.)", r"\1", path[1]) for path in found)
 
 
 def _isAddress(name: str) -> bool:

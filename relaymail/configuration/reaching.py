@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from relaymail.addresses import literalAddress, normalDomain
-from relaymail.configuration.endpoints import ANY, ownAddresses
+from relaymail.configuration.endpoints import ANY, ownAddresses, ownSockets
 from relaymail.configuration.tables import Configuration
 from relaymail.errors import MalformedAddress
 from relaymail.machine import machineAddresses
@@ -39,6 +39,7 @@ class Reach:
     @ivar senderHosts: The hosts that get the mail of some senders.
     @ivar mxPort: The port of mail exchange hosts.
     @ivar policy: Which addresses may be connected to.
+    @ivar ownSockets: The paths of the sockets it listens on.
     """
 
     hostname: str
@@ -46,6 +47,7 @@ class Reach:
     mxPort: int
     policy: DestinationPolicy
     senderHosts: tuple[SmartHost | Host, ...] = ()
+    ownSockets: frozenset[str] = frozenset()
 
     def trouble(self, destination: str) -> str | None:
         """
@@ -84,15 +86,19 @@ class Reach:
         self, option: str, hosts: Iterable[SmartHost | Host]
     ) -> Iterator[str]:
         for host in dict.fromkeys(hosts):
-            if host.path is not None:
-                continue
-            port = host.port or self.mxPort
-            own = {self.hostname.lower(), *_LOCALHOST, *self.policy.ownAddresses}
-            if port in self.policy.ownPorts and host.name.lower() in own - set(ANY):
+            name = host.path or f"{host.name}:{host.port or self.mxPort}"
+            if self._isOwn(host):
                 yield (
-                    f"delivery.{option}: the smart host {host.name}:{port} is this "
-                    "relay itself: its mail would come back here"
+                    f"delivery.{option}: the smart host {name} is this relay itself: "
+                    "its mail would come back here"
                 )
+
+    def _isOwn(self, host: SmartHost | Host) -> bool:
+        if host.path is not None:
+            return host.path in self.ownSockets
+        port = host.port or self.mxPort
+        own = {self.hostname.lower(), *_LOCALHOST, *self.policy.ownAddresses}
+        return port in self.policy.ownPorts and host.name.lower() in own - set(ANY)
 
     def _refused(self, address: str) -> str | None:
         trouble = self.policy.trouble(address, self.mxPort)
@@ -108,7 +114,8 @@ def reachOf(configuration: Configuration) -> Reach:
     """
     Give what is known of where mail can go under a configuration.
     """
-    hosts, ports = ownAddresses(each.endpoint for each in configuration.intake.openings)
+    endpoints = [each.endpoint for each in configuration.intake.openings]
+    hosts, ports = ownAddresses(endpoints)
     if hosts & set(ANY):
         hosts |= machineAddresses()
     delivery = configuration.delivery
@@ -118,4 +125,5 @@ def reachOf(configuration: Configuration) -> Reach:
         senderHosts=delivery.everySmartHost[len(delivery.smartHosts) :],
         mxPort=delivery.mxPort,
         policy=DestinationPolicy(delivery.allowDestinations, hosts, ports),
+        ownSockets=ownSockets(endpoints),
     )

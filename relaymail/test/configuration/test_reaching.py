@@ -103,6 +103,15 @@ class ReachTests(SynchronousTestCase):
         self.assertTrue(second.startswith(f"delivery.sender-hosts: {wrong}"), second)
         self.assertEqual(len(reach.senderHosts), 3)
 
+    def test_ownSocket(self) -> None:
+        """
+        A socket that this relay listens on is this relay.
+        """
+        smtp = ["unix:/run/mail\\:in:mode=660", "unix:address=/run/lmtp"]
+        for path, isOwn in (("/run/mail:in", 1), ("/run/lmtp", 1), ("/run/other", 0)):
+            reach = self.reach(smtp=smtp, smartHosts=f"lmtp+unix://{path}")
+            self.assertEqual(len(list(reach.smartTroubles())), isOwn, path)
+
     def test_ownAddresses(self) -> None:
         """
         Addresses and ports are read from the descriptions of endpoints.
