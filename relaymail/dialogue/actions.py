@@ -49,6 +49,29 @@ class TakeData:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeChunk:
+    """
+    Read a chunk of a message.
+
+    @ivar size: How many octets it has.
+    @ivar isLast: Whether it is the last one of its message.
+    @ivar envelope: The envelope of the message; L{None}: what is read is thrown
+        away.
+    """
+
+    size: int
+    isLast: bool
+    envelope: Envelope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DropMessage:
+    """
+    Forget the chunks of a message that will have no more.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """
     Put the message whose data was read in the queue.
@@ -71,5 +94,15 @@ class Close:
     """
 
 
-Action = Answer | AskSender | AskRecipient | TakeData | Store | StartTLS | Close
+Action = (
+    Answer
+    | AskSender
+    | AskRecipient
+    | TakeData
+    | TakeChunk
+    | DropMessage
+    | Store
+    | StartTLS
+    | Close
+)
 Actions = tuple[Action, ...]

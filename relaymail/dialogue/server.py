@@ -25,6 +25,7 @@ from collections.abc import Callable
 from relaymail.dialogue.actions import Actions, Answer, Store
 from relaymail.dialogue.answers import answer, withStatus
 from relaymail.dialogue.commands import LINE_TOO_LONG, Command, parseCommand
+from relaymail.dialogue.serving.chunking import bdatSaid
 from relaymail.dialogue.serving.hello import ehloSaid, heloSaid, starttlsSaid
 from relaymail.dialogue.serving.mailing import dataSaid, mailSaid, rcptSaid
 from relaymail.dialogue.serving.offers import Offer as Offer
@@ -37,6 +38,7 @@ from relaymail.dialogue.serving.others import (
 )
 from relaymail.dialogue.serving.replies import (
     BEHIND_TLS,
+    IN_CHUNKS,
     LEAVING,
     LOCAL_FAILURE,
     NO_ARGUMENT,
@@ -59,15 +61,18 @@ from relaymail.replies import Reply
 #: Commands of RFC 5321 and of extensions that are not offered.
 _NOT_SPOKEN = frozenset({"EXPN", "TURN", "ETRN", "AUTH", "SEND", "SOML", "SAML"})
 #: What follows these is not lines of SMTP: the session cannot go on.
-_NOT_SMTP = frozenset({"BDAT", "GET", "POST", "PUT", "CONNECT"})
+_NOT_SMTP = frozenset({"GET", "POST", "PUT", "CONNECT"})
 _NO_ARGUMENTS = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
 _BRING_NO_MAIL = frozenset({"HELO", "EHLO", "RSET", "NOOP", "VRFY", "HELP"})
-_COMMAND_STATES = frozenset({State.START, State.READY, State.MAIL, State.RCPT})
+_COMMAND_STATES = frozenset(
+    {State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKS}
+)
 _SEQUENCES = {
     State.START: SAY_HELLO,
     State.READY: SAY_MAIL,
     State.MAIL: SENDER_ALREADY,
     State.RCPT: SENDER_ALREADY,
+    State.CHUNKS: IN_CHUNKS,
 }
 
 
@@ -177,9 +182,32 @@ class ServerDialogue(Session):
         self.state = State.SETTLING
         return (Store(self.envelope()),)
 
+    def chunkEnded(self, refusal: Reply | None = None) -> Actions:
+        """
+        Tell that all of a chunk was read.
+
+        @param refusal: The reply that refuses the content, if it is refused.
+        """
+        self._expect(State.CHUNK)
+        thrownAway, self.refusal = self.refusal, None
+        if thrownAway is not None:
+            self.state = self.before
+            return self._wrong(thrownAway)
+        chunk = self.chunk
+        assert chunk is not None
+        if chunk.isLast:
+            self.state = State.DATA
+            return self.dataEnded(refusal)
+        if refusal is not None:
+            self.reset()
+            return self._wrong(withStatus(refusal))
+        self.state = State.CHUNKS
+        taken = Reply(250, (b"2.0.0 %d octets received" % chunk.size,))
+        return self._afterwards((Answer(taken),))
+
     def _obey(self, command: Command) -> Actions:
         verb = command.verb
-        if verb in _BRING_NO_MAIL and self._isTooIdle():
+        if verb in _BRING_NO_MAIL and self.isTooIdle():
             return self.end(TOO_MANY_ERRORS)
         if verb in _NOT_SMTP:
             return self.end(NOT_HERE)
@@ -211,6 +239,7 @@ _ALWAYS: dict[str, _Handler] = {
     "VRFY": vrfySaid,
     "HELP": helpSaid,
     "QUIT": quitSaid,
+    "BDAT": bdatSaid,
 }
 _MAIL: dict[str, _Handler] = {"MAIL": mailSaid}
 _RCPT: dict[str, _Handler] = {"RCPT": rcptSaid}
@@ -222,4 +251,5 @@ _TABLE: dict[State, dict[str, _Handler]] = {
     State.READY: _ALWAYS | _MAIL | _TLS,
     State.MAIL: _ALWAYS | _RCPT,
     State.RCPT: _ALWAYS | _RCPT | _DATA,
+    State.CHUNKS: _ALWAYS,
 }

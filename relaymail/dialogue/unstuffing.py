@@ -28,7 +28,8 @@ _BEGINNINGS = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))
 # A line that begins with a dot; there are few, and this search is much faster
 # than a replacement that replaces nothing.
 _DOTTED = re.compile(rb"\r\n\.")
-_ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
+#: A line end, or what looks like one.
+ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class Defect(Enum):
@@ -46,25 +47,14 @@ class Defect(Enum):
     LONG_LINE = 4
 
 
-class Unstuffing:
+class Lines:
     """
-    Takes the data of one message in pieces, cut anywhere.
+    Looks at the lines of one message.
 
-    @ivar ended: Whether the end of the data was seen.
-    @ivar rest: What was received behind the end, to be read as commands.
     @ivar defects: What was seen that may not be there.
     """
 
-    __slots__ = (
-        "_held",
-        "_maxLine",
-        "_normalise",
-        "_open",
-        "_skip",
-        "defects",
-        "ended",
-        "rest",
-    )
+    __slots__ = ("_maxLine", "_normalise", "_open", "defects")
 
     def __init__(
         self, maxLine: int = MAX_TEXT_LINE, *, normalise: bool = False
@@ -74,17 +64,65 @@ class Unstuffing:
         @param normalise: Whether a bare CR or LF becomes CRLF in the content.
             It ends no data all the same.
         """
-        self.ended = False
-        self.rest = b""
         self.defects: set[Defect] = set()
         self._maxLine = maxLine
         self._normalise = normalise
+        # Octets of the line that is open, already given.
+        self._open = 0
+
+    def _lookFor(self, data: bytes) -> bool:
+        pairs, found = data.count(b"\r\n"), False
+        if data.count(b"\r") != pairs:
+            self.defects.add(Defect.BARE_CR)
+            found = True
+        if data.count(b"\n") != pairs:
+            self.defects.add(Defect.BARE_LF)
+            found = True
+        if b"\0" in data:
+            self.defects.add(Defect.NUL)
+        return found
+
+    def _measure(self, content: bytes) -> None:
+        # From the start of a line, the last line end within the limit is the
+        # farthest place up to which no line can be too long: one search for
+        # each stretch of the limit, not one for each line.
+        start, size = -self._open, len(content)
+        while size - start > self._maxLine:
+            limit = max(start + self._maxLine, 0)
+            feed = content.rfind(b"\n", max(start, 0), limit)
+            if feed < 0:
+                self.defects.add(Defect.LONG_LINE)
+                return
+            start = feed + 1
+        last = content.rfind(b"\n")
+        self._open = size - last - 1 if last >= 0 else self._open + size
+
+
+class Unstuffing(Lines):
+    """
+    Takes the data of one message in pieces, cut anywhere.
+
+    @ivar ended: Whether the end of the data was seen.
+    @ivar rest: What was received behind the end, to be read as commands.
+    """
+
+    __slots__ = ("_held", "_skip", "ended", "rest")
+
+    def __init__(
+        self, maxLine: int = MAX_TEXT_LINE, *, normalise: bool = False
+    ) -> None:
+        """
+        @param maxLine: The longest line with its CRLF, in octets.
+        @param normalise: Whether a bare CR or LF becomes CRLF in the content.
+            It ends no data all the same.
+        """
+        super().__init__(maxLine, normalise=normalise)
+        self.ended = False
+        self.rest = b""
         # The CRLF of the DATA command stands before the data, and is no
         # part of the content.
         self._held = b"\r\n"
         self._skip = 2
-        # Octets of the line that is open, already given.
-        self._open = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """
@@ -116,34 +154,7 @@ class Unstuffing:
         content = (data.replace(b"\r\n.", b"\r\n") if isStuffed else data)[self._skip :]
         self._skip = 0
         if self._normalise and bare:
-            content = _ANY_LINE_END.sub(b"\r\n", content)
+            content = ANY_LINE_END.sub(b"\r\n", content)
         if Defect.LONG_LINE not in self.defects:
             self._measure(content)
         return content
-
-    def _lookFor(self, data: bytes) -> bool:
-        pairs, found = data.count(b"\r\n"), False
-        if data.count(b"\r") != pairs:
-            self.defects.add(Defect.BARE_CR)
-            found = True
-        if data.count(b"\n") != pairs:
-            self.defects.add(Defect.BARE_LF)
-            found = True
-        if b"\0" in data:
-            self.defects.add(Defect.NUL)
-        return found
-
-    def _measure(self, content: bytes) -> None:
-        # From the start of a line, the last line end within the limit is the
-        # farthest place up to which no line can be too long: one search for
-        # each stretch of the limit, not one for each line.
-        start, size = -self._open, len(content)
-        while size - start > self._maxLine:
-            limit = max(start + self._maxLine, 0)
-            feed = content.rfind(b"\n", max(start, 0), limit)
-            if feed < 0:
-                self.defects.add(Defect.LONG_LINE)
-                return
-            start = feed + 1
-        last = content.rfind(b"\n")
-        self._open = size - last - 1 if last >= 0 else self._open + size

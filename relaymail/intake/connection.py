@@ -24,8 +24,10 @@ from relaymail.dialogue.actions import (
     AskRecipient,
     AskSender,
     Close,
+    DropMessage,
     StartTLS,
     Store,
+    TakeChunk,
     TakeData,
 )
 from relaymail.dialogue.answers import answer, wire
@@ -89,6 +91,9 @@ class IntakeProtocol(HeldReceiver):
         self._client: Client | None = None
         self._incoming: Incoming | None = None
         self._block = 0
+        # How much of a chunk is to come, and whether it is the last of its message.
+        self._left = 0
+        self._isLast = False
         self._asked: Deferred[Any] | None = None
 
     def connectionMade(self) -> None:
@@ -148,18 +153,50 @@ class IntakeProtocol(HeldReceiver):
         """
         Take a piece of a message.
         """
+        if self._left:
+            self._chunkReceived(data)
+            return
         incoming = self._incoming
         assert incoming is not None
         if incoming.feed(data):
             self.setLineMode(incoming.rest)
-            self._message.clear()
             self._phase.set(self._limits.commandSeconds)
-            self._perform(self._dialogue.dataEnded(incoming.finish()))
+            refusal = incoming.finish()
+            self._messageOver(refusal, True)
+            self._perform(self._dialogue.dataEnded(refusal))
             return
+        self._count(data)
+
+    def _count(self, data: bytes) -> None:
         self._block += len(data)
         if self._block >= self._limits.blockBytes:
             self._block = 0
             self._phase.set(self._limits.blockSeconds)
+
+    def _chunkReceived(self, data: bytes) -> None:
+        piece = data[: self._left]
+        self._left -= len(piece)
+        if self._incoming is not None:
+            self._incoming.feedChunk(piece)
+        if self._left:
+            self._count(data)
+            return
+        self.setLineMode(data[len(piece) :])
+        self._chunkOver()
+
+    def _chunkOver(self) -> None:
+        self._phase.set(self._limits.commandSeconds)
+        incoming, refusal = self._incoming, None
+        if incoming is not None:
+            refusal = incoming.finishChunks() if self._isLast else incoming.refusal
+        self._messageOver(refusal, self._isLast or incoming is None)
+        self._perform(self._dialogue.chunkEnded(refusal))
+
+    def _messageOver(self, refusal: Reply | None, isWhole: bool) -> None:
+        if refusal is not None:
+            self._dropMessage()
+        elif isWhole:
+            self._message.clear()
 
     # What the dialogue wants.
 
@@ -184,16 +221,40 @@ class IntakeProtocol(HeldReceiver):
         )
 
     def _takeData(self, action: TakeData) -> None:
+        self._begin(action.envelope)
+        self._phase.set(self._limits.blockSeconds)
+        self.setRawMode()
+
+    def _takeChunk(self, action: TakeChunk) -> None:
+        envelope = action.envelope
+        self._left, self._isLast = action.size, action.isLast
+        if envelope is None:
+            self._message.set(self._limits.messageSeconds)
+        elif self._incoming is None:
+            self._begin(envelope, envelope.parameters.body)
+        self._phase.set(self._limits.blockSeconds)
+        if self._left:
+            self.setRawMode()
+        else:
+            self._chunkOver()
+
+    def _dropMessage(self, action: DropMessage | None = None) -> None:
+        incoming, self._incoming = self._incoming, None
+        self._message.clear()
+        if incoming is not None:
+            incoming.close()
+
+    def _begin(self, envelope: Envelope, body: str | None = None) -> None:
         client = self._client
         assert client is not None
-        recipients = action.envelope.recipients
+        recipients = envelope.recipients
         stamp = Stamp(
             client=client,
             hostname=self.factory.offer.hostname,
             token=self.factory.token(),
             at=self.factory.clock.seconds(),
             recipient=recipients[0] if len(recipients) == 1 else "",
-            utf8=action.envelope.parameters.utf8,
+            utf8=envelope.parameters.utf8,
         )
         self._incoming = Incoming(
             stamp,
@@ -201,11 +262,10 @@ class IntakeProtocol(HeldReceiver):
             self.factory.openContent,
             self.factory.memory,
             None if self._names is None else self._names.headerRewriter(),
+            body,
         )
         self._block = 0
-        self._phase.set(self._limits.blockSeconds)
         self._message.set(self._limits.messageSeconds)
-        self.setRawMode()
 
     def _store(self, action: Store) -> None:
         incoming, self._incoming = self._incoming, None
@@ -353,6 +413,8 @@ _HANDS: dict[type[Action], Callable[[IntakeProtocol, Any], None]] = {
     AskSender: IntakeProtocol._askSender,
     AskRecipient: IntakeProtocol._askRecipient,
     TakeData: IntakeProtocol._takeData,
+    TakeChunk: IntakeProtocol._takeChunk,
+    DropMessage: IntakeProtocol._dropMessage,
     Store: IntakeProtocol._store,
     StartTLS: IntakeProtocol._startTLS,
     Close: IntakeProtocol._close,

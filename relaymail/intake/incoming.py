@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import IO
 
 from relaymail.dialogue.answers import answer
+from relaymail.dialogue.chunks import ChunkedOctets, ChunkedText
 from relaymail.dialogue.unstuffing import Defect, Unstuffing
 from relaymail.envelopes import Envelope
 from relaymail.intake.content import Collection, Memory
@@ -34,6 +35,7 @@ class Incoming:
         openFile: Callable[[], IO[bytes]],
         memory: Memory | None = None,
         rewrite: Callable[[bytes], bytes] | None = None,
+        body: str | None = None,
     ) -> None:
         """
         @param stamp: The mark that goes on top.
@@ -42,11 +44,17 @@ class Incoming:
         @param memory: What is shared with the other messages that come in.
         @param rewrite: Gives the header that is to stand in the place of the
             message's own; L{None}: it stays.
+        @param body: What MAIL said of a message that comes in chunks; L{None} for
+            one behind DATA.
         """
         self._stamp = stamp
         self._limits = limits
         self._normalise = stamp.client.trusted
         self._unstuffing = Unstuffing(limits.textLine, normalise=self._normalise)
+        self._defects = self._unstuffing.defects
+        if body is not None:
+            self._chunks = self._readerFor(body)
+            self._defects = self._chunks.defects
         self._need = Utf8Need() if stamp.utf8 else None
         self._collection = Collection(self._fields, limits, openFile, memory, rewrite)
 
@@ -77,12 +85,29 @@ class Incoming:
 
         @return: Whether the end of the data was in it.
         """
-        piece = self._unstuffing.feed(data)
-        if piece:
-            if self._need is not None:
-                self._need.look(piece)
-            self._collection.write(piece)
+        self._write(self._unstuffing.feed(data))
         return self._unstuffing.ended
+
+    def feedChunk(self, data: bytes) -> None:
+        """
+        Take a piece of a chunk.
+        """
+        self._write(self._chunks.feed(data))
+
+    def finishChunks(self) -> Reply | None:
+        """
+        Judge a message that came in chunks, as L{finish} does.
+        """
+        self._write(self._chunks.finish())
+        return self.finish()
+
+    @property
+    def refusal(self) -> Reply | None:
+        """
+        The reply that the message is to be refused with, whatever is still to come
+        of it, or L{None}.
+        """
+        return self._collection.refusal
 
     def finish(self) -> Reply | None:
         """
@@ -90,7 +115,7 @@ class Incoming:
 
         @return: The reply that it is to be refused with, or L{None}.
         """
-        collection, defects = self._collection, self._unstuffing.defects
+        collection, defects = self._collection, self._defects
         if collection.refusal is None and defects:
             if Defect.LONG_LINE in defects:
                 collection.refuse(_LONG_LINE)
@@ -109,6 +134,17 @@ class Incoming:
         Give the envelope as it is to be queued.
         """
         return envelope if self._need is None else self._need.settled(envelope)
+
+    def _write(self, piece: bytes) -> None:
+        if piece:
+            if self._need is not None:
+                self._need.look(piece)
+            self._collection.write(piece)
+
+    def _readerFor(self, body: str) -> ChunkedText | ChunkedOctets:
+        if body == "BINARYMIME":
+            return ChunkedOctets()
+        return ChunkedText(self._limits.textLine, normalise=self._normalise)
 
     def _fields(self, head: bytes) -> bytes:
         limits = self._limits

@@ -19,19 +19,19 @@ def heloSaid(session: Session, argument: bytes) -> Actions:
     """
     Answer HELO.
     """
-    _meet(session, argument, esmtp=False)
-    return (Answer(answer(250, "", session.offer.hostname)),)
+    dropped = _meet(session, argument, esmtp=False)
+    return (*dropped, Answer(answer(250, "", session.offer.hostname)))
 
 
 def ehloSaid(session: Session, argument: bytes) -> Actions:
     """
     Answer EHLO: say what is offered.
     """
-    _meet(session, argument, esmtp=True)
+    dropped = _meet(session, argument, esmtp=True)
     keywords = keywordsOf(session)
     session.keywords = keywords
     lines = [f"{word} {text}" if text else word for word, text in keywords.items()]
-    return (Answer(answer(250, "", session.offer.hostname, *lines)),)
+    return (*dropped, Answer(answer(250, "", session.offer.hostname, *lines)))
 
 
 def starttlsSaid(session: Session, argument: bytes) -> Actions:
@@ -52,8 +52,8 @@ def starttlsSaid(session: Session, argument: bytes) -> Actions:
     return (BEGIN_TLS, StartTLS())
 
 
-def _meet(session: Session, argument: bytes, *, esmtp: bool) -> None:
+def _meet(session: Session, argument: bytes, *, esmtp: bool) -> Actions:
     session.helo = parseHelo(argument)
     session.esmtp = esmtp
     session.keywords = BASIC
-    session.reset()
+    return session.drop()

@@ -39,6 +39,10 @@ def _starttls(session: Session) -> str | None:
     return "" if session.offer.tls and not session.isUnderTLS else None
 
 
+def _binarymime(session: Session) -> str | None:
+    return "" if session.offer.isBinarySafe else None
+
+
 def _limits(session: Session) -> str:
     return f"RCPTMAX={session.offer.recipients}"
 
@@ -70,6 +74,8 @@ _KEYWORDS: tuple[tuple[str, Callable[[Session], str | None]], ...] = (
     ("ENHANCEDSTATUSCODES", _always),
     ("DSN", _always),
     ("SMTPUTF8", _always),
+    ("CHUNKING", _always),
+    ("BINARYMIME", _binarymime),
     ("LIMITS", _limits),
     ("REQUIRETLS", _requiretls),
     ("FUTURERELEASE", _futurerelease),

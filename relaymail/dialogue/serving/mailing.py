@@ -14,6 +14,7 @@ from relaymail.dialogue.serving.replies import (
     GO_AHEAD,
     PRIORITY_LOWERED,
     RECIPIENT_OK,
+    SAY_BDAT,
     TOO_LARGE,
     TOO_MANY_RECIPIENTS,
 )
@@ -65,6 +66,9 @@ def dataSaid(session: Session, argument: bytes) -> Actions:
     """
     Answer DATA (RFC 5321 4.1.1.4).
     """
+    if session.parameters.body == "BINARYMIME":
+        # RFC 3030 3: dots and line ends mean nothing in it.
+        raise Refused(SAY_BDAT)
     session.state = State.DATA
     return (GO_AHEAD, TakeData(session.envelope()))
 

@@ -21,8 +21,7 @@ def rsetSaid(session: Session, argument: bytes) -> Actions:
     """
     Answer RSET.
     """
-    session.reset()
-    return (OK,)
+    return (*session.drop(), OK)
 
 
 def noopSaid(session: Session, argument: bytes) -> Actions:

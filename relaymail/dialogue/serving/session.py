@@ -9,7 +9,8 @@ from collections.abc import Container
 from enum import Enum
 from typing import Protocol
 
-from relaymail.dialogue.actions import Actions, Answer, Close
+from relaymail.dialogue.actions import Actions, Answer, Close, DropMessage
+from relaymail.dialogue.chunks import Chunk
 from relaymail.dialogue.parameters import BASIC
 from relaymail.dialogue.serving.offers import Offer
 from relaymail.dialogue.serving.replies import LEAVING, SENDER_OK, TOO_MANY_ERRORS
@@ -37,6 +38,8 @@ class State(Enum):
     ASKING_SENDER = "waits for the judgement of a sender"
     ASKING_RECIPIENT = "waits for the judgement of a recipient"
     DATA = "sends a message"
+    CHUNKS = "sent a part of a message"
+    CHUNK = "sends a part of a message"
     SETTLING = "waits for the queue"
     ENDED = "was sent away or left"
 
@@ -85,6 +88,10 @@ class Session:
     @ivar parameters: What MAIL said beyond the sender.
     @ivar asked: The recipients that are being judged.
     @ivar askedSaid: What RCPT said beyond them.
+    @ivar chunk: The chunk that is read, and is not thrown away, or L{None}.
+    @ivar octets: How many octets of the message came in chunks.
+    @ivar refusal: What a chunk that is thrown away is answered with.
+    @ivar before: Where the session stands behind such a chunk.
     @ivar senderOk: What a sender that is accepted is answered with.
     """
 
@@ -119,11 +126,21 @@ class Session:
         self._errors = 0
         self._idle = 0
         self._leaving = False
+        self.refusal: Reply | None = None
+        self.before = State.START
         self._forget()
+
+    def drop(self) -> Actions:
+        """
+        Forget the transaction (RFC 5321 4.1.1.5), and what there is of its message.
+        """
+        isBegun = self.state is State.CHUNKS
+        self.reset()
+        return (DropMessage(),) if isBegun else ()
 
     def reset(self) -> None:
         """
-        Forget the transaction (RFC 5321 4.1.1.5).
+        Forget the transaction.
         """
         self._forget()
         self.state = State.READY if self.helo else State.START
@@ -174,9 +191,16 @@ class Session:
         self.asked: tuple[str, ...] = ()
         self.askedSaid = NOTHING_SAID
         self.senderOk = SENDER_OK
+        self.chunk: Chunk | None = None
+        self.octets = 0
         self._hasSaid = False
 
-    def _isTooIdle(self) -> bool:
+    def isTooIdle(self) -> bool:
+        """
+        Count a command that brings no mail.
+
+        @return: Whether there were too many.
+        """
         self._idle += 1
         self._errors += self._idle > self.offer.idleCommands
         return self._errors > self.offer.errors

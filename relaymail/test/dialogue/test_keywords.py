@@ -36,7 +36,7 @@ class KeywordTests(SynchronousTestCase):
             offered(Client(Offer("h", messageSize=1000, recipients=3))),
             [
                 "PIPELINING", "SIZE 1000", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN",
-                "SMTPUTF8", "LIMITS RCPTMAX=3", "MT-PRIORITY",
+                "SMTPUTF8", "CHUNKING", "LIMITS RCPTMAX=3", "MT-PRIORITY",
             ],
         )  # fmt: skip
         self.assertIn("SIZE", offered(Client(Offer("h", messageSize=0))))
@@ -80,6 +80,16 @@ class KeywordTests(SynchronousTestCase):
         for seconds, keyword in ((0, "DELIVERBY"), (60, "DELIVERBY 60")):
             offer = replace(OFFER, deliverBySeconds=seconds)
             self.assertIn(keyword, offered(Client(offer)))
+
+    def test_binary(self) -> None:
+        """
+        BINARYMIME is offered where the queue keeps any octets as they are.
+        """
+        offer = replace(OFFER, isBinarySafe=True)
+        self.assertIn("BINARYMIME", offered(Client(offer)))
+        self.assertNotIn("BINARYMIME", offered(Client()))
+        said = Client().upTo(b"EHLO c").say(b"MAIL FROM:<a@b> BODY=BINARYMIME")
+        self.assertIn("501 5.5.4", said)
 
     def test_hello(self) -> None:
         """

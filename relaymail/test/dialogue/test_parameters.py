@@ -131,8 +131,8 @@ class MailTests(_Cases):
         st.lists(
             st.tuples(
                 st.sampled_from(
-                    b"SIZE= BODY= RET= ENVID= BY= HOLDUNTIL= HOLDFOR= MT-PRIORITY= AUTH= "
-                    b"NOTIFY= ORCPT= ORCPT=utf-8; SMTPUTF8 ?".split()
+                    b"SIZE= BODY= RET= ENVID= BY= HOLDUNTIL= HOLDFOR= MT-PRIORITY= "
+                    b"AUTH= NOTIFY= ORCPT= ORCPT=utf-8; SMTPUTF8 ?".split()
                 ),
                 st.one_of(
                     st.binary(max_size=30),

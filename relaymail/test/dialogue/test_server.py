@@ -304,12 +304,11 @@ class RefusalTests(SynchronousTestCase):
         self.assertIn("500 5.5.2", client.follow(client.dialogue.overlong()))
         self.assertTrue(client.closed)
 
-    def test_A01_chunkingIsNotSpoken(self) -> None:
+    def test_A01_notSMTP(self) -> None:
         """
-        BDAT, and what speaks HTTP, ends the session: what follows is not
-        commands.
+        What speaks HTTP ends the session: what follows is not commands.
         """
-        for line in (b"BDAT 100", b"BDAT -1 LAST", b"POST / HTTP/1.1", b"GET /"):
+        for line in (b"POST / HTTP/1.1", b"GET /"):
             client = Client().upTo(*_TO_RCPT)
             self.assertIn("502 5.5.1", client.say(line))
             self.assertTrue(client.closed)
