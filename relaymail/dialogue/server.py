@@ -20,7 +20,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from relaymail.dialogue.actions import Actions, Answer, Store
 from relaymail.dialogue.answers import answer, withStatus
@@ -43,9 +43,11 @@ from relaymail.dialogue.serving.replies import (
     LOCAL_FAILURE,
     NO_ARGUMENT,
     NO_RECIPIENTS,
+    NO_RECIPIENTS_YET,
     NOT_HERE,
     RECIPIENT_OK,
     SAY_HELLO,
+    SAY_LHLO,
     SAY_MAIL,
     SENDER_ALREADY,
     TIMED_OUT,
@@ -55,6 +57,7 @@ from relaymail.dialogue.serving.replies import (
 from relaymail.dialogue.serving.session import Names as Names
 from relaymail.dialogue.serving.session import Session
 from relaymail.dialogue.serving.session import State as State
+from relaymail.envelopes import Entrance
 from relaymail.errors import Refused
 from relaymail.replies import Reply
 
@@ -63,7 +66,7 @@ _NOT_SPOKEN = frozenset({"EXPN", "TURN", "ETRN", "AUTH", "SEND", "SOML", "SAML"}
 #: What follows these is not lines of SMTP: the session cannot go on.
 _NOT_SMTP = frozenset({"GET", "POST", "PUT", "CONNECT"})
 _NO_ARGUMENTS = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
-_BRING_NO_MAIL = frozenset({"HELO", "EHLO", "RSET", "NOOP", "VRFY", "HELP"})
+_BRING_NO_MAIL = frozenset({"HELO", "EHLO", "LHLO", "RSET", "NOOP", "VRFY", "HELP"})
 _COMMAND_STATES = frozenset(
     {State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKS}
 )
@@ -76,6 +79,10 @@ _SEQUENCES = {
 }
 
 
+_Handler = Callable[[Session, bytes], Actions]
+_Table = Mapping[State, Mapping[str, _Handler]]
+
+
 class ServerDialogue(Session):
     """
     One session, as whoever holds the connection uses it.
@@ -85,7 +92,8 @@ class ServerDialogue(Session):
         """
         Open the session (RFC 5321 4.3.1).
         """
-        return (Answer(answer(220, "", f"{self.offer.hostname} ESMTP")),)
+        spoken = "LMTP" if self.entrance is Entrance.LMTP else "ESMTP"
+        return (Answer(answer(220, "", f"{self.offer.hostname} {spoken}")),)
 
     def heard(self, line: bytes, *, behind: bool = False) -> Actions:
         """
@@ -147,10 +155,11 @@ class ServerDialogue(Session):
         """
         self._expect(State.SETTLING)
         self._errors = self._idle = 0
+        ends = self._ends()
         self.reset()
         text = name.encode("ascii", "replace").decode("ascii")
         ok = Answer(answer(250, "2.0.0", f"Ok: queued as {text}"))
-        return self._afterwards((ok,))
+        return self._afterwards((ok,) * ends)
 
     def refused(self, reply: Reply) -> Actions:
         """
@@ -162,12 +171,15 @@ class ServerDialogue(Session):
         """
         if not (reply.transient or reply.permanent):
             reply = LOCAL_FAILURE
+        times = 1
         if self.state is State.ASKING_RECIPIENT:
             self.state = State.RCPT if self.recipients else State.MAIL
         else:
             self._expect(State.ASKING_SENDER, State.SETTLING)
+            if self.state is State.SETTLING:
+                times = self._ends()
             self.reset()
-        return self._wrong(withStatus(reply))
+        return self._wrong(withStatus(reply), times)
 
     def dataEnded(self, refusal: Reply | None = None) -> Actions:
         """
@@ -177,8 +189,9 @@ class ServerDialogue(Session):
         """
         self._expect(State.DATA)
         if refusal is not None:
+            ends = self._ends()
             self.reset()
-            return self._wrong(withStatus(refusal))
+            return self._wrong(withStatus(refusal), ends)
         self.state = State.SETTLING
         return (Store(self.envelope()),)
 
@@ -211,29 +224,30 @@ class ServerDialogue(Session):
             return self.end(TOO_MANY_ERRORS)
         if verb in _NOT_SMTP:
             return self.end(NOT_HERE)
-        handler = _TABLE[self.state].get(verb)
+        table = _LMTP_TABLE if self.entrance is Entrance.LMTP else _TABLE
+        handler = table[self.state].get(verb)
         if handler is None:
-            raise Refused(self._whyNot(verb))
+            raise Refused(self._whyNot(verb, table))
         if verb in _NO_ARGUMENTS and command.argument:
             raise Refused(NO_ARGUMENT)
         return handler(self, command.argument)
 
-    def _whyNot(self, verb: str) -> Reply:
+    def _whyNot(self, verb: str, table: _Table) -> Reply:
         if verb in _NOT_SPOKEN or (verb == "STARTTLS" and not self.offer.tls):
             return NOT_HERE
-        if verb not in _TABLE[State.RCPT] and verb not in _TABLE[State.READY]:
+        if verb not in table[State.RCPT] and verb not in table[State.READY]:
             return UNKNOWN
+        isLMTP = self.entrance is Entrance.LMTP
         if verb == "DATA" and self.state is State.MAIL:
-            return NO_RECIPIENTS
+            # RFC 2033 4.2 names its code, and it is another.
+            return NO_RECIPIENTS_YET if isLMTP else NO_RECIPIENTS
+        if isLMTP and self.state is State.START:
+            return SAY_LHLO
         return _SEQUENCES[self.state]
 
 
-_Handler = Callable[[Session, bytes], Actions]
-
 # What may be said in every state.
 _ALWAYS: dict[str, _Handler] = {
-    "HELO": heloSaid,
-    "EHLO": ehloSaid,
     "RSET": rsetSaid,
     "NOOP": noopSaid,
     "VRFY": vrfySaid,
@@ -246,10 +260,18 @@ _RCPT: dict[str, _Handler] = {"RCPT": rcptSaid}
 _DATA: dict[str, _Handler] = {"DATA": dataSaid}
 _TLS: dict[str, _Handler] = {"STARTTLS": starttlsSaid}
 
-_TABLE: dict[State, dict[str, _Handler]] = {
-    State.START: _ALWAYS,
-    State.READY: _ALWAYS | _MAIL | _TLS,
-    State.MAIL: _ALWAYS | _RCPT,
-    State.RCPT: _ALWAYS | _RCPT | _DATA,
-    State.CHUNKS: _ALWAYS,
-}
+
+def _tableOf(hello: dict[str, _Handler]) -> _Table:
+    always = _ALWAYS | hello
+    return {
+        State.START: always,
+        State.READY: always | _MAIL | _TLS,
+        State.MAIL: always | _RCPT,
+        State.RCPT: always | _RCPT | _DATA,
+        State.CHUNKS: always,
+    }
+
+
+_TABLE = _tableOf({"HELO": heloSaid, "EHLO": ehloSaid})
+#: RFC 2033 4.1: LHLO stands in the place of both.
+_LMTP_TABLE = _tableOf({"LHLO": ehloSaid})

@@ -11,6 +11,7 @@ from relaymail.dialogue.actions import Actions, AskRecipient, AskSender, TakeDat
 from relaymail.dialogue.commands import parseMail, parseRcpt
 from relaymail.dialogue.parameters import NOTHING, MailSaid, parametersOf
 from relaymail.dialogue.serving.replies import (
+    AUTHENTICATE_FIRST,
     GO_AHEAD,
     PRIORITY_LOWERED,
     RECIPIENT_OK,
@@ -19,7 +20,7 @@ from relaymail.dialogue.serving.replies import (
     TOO_MANY_RECIPIENTS,
 )
 from relaymail.dialogue.serving.session import Session, State
-from relaymail.envelopes import NOTHING_SAID, RecipientParameters
+from relaymail.envelopes import NOTHING_SAID, Entrance, RecipientParameters
 from relaymail.errors import Refused
 
 
@@ -27,6 +28,8 @@ def mailSaid(session: Session, argument: bytes) -> Actions:
     """
     Answer MAIL (RFC 5321 4.1.1.2).
     """
+    if session.entrance is Entrance.SUBMISSION:
+        _identify(session)
     mail = parseMail(argument, session.qualify, session.keywords)
     if mail.said is not NOTHING:
         _keep(session, mail.said)
@@ -52,6 +55,7 @@ def rcptSaid(session: Session, argument: bytes) -> Actions:
     session.asked = tuple(each for each in found if each not in known)
     if not session.asked:
         # Once is enough: a second name for it would be a second copy.
+        session.replies += 1
         return (RECIPIENT_OK,)
     if len(known) + len(session.asked) > session.offer.recipients:
         raise Refused(TOO_MANY_RECIPIENTS)
@@ -71,6 +75,12 @@ def dataSaid(session: Session, argument: bytes) -> Actions:
         raise Refused(SAY_BDAT)
     session.state = State.DATA
     return (GO_AHEAD, TakeData(session.envelope()))
+
+
+def _identify(session: Session) -> None:
+    # RFC 6409 4.3: here a network says nothing of who somebody is.
+    if not (session.user or session.around.isLocal()):
+        raise Refused(AUTHENTICATE_FIRST)
 
 
 def _keep(session: Session, said: MailSaid) -> None:

@@ -6,15 +6,20 @@ to 4.1.1.10).
 
 from __future__ import annotations
 
-from relaymail.dialogue.actions import Actions
+from relaymail.dialogue.actions import Actions, Answer
 from relaymail.dialogue.answers import answer
 from relaymail.dialogue.commands import parseVrfy
+from relaymail.dialogue.serving.keywords import keywordsOf
 from relaymail.dialogue.serving.replies import (
     CANNOT_VERIFY,
-    HELP,
     OK,
 )
 from relaymail.dialogue.serving.session import Session
+from relaymail.envelopes import Entrance
+
+_VERBS = "MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT"
+#: The commands that are keywords as well.
+_OFFERED = ("STARTTLS", "AUTH", "XCLIENT")
 
 
 def rsetSaid(session: Session, argument: bytes) -> Actions:
@@ -41,9 +46,12 @@ def vrfySaid(session: Session, argument: bytes) -> Actions:
 
 def helpSaid(session: Session, argument: bytes) -> Actions:
     """
-    Answer HELP.
+    Answer HELP: name what may be said to this client (RFC 5321 4.1.1.8).
     """
-    return (HELP,)
+    hello = "LHLO" if session.entrance is Entrance.LMTP else "HELO EHLO"
+    offered = keywordsOf(session)
+    more = [f" {verb}" for verb in _OFFERED if verb in offered]
+    return (Answer(answer(214, "2.0.0", f"{hello} {_VERBS}{''.join(more)}")),)
 
 
 def quitSaid(session: Session, argument: bytes) -> Actions:

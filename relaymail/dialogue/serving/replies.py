@@ -20,12 +20,11 @@ PRIORITY_LOWERED = Answer(
 RECIPIENT_OK = Answer(answer(250, "2.1.5", "Recipient ok"))
 GO_AHEAD = Answer(answer(354, "", "Send the message, end it with a dot alone"))
 CANNOT_VERIFY = Answer(answer(252, "2.0.0", "Cannot verify; try to send to it"))
-HELP = Answer(
-    answer(214, "2.0.0", "HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT STARTTLS")
-)
 BEGIN_TLS = Answer(answer(220, "2.0.0", "Begin TLS"))
 
 SAY_HELLO = answer(503, "5.5.1", "Say HELO or EHLO first")
+SAY_LHLO = answer(503, "5.5.1", "Say LHLO first")
+AUTHENTICATE_FIRST = answer(530, "5.7.0", "Authenticate first")
 SAY_MAIL = answer(503, "5.5.1", "Say MAIL first")
 SENDER_ALREADY = answer(503, "5.5.1", "There is a sender already")
 IN_CHUNKS = answer(503, "5.5.1", "A message is coming in chunks; say BDAT or RSET")

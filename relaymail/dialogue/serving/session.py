@@ -88,6 +88,8 @@ class Session:
     @ivar parameters: What MAIL said beyond the sender.
     @ivar asked: The recipients that are being judged.
     @ivar askedSaid: What RCPT said beyond them.
+    @ivar replies: How many replies the end of a message has: with LMTP as many as
+        RCPTs were accepted (RFC 2033 4.2).
     @ivar chunk: The chunk that is read, and is not thrown away, or L{None}.
     @ivar octets: How many octets of the message came in chunks.
     @ivar refusal: What a chunk that is thrown away is answered with.
@@ -181,6 +183,7 @@ class Session:
         said = self.askedSaid
         for recipient in self.asked:
             self.recipients[recipient] = said
+        self.replies += 1
         if said is not NOTHING_SAID:
             self._hasSaid = True
 
@@ -191,6 +194,7 @@ class Session:
         self.asked: tuple[str, ...] = ()
         self.askedSaid = NOTHING_SAID
         self.senderOk = SENDER_OK
+        self.replies = 0
         self.chunk: Chunk | None = None
         self.octets = 0
         self._hasSaid = False
@@ -205,11 +209,14 @@ class Session:
         self._errors += self._idle > self.offer.idleCommands
         return self._errors > self.offer.errors
 
-    def _wrong(self, reply: Reply) -> Actions:
+    def _wrong(self, reply: Reply, times: int = 1) -> Actions:
         self._errors += reply.permanent
         if self._errors > self.offer.errors:
             return self.end(TOO_MANY_ERRORS)
-        return self._afterwards((Answer(reply),))
+        return self._afterwards((Answer(reply),) * times)
+
+    def _ends(self) -> int:
+        return self.replies if self.entrance is Entrance.LMTP else 1
 
     def _afterwards(self, actions: Actions) -> Actions:
         return actions + self.end(LEAVING) if self._leaving else actions

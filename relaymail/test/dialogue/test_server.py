@@ -123,6 +123,16 @@ class SequenceTests(SynchronousTestCase):
                 said = Client().upTo(*_TO_RCPT[:at]).say(line)
                 self.assertTrue(said.startswith(code), (line, said))
 
+    def test_help(self) -> None:
+        """
+        HELP names what may be said, and nothing else.
+        """
+        said = Client().say(b"HELP")
+        self.assertIn(" HELO EHLO MAIL RCPT DATA BDAT ", said)
+        self.assertIn(" STARTTLS", said)
+        self.assertNotIn("AUTH", said)
+        self.assertNotIn("STARTTLS", Client(tls=True).say(b"HELP"))
+
     def test_resetAndHelloForget(self) -> None:
         """
         RSET, HELO and EHLO forget the transaction (RFC 5321 4.1.4).

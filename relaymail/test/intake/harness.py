@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from zope.interface import alsoProvides, directlyProvides
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import Entrance, Envelope
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.limits import DEFAULT_LIMITS, Limits
 from relaymail.intake.server import IntakeFactory, IntakeProtocol
@@ -202,15 +202,21 @@ class Intake:
             self.clock,
         )
 
-    def connect(self, address: IAddress = LOCAL, greet: bool = True) -> Peer:
+    def connect(
+        self,
+        address: IAddress = LOCAL,
+        greet: bool = True,
+        entrance: Entrance = Entrance.RELAY,
+    ) -> Peer:
         """
         Connect a client and read the greeting.
         """
-        protocol = self.factory.buildProtocol(address)
+        protocol = self.factory.buildProtocol(address, entrance)
         peer = Peer(protocol, Wire(peerAddress=address))
         if greet:
             assert isinstance(protocol, IntakeProtocol)
-            assert peer.heard() == "220 relay.example ESMTP\r\n"
+            spoken = "LMTP" if entrance is Entrance.LMTP else "ESMTP"
+            assert peer.heard() == f"220 relay.example {spoken}\r\n"
         return peer
 
 
