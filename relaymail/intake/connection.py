@@ -36,10 +36,10 @@ from relaymail.envelopes import Client, Entrance, Envelope
 from relaymail.errors import QueueError, QueueFull, Refused
 from relaymail.intake.callers import Caller
 from relaymail.intake.content import NO_ROOM
-from relaymail.intake.holding import HeldReceiver, Hold
+from relaymail.intake.holding import Hold
 from relaymail.intake.incoming import Incoming
 from relaymail.intake.names import TrustedNames
-from relaymail.intake.received import Stamp
+from relaymail.intake.receiving import MessageReceiver
 from relaymail.prompt import promptly
 from relaymail.replies import Reply
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _LOCAL_FAILURE = answer(451, "4.3.0", "A failure of this relay; try again later")
 
 
-class IntakeProtocol(HeldReceiver):
+class IntakeProtocol(MessageReceiver):
     """
     One connection to the intake.
 
@@ -58,7 +58,6 @@ class IntakeProtocol(HeldReceiver):
     """
 
     log: ClassVar[Logger] = Logger()
-    factory: IntakeFactory
 
     def __init__(
         self,
@@ -71,8 +70,7 @@ class IntakeProtocol(HeldReceiver):
         @param source: What the client is counted under, empty for not.
         @param entrance: By which kind of port it comes in.
         """
-        super().__init__(factory.limits, factory.clock)
-        self.factory = factory
+        super().__init__(factory)
         self.source = source
         self.MAX_LENGTH = factory.limits.commandLine - len(self.delimiter)
         # As it is offered, also where that changes meanwhile.
@@ -89,11 +87,6 @@ class IntakeProtocol(HeldReceiver):
             entrance=entrance,
         )
         self._client: Client | None = None
-        self._incoming: Incoming | None = None
-        self._block = 0
-        # How much of a chunk is to come, and whether it is the last of its message.
-        self._left = 0
-        self._isLast = False
         self._asked: Deferred[Any] | None = None
 
     def connectionMade(self) -> None:
@@ -149,55 +142,6 @@ class IntakeProtocol(HeldReceiver):
         """
         self._perform(self._dialogue.overlong())
 
-    def rawDataReceived(self, data: bytes) -> None:
-        """
-        Take a piece of a message.
-        """
-        if self._left:
-            self._chunkReceived(data)
-            return
-        incoming = self._incoming
-        assert incoming is not None
-        if incoming.feed(data):
-            self.setLineMode(incoming.rest)
-            self._phase.set(self._limits.commandSeconds)
-            refusal = incoming.finish()
-            self._messageOver(refusal, True)
-            self._perform(self._dialogue.dataEnded(refusal))
-            return
-        self._count(data)
-
-    def _count(self, data: bytes) -> None:
-        self._block += len(data)
-        if self._block >= self._limits.blockBytes:
-            self._block = 0
-            self._phase.set(self._limits.blockSeconds)
-
-    def _chunkReceived(self, data: bytes) -> None:
-        piece = data[: self._left]
-        self._left -= len(piece)
-        if self._incoming is not None:
-            self._incoming.feedChunk(piece)
-        if self._left:
-            self._count(data)
-            return
-        self.setLineMode(data[len(piece) :])
-        self._chunkOver()
-
-    def _chunkOver(self) -> None:
-        self._phase.set(self._limits.commandSeconds)
-        incoming, refusal = self._incoming, None
-        if incoming is not None:
-            refusal = incoming.finishChunks() if self._isLast else incoming.refusal
-        self._messageOver(refusal, self._isLast or incoming is None)
-        self._perform(self._dialogue.chunkEnded(refusal))
-
-    def _messageOver(self, refusal: Reply | None, isWhole: bool) -> None:
-        if refusal is not None:
-            self._dropMessage()
-        elif isWhole:
-            self._message.clear()
-
     # What the dialogue wants.
 
     def _perform(self, actions: Actions) -> None:
@@ -219,53 +163,6 @@ class IntakeProtocol(HeldReceiver):
             action.sender,
             action.recipient,
         )
-
-    def _takeData(self, action: TakeData) -> None:
-        self._begin(action.envelope)
-        self._phase.set(self._limits.blockSeconds)
-        self.setRawMode()
-
-    def _takeChunk(self, action: TakeChunk) -> None:
-        envelope = action.envelope
-        self._left, self._isLast = action.size, action.isLast
-        if envelope is None:
-            self._message.set(self._limits.messageSeconds)
-        elif self._incoming is None:
-            self._begin(envelope, envelope.parameters.body)
-        self._phase.set(self._limits.blockSeconds)
-        if self._left:
-            self.setRawMode()
-        else:
-            self._chunkOver()
-
-    def _dropMessage(self, action: DropMessage | None = None) -> None:
-        incoming, self._incoming = self._incoming, None
-        self._message.clear()
-        if incoming is not None:
-            incoming.close()
-
-    def _begin(self, envelope: Envelope, body: str | None = None) -> None:
-        client = self._client
-        assert client is not None
-        recipients = envelope.recipients
-        stamp = Stamp(
-            client=client,
-            hostname=self.factory.offer.hostname,
-            token=self.factory.token(),
-            at=self.factory.clock.seconds(),
-            recipient=recipients[0] if len(recipients) == 1 else "",
-            utf8=envelope.parameters.utf8,
-        )
-        self._incoming = Incoming(
-            stamp,
-            self._limits,
-            self.factory.openContent,
-            self.factory.memory,
-            None if self._names is None else self._names.headerRewriter(),
-            body,
-        )
-        self._block = 0
-        self._message.set(self._limits.messageSeconds)
 
     def _store(self, action: Store) -> None:
         incoming, self._incoming = self._incoming, None
