@@ -5,7 +5,7 @@ What a server dialogue wants done, in the order it gives it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relaymail.envelopes import Envelope
 from relaymail.replies import Reply
@@ -37,6 +37,41 @@ class AskRecipient:
 
     sender: str
     recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """
+    Begin to authenticate the client.
+
+    @ivar mechanism: By which mechanism, one of those that can be used.
+    @ivar initial: The initial response, decoded; L{None} where there is none.
+    """
+
+    mechanism: str
+    initial: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """
+    Go on with what the client responds.
+
+    @ivar response: The response, decoded.
+    """
+
+    response: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AskResponse:
+    """
+    Send a challenge.
+
+    @ivar challenge: The challenge, not encoded.
+    """
+
+    challenge: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +133,9 @@ Action = (
     Answer
     | AskSender
     | AskRecipient
+    | Authenticate
+    | Respond
+    | AskResponse
     | TakeData
     | TakeChunk
     | DropMessage

@@ -4,10 +4,11 @@ What a server answers (RFC 5321 4.1, 4.2, 4.3): a value that hears command lines
 and gives actions.
 
 Whoever holds the connection does the actions in their order.  After
-L{AskSender}, L{AskRecipient} and L{Store} the dialogue waits: the next line may
-be heard only when L{ServerDialogue.accepted}, L{ServerDialogue.queued} or
-L{ServerDialogue.refused} has told the answer; lines that come before that
-(RFC 2920) wait outside.
+L{AskSender}, L{AskRecipient}, L{Authenticate}, L{Respond} and L{Store} the dialogue
+waits: the next line may be heard only when L{ServerDialogue.accepted},
+L{ServerDialogue.challenged}, L{ServerDialogue.authenticated},
+L{ServerDialogue.queued} or L{ServerDialogue.refused} has told the answer; lines that
+come before that (RFC 2920) wait outside.
 
 Rules:
 
@@ -22,9 +23,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from relaymail.dialogue.actions import Actions, Answer, Store
+from relaymail.dialogue.actions import Actions, Answer, AskResponse, Store
 from relaymail.dialogue.answers import answer, withStatus
-from relaymail.dialogue.commands import LINE_TOO_LONG, Command, parseCommand
+from relaymail.dialogue.authentication import AUTH_LINE_TOO_LONG, MAX_AUTH_LINE
+from relaymail.dialogue.commands import (
+    LINE_TOO_LONG,
+    MAX_COMMAND_LINE,
+    Command,
+    parseCommand,
+)
+from relaymail.dialogue.serving.authenticating import (
+    authSaid,
+    canAuthenticate,
+    responseSaid,
+)
 from relaymail.dialogue.serving.chunking import bdatSaid
 from relaymail.dialogue.serving.hello import ehloSaid, heloSaid, starttlsSaid
 from relaymail.dialogue.serving.mailing import dataSaid, mailSaid, rcptSaid
@@ -37,6 +49,7 @@ from relaymail.dialogue.serving.others import (
     vrfySaid,
 )
 from relaymail.dialogue.serving.replies import (
+    AUTHENTICATED,
     BEHIND_TLS,
     IN_CHUNKS,
     LEAVING,
@@ -52,6 +65,7 @@ from relaymail.dialogue.serving.replies import (
     SENDER_ALREADY,
     TIMED_OUT,
     TOO_MANY_ERRORS,
+    TOO_MANY_FAILURES,
     UNKNOWN,
 )
 from relaymail.dialogue.serving.session import Names as Names
@@ -62,13 +76,14 @@ from relaymail.errors import Refused
 from relaymail.replies import Reply
 
 #: Commands of RFC 5321 and of extensions that are not offered.
-_NOT_SPOKEN = frozenset({"EXPN", "TURN", "ETRN", "AUTH", "SEND", "SOML", "SAML"})
+_NOT_SPOKEN = frozenset({"EXPN", "TURN", "ETRN", "SEND", "SOML", "SAML"})
 #: What follows these is not lines of SMTP: the session cannot go on.
 _NOT_SMTP = frozenset({"GET", "POST", "PUT", "CONNECT"})
 _NO_ARGUMENTS = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
 _BRING_NO_MAIL = frozenset({"HELO", "EHLO", "LHLO", "RSET", "NOOP", "VRFY", "HELP"})
 _COMMAND_STATES = frozenset(
     {State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKS}
+    | {State.AUTHENTICATING}
 )
 _SEQUENCES = {
     State.START: SAY_HELLO,
@@ -107,7 +122,9 @@ class ServerDialogue(Session):
         if self._leaving:
             return self.end(LEAVING)
         try:
-            command = parseCommand(line)
+            if self.state is State.AUTHENTICATING:
+                return responseSaid(self, line)
+            command = parseCommand(line, _limitOf(line))
             if command.verb == "STARTTLS" and behind:
                 return self.end(BEHIND_TLS)
             return self._obey(command)
@@ -119,7 +136,8 @@ class ServerDialogue(Session):
         Answer a line that has no end within the limit: where the next command
         would begin is not known, so the session ends.
         """
-        return self.end(LINE_TOO_LONG)
+        isResponse = self.state is State.AUTHENTICATING
+        return self.end(AUTH_LINE_TOO_LONG if isResponse else LINE_TOO_LONG)
 
     def timedOut(self) -> Actions:
         """
@@ -163,14 +181,16 @@ class ServerDialogue(Session):
 
     def refused(self, reply: Reply) -> Actions:
         """
-        Tell that what was asked for is refused: the sender, the recipient, or
-        the message.
+        Tell that what was asked for is refused: the sender, the recipient, the
+        message, or who the client says it is.
 
         @param reply: The reply to give, 4yz or 5yz; any other is taken for a
             failure of this relay.
         """
         if not (reply.transient or reply.permanent):
             reply = LOCAL_FAILURE
+        if self.state is State.ASKING_USER:
+            return self._notAuthenticated(withStatus(reply))
         times = 1
         if self.state is State.ASKING_RECIPIENT:
             self.state = State.RCPT if self.recipients else State.MAIL
@@ -180,6 +200,25 @@ class ServerDialogue(Session):
                 times = self._ends()
             self.reset()
         return self._wrong(withStatus(reply), times)
+
+    def challenged(self, challenge: bytes) -> Actions:
+        """
+        Tell what the client is asked next, while it authenticates (RFC 4954 4).
+        """
+        self._expect(State.ASKING_USER)
+        self.state = State.AUTHENTICATING
+        return self._afterwards((AskResponse(challenge),))
+
+    def authenticated(self, user: str) -> Actions:
+        """
+        Tell that the client is who it says it is.
+
+        @param user: Who that is.
+        """
+        self._expect(State.ASKING_USER)
+        self.state = State.READY
+        self.user = user
+        return self._afterwards((AUTHENTICATED,))
 
     def dataEnded(self, refusal: Reply | None = None) -> Actions:
         """
@@ -218,6 +257,13 @@ class ServerDialogue(Session):
         taken = Reply(250, (b"2.0.0 %d octets received" % chunk.size,))
         return self._afterwards((Answer(taken),))
 
+    def _notAuthenticated(self, reply: Reply) -> Actions:
+        self.state = State.READY
+        self._failures += reply.permanent
+        if self._failures >= self.offer.authFailures:
+            return (Answer(reply), *self.end(TOO_MANY_FAILURES))
+        return self._wrong(reply)
+
     def _obey(self, command: Command) -> Actions:
         verb = command.verb
         if verb in _BRING_NO_MAIL and self.isTooIdle():
@@ -234,6 +280,8 @@ class ServerDialogue(Session):
 
     def _whyNot(self, verb: str, table: _Table) -> Reply:
         if verb in _NOT_SPOKEN or (verb == "STARTTLS" and not self.offer.tls):
+            return NOT_HERE
+        if verb == "AUTH" and not canAuthenticate(self):
             return NOT_HERE
         if verb not in table[State.RCPT] and verb not in table[State.READY]:
             return UNKNOWN
@@ -258,7 +306,13 @@ _ALWAYS: dict[str, _Handler] = {
 _MAIL: dict[str, _Handler] = {"MAIL": mailSaid}
 _RCPT: dict[str, _Handler] = {"RCPT": rcptSaid}
 _DATA: dict[str, _Handler] = {"DATA": dataSaid}
-_TLS: dict[str, _Handler] = {"STARTTLS": starttlsSaid}
+_TLS: dict[str, _Handler] = {"STARTTLS": starttlsSaid, "AUTH": authSaid}
+
+
+def _limitOf(line: bytes) -> int:
+    # An initial response may be as long as any (RFC 4954 4).
+    isAuth = len(line) > MAX_COMMAND_LINE - 2 and line[:5].upper() == b"AUTH "
+    return MAX_AUTH_LINE if isAuth else MAX_COMMAND_LINE
 
 
 def _tableOf(hello: dict[str, _Handler]) -> _Table:

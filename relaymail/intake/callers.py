@@ -5,14 +5,18 @@ Who is at the other end of a connection to the intake, as far as it is known now
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
 
+from relaymail.bindings import bindingsOf
 from relaymail.dialogue.serving.session import Session
 from relaymail.dialogue.serving.surroundings import Surroundings
 from relaymail.envelopes import Client, Entrance
+from relaymail.identities import Authenticated, IExchange
 from relaymail.intake.peers import hostOf, tlsOf
+from relaymail.interfaces import IAcceptance
 
 if TYPE_CHECKING:
     from relaymail.intake.server import IntakeFactory
@@ -42,6 +46,8 @@ class Caller(Surroundings):
         self._address: object = _NOBODY
         self._peer = Client("")
         self._client: Client | None = None
+        self._user = ""
+        self._acceptance: IAcceptance | None = None
 
     def connected(self, transport: Any) -> None:
         """
@@ -55,6 +61,47 @@ class Caller(Surroundings):
         """
         self._address = _NOBODY
         self._client = None
+        self._user = ""
+        self._acceptance = None
+
+    @property
+    def acceptance(self) -> IAcceptance:
+        """
+        Who this client may send mail for.
+        """
+        return self._acceptance or self._factory.acceptance
+
+    def authenticated(self, found: Authenticated) -> None:
+        """
+        Take who it is.
+        """
+        self._user, self._acceptance = found.user, found.acceptance
+        self._client = None
+
+    def mechanisms(self) -> tuple[str, ...]:
+        """
+        Give the mechanisms by which it can say who it is.
+        """
+        return self._mechanisms(self._isSecure(), self._bindings())
+
+    def mechanismsUnderTLS(self) -> tuple[str, ...]:
+        """
+        Give those by which it could if it were under TLS.
+        """
+        return self._mechanisms(True, {})
+
+    def begin(self, mechanism: str, session: Session) -> IExchange:
+        """
+        Begin to authenticate it.
+
+        @param mechanism: One of its mechanisms.
+        @param session: What was said.
+        """
+        authentication = self._factory.authentication
+        assert authentication is not None
+        client, bindings = self.clientOf(session), self._bindings()
+        exchange: IExchange = authentication.begin(mechanism, client, bindings)
+        return exchange
 
     def clientOf(self, session: Session) -> Client:
         """
@@ -77,6 +124,7 @@ class Caller(Surroundings):
                 esmtp=session.esmtp,
                 tls=peer.tls,
                 trusted=peer.trusted,
+                user=self._user,
                 entrance=self.entrance,
             )
         return known
@@ -101,6 +149,21 @@ class Caller(Surroundings):
         """
         clock = getattr(self._factory.queue, "clock", None) or self._factory.clock
         return float(clock.seconds())
+
+    def _mechanisms(
+        self, isSecure: bool, bindings: Mapping[str, bytes]
+    ) -> tuple[str, ...]:
+        authentication = self._factory.authentication
+        if authentication is None:
+            return ()
+        return tuple(authentication.mechanisms(isSecure, bindings))
+
+    def _isSecure(self) -> bool:
+        isLocal = self.isLocal()
+        return isLocal or bool(self._peer.tls) or self._factory.allowsClearAuth
+
+    def _bindings(self) -> dict[str, bytes]:
+        return bindingsOf(self._transport)
 
     def _lookAgain(self) -> None:
         address = self._transport.getPeer()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -22,18 +22,23 @@ from relaymail.dialogue.actions import (
     Actions,
     Answer,
     AskRecipient,
+    AskResponse,
     AskSender,
+    Authenticate,
     Close,
     DropMessage,
+    Respond,
     StartTLS,
     Store,
     TakeChunk,
     TakeData,
 )
 from relaymail.dialogue.answers import answer, wire
+from relaymail.dialogue.authentication import challengeLine
 from relaymail.dialogue.server import ServerDialogue, State
 from relaymail.envelopes import Client, Entrance, Envelope
 from relaymail.errors import QueueError, QueueFull, Refused
+from relaymail.identities import Authenticated, Challenge, IExchange
 from relaymail.intake.callers import Caller
 from relaymail.intake.content import NO_ROOM
 from relaymail.intake.holding import Hold
@@ -41,12 +46,15 @@ from relaymail.intake.incoming import Incoming
 from relaymail.intake.names import TrustedNames
 from relaymail.intake.receiving import MessageReceiver
 from relaymail.prompt import promptly
-from relaymail.replies import Reply
+from relaymail.replies import Reply, printable
 
 if TYPE_CHECKING:
     from relaymail.intake.server import IntakeFactory
 
 _LOCAL_FAILURE = answer(451, "4.3.0", "A failure of this relay; try again later")
+_AUTH_FAILURE = answer(
+    454, "4.7.0", "Temporary authentication failure; try again later"
+)
 
 
 class IntakeProtocol(MessageReceiver):
@@ -72,7 +80,10 @@ class IntakeProtocol(MessageReceiver):
         """
         super().__init__(factory)
         self.source = source
-        self.MAX_LENGTH = factory.limits.commandLine - len(self.delimiter)
+        longest = factory.limits.commandLine
+        if factory.authentication is not None:
+            longest = max(longest, factory.limits.authLine)
+        self.MAX_LENGTH = longest - len(self.delimiter)
         # As it is offered, also where that changes meanwhile.
         self._contextFactory = factory.contextFactory
         self._caller = Caller(factory, entrance)
@@ -87,6 +98,7 @@ class IntakeProtocol(MessageReceiver):
             entrance=entrance,
         )
         self._client: Client | None = None
+        self._exchange: IExchange | None = None
         self._asked: Deferred[Any] | None = None
 
     def connectionMade(self) -> None:
@@ -158,11 +170,27 @@ class IntakeProtocol(MessageReceiver):
     def _askRecipient(self, action: AskRecipient) -> None:
         self._client = self._caller.clientOf(self._dialogue)
         self._ask(
-            self.factory.acceptance.acceptRecipient,
+            self._caller.acceptance.acceptRecipient,
             self._client,
             action.sender,
             action.recipient,
         )
+
+    def _authenticate(self, action: Authenticate) -> None:
+        def begin() -> Deferred[Challenge | Authenticated]:
+            exchange = self._caller.begin(action.mechanism, self._dialogue)
+            self._exchange = exchange
+            return exchange.respond(action.initial)
+
+        self._askUser(begin)
+
+    def _respond(self, action: Respond) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        self._askUser(lambda: exchange.respond(action.response))
+
+    def _askResponse(self, action: AskResponse) -> None:
+        self.transport.write(challengeLine(action.challenge))
 
     def _store(self, action: Store) -> None:
         incoming, self._incoming = self._incoming, None
@@ -210,7 +238,7 @@ class IntakeProtocol(MessageReceiver):
             raise Refused(_LOCAL_FAILURE) from e
         if not hasRoom:
             raise Refused(NO_ROOM)
-        return self.factory.acceptance.acceptSender(client, sender)
+        return self._caller.acceptance.acceptSender(client, sender)
 
     def _ask(self, question: Callable[..., Deferred[None] | None], *on: object) -> None:
         try:
@@ -234,13 +262,37 @@ class IntakeProtocol(MessageReceiver):
             reply = self._replyFor(failure)
             self._answered(lambda: self._dialogue.refused(reply))
 
-    def _replyFor(self, failure: Failure) -> Reply:
+    def _replyFor(self, failure: Failure, otherwise: Reply = _LOCAL_FAILURE) -> Reply:
         if isinstance(failure.value, Refused):
             return failure.value.reply
         self.log.failure(
             "A client could not be judged; it is told to try again later.", failure
         )
-        return _LOCAL_FAILURE
+        return otherwise
+
+    def _askUser(
+        self, question: Callable[[], Deferred[Challenge | Authenticated]]
+    ) -> None:
+        self._hold(Hold.ANSWER)
+        self._phase.set(self._limits.answerSeconds)
+        self._asked = asked = maybeDeferred(question)
+        asked.addCallbacks(self._userTold, self._userRefused)
+        asked.addErrback(self._broken)
+
+    def _userTold(self, found: Challenge | Authenticated) -> None:
+        if isinstance(found, Challenge):
+            self._answered(lambda: self._dialogue.challenged(found.data))
+        else:
+            self._answered(lambda: self._userKnown(found))
+
+    def _userKnown(self, found: Authenticated) -> Actions:
+        self._caller.authenticated(found)
+        return self._dialogue.authenticated(found.user)
+
+    def _userRefused(self, failure: Failure) -> None:
+        if Hold.CLOSED not in self._holds:
+            reply = self._replyFor(failure, _AUTH_FAILURE)
+            self._answered(lambda: self._dialogue.refused(reply))
 
     def _added(self, names: list[str], incoming: Incoming, envelope: Envelope) -> None:
         self._stored(incoming)
@@ -255,6 +307,8 @@ class IntakeProtocol(MessageReceiver):
             f"{names[0]}: taken from {client.host} ({client.helo}), id={token} "
             f"from=<{sender}> recipients={count}"
         )
+        if client.user:
+            taken += f" user={printable(client.user)}"
         self.log.info(
             "{taken}",
             taken=taken,
@@ -309,6 +363,9 @@ _HANDS: dict[type[Action], Callable[[IntakeProtocol, Any], None]] = {
     Answer: IntakeProtocol._answer,
     AskSender: IntakeProtocol._askSender,
     AskRecipient: IntakeProtocol._askRecipient,
+    Authenticate: IntakeProtocol._authenticate,
+    Respond: IntakeProtocol._respond,
+    AskResponse: IntakeProtocol._askResponse,
     TakeData: IntakeProtocol._takeData,
     TakeChunk: IntakeProtocol._takeChunk,
     DropMessage: IntakeProtocol._dropMessage,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relaymail.dialogue.authentication import MAX_AUTH_LINE
 from relaymail.dialogue.commands import MAX_COMMAND_LINE
 from relaymail.dialogue.server import Offer
 from relaymail.dialogue.unstuffing import MAX_TEXT_LINE
@@ -51,6 +52,10 @@ class Limits:
         sent (RFC 4865): it takes room all that time.  0: not at all.
     @ivar deliverBySeconds: The least time within which it may be asked that mail is
         delivered or returned (RFC 2852), 0 for any; L{None}: not at all.
+    @ivar authLine: The longest line with its CRLF where clients can authenticate
+        (RFC 4954 4).
+    @ivar authFailures: How often a client may fail to authenticate before its
+        session ends: enough for a wrong key, few for a guesser.
     @ivar commandSeconds: How long a client may take for a whole command,
         however it is cut (RFC 5321 4.5.3.2.7 asks for at least 300).
     @ivar blockSeconds: How long it may take for C{blockBytes} of a message
@@ -81,6 +86,8 @@ class Limits:
     storing: int = 1000
     holdSeconds: int = 604_800
     deliverBySeconds: int | None = 0
+    authLine: int = MAX_AUTH_LINE
+    authFailures: int = 3
     commandSeconds: float = 300.0
     blockSeconds: float = 180.0
     blockBytes: int = 1024
@@ -107,6 +114,7 @@ class Limits:
             isBinarySafe=isBinarySafe,
             holdSeconds=self.holdSeconds,
             deliverBySeconds=self.deliverBySeconds,
+            authFailures=self.authFailures,
         )
 
 

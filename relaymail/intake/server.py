@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from relaymail.addresses import normalDomain
 from relaymail.dialogue.answers import answer, wire
 from relaymail.envelopes import Entrance
+from relaymail.identities import IAuthentication
 from relaymail.intake.connection import IntakeProtocol
 from relaymail.intake.content import Memory
 from relaymail.intake.deadlines import Deadline
@@ -59,6 +60,9 @@ class IntakeFactory(ServerFactory):
     @ivar memory: What all messages that come in share.
     @ivar machines: What the names that trusted clients use stand for, a
         L{Machines <relaymail.machines.Machines>} or L{None}: what they say.
+    @ivar authentication: Lets clients say who they are (RFC 4954); L{None}: they
+        cannot.
+    @ivar allowsClearAuth: Whether secrets may be said where others can read them.
     """
 
     log = Logger()
@@ -75,6 +79,9 @@ class IntakeFactory(ServerFactory):
         clock: IReactorTime | None = None,
         openContent: Callable[[], IO[bytes]] = TemporaryFile,
         machines: Machines | None = None,
+        authentication: IAuthentication | None = None,
+        *,
+        allowsClearAuth: bool = False,
     ) -> None:
         """
         @param queue: Where mail goes.
@@ -87,11 +94,21 @@ class IntakeFactory(ServerFactory):
             that is coming in.
         @param machines: What the names that trusted clients use stand for;
             L{None}: what they say.
+        @param authentication: Lets clients say who they are; L{None}: they cannot.
+        @param allowsClearAuth: Whether secrets may be said in clear.
 
         @raise MalformedAddress: When the host name is none.
         """
         self.queue = queue
-        self.settingsChanged(acceptance, hostname, limits, contextFactory, machines)
+        self.settingsChanged(
+            acceptance,
+            hostname,
+            limits,
+            contextFactory,
+            machines,
+            authentication,
+            allowsClearAuth=allowsClearAuth,
+        )
         self.openContent = openContent
         self.memory = Memory()
         self._storing = 0
@@ -110,6 +127,9 @@ class IntakeFactory(ServerFactory):
         limits: Limits,
         contextFactory: IOpenSSLContextFactory | None,
         machines: Machines | None = None,
+        authentication: IAuthentication | None = None,
+        *,
+        allowsClearAuth: bool = False,
     ) -> None:
         """
         Take connections from now on as these say; those that are there end as
@@ -120,6 +140,8 @@ class IntakeFactory(ServerFactory):
         @param limits: The bounds.
         @param contextFactory: What STARTTLS begins with.
         @param machines: What the names that trusted clients use stand for.
+        @param authentication: Lets clients say who they are; L{None}: they cannot.
+        @param allowsClearAuth: Whether secrets may be said in clear.
 
         @raise MalformedAddress: When the host name is none.
         """
@@ -132,6 +154,8 @@ class IntakeFactory(ServerFactory):
         self.acceptance = acceptance
         self.limits = limits
         self.machines = machines
+        self.authentication = authentication
+        self.allowsClearAuth = allowsClearAuth
         self.contextFactory = contextFactory
         self.offer = offer
 

@@ -65,6 +65,10 @@ def _deliverby(session: Session) -> str | None:
     return None if least is None else str(least or "")
 
 
+def _auth(session: Session) -> str | None:
+    return " ".join(session.around.mechanisms()) or None
+
+
 #: Keyword to what gives the text behind it; L{None} where it is not offered.
 _KEYWORDS: tuple[tuple[str, Callable[[Session], str | None]], ...] = (
     ("PIPELINING", _always),
@@ -81,4 +85,5 @@ _KEYWORDS: tuple[tuple[str, Callable[[Session], str | None]], ...] = (
     ("FUTURERELEASE", _futurerelease),
     ("DELIVERBY", _deliverby),
     ("MT-PRIORITY", _always),
+    ("AUTH", _auth),
 )

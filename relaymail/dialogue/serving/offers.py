@@ -25,6 +25,7 @@ class Offer:
         0 for not at all.
     @ivar deliverBySeconds: In how many seconds mail is delivered at best, 0 for any
         (RFC 2852 3); L{None} where nobody may say by when.
+    @ivar authFailures: How often a client may fail to authenticate.
     """
 
     hostname: str
@@ -36,3 +37,4 @@ class Offer:
     isBinarySafe: bool = False
     holdSeconds: int = 0
     deliverBySeconds: int | None = None
+    authFailures: int = 3

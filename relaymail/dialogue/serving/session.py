@@ -37,6 +37,8 @@ class State(Enum):
     RCPT = "gave recipients"
     ASKING_SENDER = "waits for the judgement of a sender"
     ASKING_RECIPIENT = "waits for the judgement of a recipient"
+    ASKING_USER = "waits for the judgement of who it is"
+    AUTHENTICATING = "was asked who it is"
     DATA = "sends a message"
     CHUNKS = "sent a part of a message"
     CHUNK = "sends a part of a message"
@@ -127,6 +129,7 @@ class Session:
         self.qualify = None if names is None else names.qualify
         self._errors = 0
         self._idle = 0
+        self._failures = 0
         self._leaving = False
         self.refusal: Reply | None = None
         self.before = State.START

@@ -24,6 +24,18 @@ class Surroundings:
         """
         return False
 
+    def mechanisms(self) -> tuple[str, ...]:
+        """
+        Give the mechanisms by which the client can say who it is, the best first.
+        """
+        return ()
+
+    def mechanismsUnderTLS(self) -> tuple[str, ...]:
+        """
+        Give those by which it could if it were under TLS.
+        """
+        return ()
+
     def now(self) -> float:
         """
         Give the time of the queue's clock, in seconds.

@@ -9,10 +9,12 @@ from relaymail.dialogue.actions import (
     Actions,
     Answer,
     AskRecipient,
+    AskResponse,
     AskSender,
     Close,
 )
 from relaymail.dialogue.answers import wire
+from relaymail.dialogue.authentication import challengeLine
 from relaymail.dialogue.server import Offer, ServerDialogue
 from relaymail.dialogue.serving.surroundings import NOTHING_KNOWN, Surroundings
 from relaymail.envelopes import Entrance
@@ -54,6 +56,8 @@ class Client:
             match action:
                 case Answer(reply):
                     said += wire(reply).decode("ascii")
+                case AskResponse(challenge):
+                    said += challengeLine(challenge).decode("ascii")
                 case AskSender() | AskRecipient():
                     self.asked.append(action)
                     said += self.follow(self.judge(action))
@@ -88,9 +92,20 @@ class Known(Surroundings):
 
     @ivar trusted: Whether it is one of our own.
     @ivar local: Whether it came by a UNIX socket.
+    @ivar usable: The mechanisms it can use now.
+    @ivar later: Those it could use under TLS.
     """
 
-    def __init__(self, *, trusted: bool = False, local: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        trusted: bool = False,
+        local: bool = False,
+        usable: tuple[str, ...] = (),
+        later: tuple[str, ...] = (),
+    ) -> None:
+        self.usable = usable
+        self.later = later
         self.trusted = trusted
         self.local = local
         self.asked = 0
@@ -106,6 +121,18 @@ class Known(Surroundings):
         Tell it.
         """
         return self.local
+
+    def mechanisms(self) -> tuple[str, ...]:
+        """
+        Give them.
+        """
+        return self.usable
+
+    def mechanismsUnderTLS(self) -> tuple[str, ...]:
+        """
+        Give them.
+        """
+        return self.later
 
     def now(self) -> float:
         """

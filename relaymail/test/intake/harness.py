@@ -189,6 +189,8 @@ class Intake:
         limits: Limits = DEFAULT_LIMITS,
         acceptance: Any = None,
         contextFactory: Any = None,
+        authentication: Any = None,
+        **more: Any,
     ) -> None:
         self.queue = FakeQueue()
         self.clock = Clock()
@@ -200,6 +202,8 @@ class Intake:
             limits,
             contextFactory,
             self.clock,
+            authentication=authentication,
+            **more,
         )
 
     def connect(
