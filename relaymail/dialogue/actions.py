@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from relaymail.dialogue.xclient import ActedFor
 from relaymail.envelopes import Envelope
 from relaymail.replies import Reply
 
@@ -75,6 +76,16 @@ class AskResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class ActFor:
+    """
+    Take the client for another, for whom it speaks, if there may be one more of
+    these.
+    """
+
+    actedFor: ActedFor
+
+
+@dataclass(frozen=True, slots=True)
 class TakeData:
     """
     Read the data of a message for this envelope, up to its end.
@@ -136,6 +147,7 @@ Action = (
     | Authenticate
     | Respond
     | AskResponse
+    | ActFor
     | TakeData
     | TakeChunk
     | DropMessage

@@ -32,6 +32,7 @@ from relaymail.dialogue.commands import (
     Command,
     parseCommand,
 )
+from relaymail.dialogue.serving.acting import actsFor, xclientSaid
 from relaymail.dialogue.serving.authenticating import (
     authSaid,
     canAuthenticate,
@@ -155,11 +156,15 @@ class ServerDialogue(Session):
 
     def accepted(self) -> Actions:
         """
-        Tell that the sender or recipient asked for is accepted.
+        Tell that the sender or recipient asked for is accepted, or that the client
+        is taken for another.
         """
         if self.state is State.ASKING_SENDER:
             self.state = State.MAIL
             return self._afterwards((self.senderOk,))
+        if self.state is State.ASKING_CLIENT:
+            actsFor(self)
+            return self._afterwards(self.greeting())
         self._expect(State.ASKING_RECIPIENT)
         self.state = State.RCPT
         self.take()
@@ -191,6 +196,8 @@ class ServerDialogue(Session):
             reply = LOCAL_FAILURE
         if self.state is State.ASKING_USER:
             return self._notAuthenticated(withStatus(reply))
+        if self.state is State.ASKING_CLIENT:
+            return self.end(withStatus(reply))
         times = 1
         if self.state is State.ASKING_RECIPIENT:
             self.state = State.RCPT if self.recipients else State.MAIL
@@ -281,6 +288,8 @@ class ServerDialogue(Session):
     def _whyNot(self, verb: str, table: _Table) -> Reply:
         if verb in _NOT_SPOKEN or (verb == "STARTTLS" and not self.offer.tls):
             return NOT_HERE
+        if verb == "XCLIENT" and not self.around.mayActFor():
+            return NOT_HERE
         if verb == "AUTH" and not canAuthenticate(self):
             return NOT_HERE
         if verb not in table[State.RCPT] and verb not in table[State.READY]:
@@ -306,6 +315,7 @@ _ALWAYS: dict[str, _Handler] = {
 _MAIL: dict[str, _Handler] = {"MAIL": mailSaid}
 _RCPT: dict[str, _Handler] = {"RCPT": rcptSaid}
 _DATA: dict[str, _Handler] = {"DATA": dataSaid}
+_XCLIENT: dict[str, _Handler] = {"XCLIENT": xclientSaid}
 _TLS: dict[str, _Handler] = {"STARTTLS": starttlsSaid, "AUTH": authSaid}
 
 
@@ -318,8 +328,8 @@ def _limitOf(line: bytes) -> int:
 def _tableOf(hello: dict[str, _Handler]) -> _Table:
     always = _ALWAYS | hello
     return {
-        State.START: always,
-        State.READY: always | _MAIL | _TLS,
+        State.START: always | _XCLIENT,
+        State.READY: always | _XCLIENT | _MAIL | _TLS,
         State.MAIL: always | _RCPT,
         State.RCPT: always | _RCPT | _DATA,
         State.CHUNKS: always,

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.address import UNIXAddress
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from relaymail.bindings import bindingsOf
 from relaymail.dialogue.serving.session import Session
 from relaymail.dialogue.serving.surroundings import Surroundings
+from relaymail.dialogue.xclient import ActedFor
 from relaymail.envelopes import Client, Entrance
 from relaymail.identities import Authenticated, IExchange
+from relaymail.intake.networks import Networks
 from relaymail.intake.peers import hostOf, tlsOf
 from relaymail.interfaces import IAcceptance
 
@@ -46,6 +48,8 @@ class Caller(Surroundings):
         self._address: object = _NOBODY
         self._peer = Client("")
         self._client: Client | None = None
+        # Whom the peer speaks for.
+        self._acting: IPv4Address | IPv6Address | None = None
         self._user = ""
         self._acceptance: IAcceptance | None = None
 
@@ -77,6 +81,31 @@ class Caller(Surroundings):
         """
         self._user, self._acceptance = found.user, found.acceptance
         self._client = None
+
+    def actFor(self, actedFor: ActedFor) -> Any:
+        """
+        Speak for another client.
+
+        @return: Its address.
+        """
+        self.forget()
+        self._user = actedFor.login or ""
+        host, port = actedFor.addr, actedFor.port
+        if host is not None or port is not None:
+            peer = self._acting or self._transport.getPeer()
+            host = hostOf(peer) if host is None else host
+            family = IPv6Address if ":" in host else IPv4Address
+            self._acting = family("TCP", host, port or 0)
+        return self._acting or self._transport.getPeer()
+
+    def mayActFor(self) -> bool:
+        """
+        Tell whether the peer is a proxy that may say for whom it speaks.
+        """
+        networks = self._factory.xclientNetworks
+        return bool(networks) and Networks(networks).has(
+            hostOf(self._transport.getPeer())
+        )
 
     def mechanisms(self) -> tuple[str, ...]:
         """
@@ -166,7 +195,7 @@ class Caller(Surroundings):
         return bindingsOf(self._transport)
 
     def _lookAgain(self) -> None:
-        address = self._transport.getPeer()
+        address = self._acting or self._transport.getPeer()
         # Transports make a new one each time they are asked.
         if address is self._address or address == self._address:
             return

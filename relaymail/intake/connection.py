@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail.dialogue.actions import (
+    ActFor,
     Action,
     Actions,
     Answer,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from relaymail.intake.server import IntakeFactory
 
 _LOCAL_FAILURE = answer(451, "4.3.0", "A failure of this relay; try again later")
+_TOO_MANY = answer(421, "4.7.0", "Too many connections")
 _AUTH_FAILURE = answer(
     454, "4.7.0", "Temporary authentication failure; try again later"
 )
@@ -191,6 +193,13 @@ class IntakeProtocol(MessageReceiver):
 
     def _askResponse(self, action: AskResponse) -> None:
         self.transport.write(challengeLine(action.challenge))
+
+    def _actFor(self, action: ActFor) -> None:
+        self._client = None
+        if self.factory.moved(self, self._caller.actFor(action.actedFor)):
+            self._perform(self._dialogue.accepted())
+        else:
+            self._perform(self._dialogue.refused(_TOO_MANY))
 
     def _store(self, action: Store) -> None:
         incoming, self._incoming = self._incoming, None
@@ -366,6 +375,7 @@ _HANDS: dict[type[Action], Callable[[IntakeProtocol, Any], None]] = {
     Authenticate: IntakeProtocol._authenticate,
     Respond: IntakeProtocol._respond,
     AskResponse: IntakeProtocol._askResponse,
+    ActFor: IntakeProtocol._actFor,
     TakeData: IntakeProtocol._takeData,
     TakeChunk: IntakeProtocol._takeChunk,
     DropMessage: IntakeProtocol._dropMessage,

@@ -31,6 +31,7 @@ from relaymail.intake.connection import IntakeProtocol
 from relaymail.intake.content import Memory
 from relaymail.intake.deadlines import Deadline
 from relaymail.intake.limits import DEFAULT_LIMITS, Limits
+from relaymail.intake.networks import Network
 from relaymail.intake.peers import hostOf, sourceOf
 from relaymail.interfaces import IAcceptance, IQueue
 from relaymail.replies import Reply
@@ -63,6 +64,7 @@ class IntakeFactory(ServerFactory):
     @ivar authentication: Lets clients say who they are (RFC 4954); L{None}: they
         cannot.
     @ivar allowsClearAuth: Whether secrets may be said where others can read them.
+    @ivar xclientNetworks: Where the proxies are that may say for whom they speak.
     """
 
     log = Logger()
@@ -82,6 +84,7 @@ class IntakeFactory(ServerFactory):
         authentication: IAuthentication | None = None,
         *,
         allowsClearAuth: bool = False,
+        xclientNetworks: tuple[Network, ...] = (),
     ) -> None:
         """
         @param queue: Where mail goes.
@@ -96,6 +99,8 @@ class IntakeFactory(ServerFactory):
             L{None}: what they say.
         @param authentication: Lets clients say who they are; L{None}: they cannot.
         @param allowsClearAuth: Whether secrets may be said in clear.
+        @param xclientNetworks: Where the proxies are that may say for whom they
+            speak (XCLIENT).
 
         @raise MalformedAddress: When the host name is none.
         """
@@ -108,6 +113,7 @@ class IntakeFactory(ServerFactory):
             machines,
             authentication,
             allowsClearAuth=allowsClearAuth,
+            xclientNetworks=xclientNetworks,
         )
         self.openContent = openContent
         self.memory = Memory()
@@ -130,6 +136,7 @@ class IntakeFactory(ServerFactory):
         authentication: IAuthentication | None = None,
         *,
         allowsClearAuth: bool = False,
+        xclientNetworks: tuple[Network, ...] = (),
     ) -> None:
         """
         Take connections from now on as these say; those that are there end as
@@ -142,6 +149,8 @@ class IntakeFactory(ServerFactory):
         @param machines: What the names that trusted clients use stand for.
         @param authentication: Lets clients say who they are; L{None}: they cannot.
         @param allowsClearAuth: Whether secrets may be said in clear.
+        @param xclientNetworks: Where the proxies are that may say for whom they
+            speak (XCLIENT).
 
         @raise MalformedAddress: When the host name is none.
         """
@@ -156,6 +165,7 @@ class IntakeFactory(ServerFactory):
         self.machines = machines
         self.authentication = authentication
         self.allowsClearAuth = allowsClearAuth
+        self.xclientNetworks = xclientNetworks
         self.contextFactory = contextFactory
         self.offer = offer
 
@@ -181,15 +191,8 @@ class IntakeFactory(ServerFactory):
         """
         if self._stopping:
             return self._farewell(_GOING_DOWN)
-        source = "" if self.isTrusted(addr) else sourceOf(addr) or "unknown"
+        source = self._sourceOf(addr)
         if source and self._tooMany(source):
-            self.log.warn(
-                "A connection of {source} was refused: it has {own}, and there are "
-                "{all} in all.",
-                source=source,
-                own=self._counts[source],
-                all=self._counts.total(),
-            )
             return self._farewell(_TOO_MANY_CONNECTIONS)
         return self.protocol(self, source, entrance)
 
@@ -238,12 +241,24 @@ class IntakeFactory(ServerFactory):
         Count a connection no more.
         """
         self._sessions.discard(session)
-        if session.source:
-            self._counts[session.source] -= 1
-            if self._counts[session.source] <= 0:
-                del self._counts[session.source]
+        self._uncount(session)
         if self._stopping and not self._sessions:
             self._allGone()
+
+    def moved(self, session: IntakeProtocol, address: IAddress | None) -> bool:
+        """
+        Count a connection for another client from now on, unless that has too many.
+
+        @return: Whether it may go on.
+        """
+        source = self._sourceOf(address)
+        if source != session.source:
+            if source and self._tooMany(source):
+                return False
+            self._uncount(session)
+            session.source = source
+            self.joined(session)
+        return True
 
     def begun(self) -> None:
         """
@@ -288,11 +303,27 @@ class IntakeFactory(ServerFactory):
     def _farewell(self, reply: Reply) -> Protocol:
         return _Farewell(reply, self.clock, self.limits.lingerSeconds)
 
+    def _sourceOf(self, address: IAddress | None) -> str:
+        return "" if self.isTrusted(address) else sourceOf(address) or "unknown"
+
+    def _uncount(self, session: IntakeProtocol) -> None:
+        if session.source:
+            self._counts[session.source] -= 1
+            if self._counts[session.source] <= 0:
+                del self._counts[session.source]
+
     def _tooMany(self, source: str) -> bool:
-        return (
-            self._counts[source] >= self.limits.perAddress
-            or self._counts.total() >= self.limits.connections
+        own, total = self._counts[source], self._counts.total()
+        if own < self.limits.perAddress and total < self.limits.connections:
+            return False
+        self.log.warn(
+            "A connection of {source} was refused: it has {own}, and there are "
+            "{all} in all.",
+            source=source,
+            own=own,
+            all=total,
         )
+        return True
 
     def _cutAll(self) -> None:
         self._cut = None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from relaymail.dialogue.serving.session import Session
+from relaymail.dialogue.xclient import ATTRIBUTES
 
 #: The last time that can be written (RFC 3339 5.6), in seconds of the epoch.
 _LAST = 253_402_300_799
@@ -69,6 +70,10 @@ def _auth(session: Session) -> str | None:
     return " ".join(session.around.mechanisms()) or None
 
 
+def _xclient(session: Session) -> str | None:
+    return ATTRIBUTES if session.around.mayActFor() else None
+
+
 #: Keyword to what gives the text behind it; L{None} where it is not offered.
 _KEYWORDS: tuple[tuple[str, Callable[[Session], str | None]], ...] = (
     ("PIPELINING", _always),
@@ -86,4 +91,5 @@ _KEYWORDS: tuple[tuple[str, Callable[[Session], str | None]], ...] = (
     ("DELIVERBY", _deliverby),
     ("MT-PRIORITY", _always),
     ("AUTH", _auth),
+    ("XCLIENT", _xclient),
 )

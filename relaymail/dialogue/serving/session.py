@@ -15,6 +15,7 @@ from relaymail.dialogue.parameters import BASIC
 from relaymail.dialogue.serving.offers import Offer
 from relaymail.dialogue.serving.replies import LEAVING, SENDER_OK, TOO_MANY_ERRORS
 from relaymail.dialogue.serving.surroundings import NOTHING_KNOWN, Surroundings
+from relaymail.dialogue.xclient import ActedFor
 from relaymail.envelopes import (
     NO_PARAMETERS,
     NOTHING_SAID,
@@ -39,6 +40,7 @@ class State(Enum):
     ASKING_RECIPIENT = "waits for the judgement of a recipient"
     ASKING_USER = "waits for the judgement of who it is"
     AUTHENTICATING = "was asked who it is"
+    ASKING_CLIENT = "waits for being taken for another"
     DATA = "sends a message"
     CHUNKS = "sent a part of a message"
     CHUNK = "sends a part of a message"
@@ -81,6 +83,7 @@ class Session:
         extension knows is not known where the extension is not offered.
     @ivar isUnderTLS: Whether it is under TLS.
     @ivar user: Who the client has authenticated as, empty where it has not.
+    @ivar actedFor: Whom it speaks for, if it said so.
     @ivar entrance: By which kind of port it came in.
     @ivar around: What is known of its connection.
     @ivar names: What knows the names that machines use, or L{None}.
@@ -130,6 +133,7 @@ class Session:
         self._errors = 0
         self._idle = 0
         self._failures = 0
+        self.actedFor = ActedFor()
         self._leaving = False
         self.refusal: Reply | None = None
         self.before = State.START

@@ -36,6 +36,12 @@ class Surroundings:
         """
         return ()
 
+    def mayActFor(self) -> bool:
+        """
+        Tell whether the peer is a proxy that may say for whom it speaks.
+        """
+        return False
+
     def now(self) -> float:
         """
         Give the time of the queue's clock, in seconds.

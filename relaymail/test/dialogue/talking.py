@@ -93,6 +93,7 @@ class Known(Surroundings):
     @ivar trusted: Whether it is one of our own.
     @ivar local: Whether it came by a UNIX socket.
     @ivar usable: The mechanisms it can use now.
+    @ivar proxy: Whether it may say for whom it speaks.
     @ivar later: Those it could use under TLS.
     """
 
@@ -103,7 +104,9 @@ class Known(Surroundings):
         local: bool = False,
         usable: tuple[str, ...] = (),
         later: tuple[str, ...] = (),
+        proxy: bool = False,
     ) -> None:
+        self.proxy = proxy
         self.usable = usable
         self.later = later
         self.trusted = trusted
@@ -133,6 +136,12 @@ class Known(Surroundings):
         Give them.
         """
         return self.later
+
+    def mayActFor(self) -> bool:
+        """
+        Tell it.
+        """
+        return self.proxy
 
     def now(self) -> float:
         """
