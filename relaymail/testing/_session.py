@@ -5,7 +5,7 @@ One connection to a scripted SMTP server; see L{relaymail.testing.servers}.
 
 from __future__ import annotations
 
-import base64
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,12 @@ _POSITIVE: dict[str, str | tuple[str, ...]] = {
     "STARTTLS": "220",
     "AUTH": ("235", "334"),
 }
+
+
+#: The mechanisms that show a token, and what is said of one that is not taken (RFC
+#: 7628 3.2.2).
+_BEARERS = ("OAUTHBEARER", "XOAUTH2")
+_BAD_TOKEN = b'{"status": "invalid_token", "scope": "mail"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ class Session(LineReceiver):
         self._content: bytes | None = None
         self._login: list[str] | None = None
         self._claimed = ""
+        self._refusal = ""
+        self._isBearer = self._isBearing = False
         self._forget()
 
     def _forget(self) -> None:
@@ -138,6 +146,8 @@ class Session(LineReceiver):
             self._dataLine(line)
         elif self._login is not None:
             self._loginLine(line)
+        elif self._isBearing:
+            self._bearerLine(line)
         else:
             self._command(line.decode("latin-1"))
 
@@ -190,8 +200,11 @@ class Session(LineReceiver):
         words = ["server.example", *self.server.keywords]
         if self.server.contextFactory is not None and not self.isTLS:
             words.append("STARTTLS")
-        if self.server.users:
-            words.append("AUTH PLAIN LOGIN")
+        mechanisms = ["PLAIN", "LOGIN"] if self.server.users else []
+        if self.server.tokens is not None:
+            mechanisms += _BEARERS
+        if mechanisms:
+            words.append(" ".join(["AUTH", *mechanisms]))
         return "\n".join([*(f"250-{word}" for word in words[:-1]), f"250 {words[-1]}"])
 
     def _usualHELO(self, rest: str) -> str:
@@ -219,6 +232,9 @@ class Session(LineReceiver):
 
     def _usualAUTH(self, rest: str) -> str:
         mechanism, _, initial = rest.partition(" ")
+        self._refusal, self._isBearer = "", mechanism.upper() in _BEARERS
+        if self._isBearer:
+            return self._judgeToken(_decoded(initial)) if initial else "334 "
         if mechanism.upper() == "PLAIN" and initial:
             return self._judgeLogin(_decoded(initial).split("\0")[1:])
         if mechanism.upper() == "LOGIN" and not initial:
@@ -280,6 +296,27 @@ class Session(LineReceiver):
         answer = self._judgeLogin(said)
         self.sendLine(answer.encode("latin-1"))
         self._haveEffect(Command("AUTH", "", "", "AUTH"), answer)
+
+    def _bearerLine(self, line: bytes) -> None:
+        self._isBearing = False
+        # What follows a refusal says nothing (RFC 7628 3.2.3).
+        answer = self._refusal or self._judgeToken(_decoded(line.decode("latin-1")))
+        self.sendLine(answer.encode("latin-1"))
+        self._haveEffect(Command("AUTH", "", "", "AUTH"), answer)
+
+    def _judgeToken(self, said: str) -> str:
+        """
+        Judge the response of XOAUTH2 or OAUTHBEARER (RFC 7628 3.1).
+        """
+        fields = said.split("\1")
+        name = next((f for f in fields if f.startswith(("user=", "n,a="))), "")
+        token = next((f for f in fields if f.startswith("auth=Bearer ")), "")
+        self._claimed = name.rpartition("a=")[2].rpartition("user=")[2].rstrip(",")
+        isGood = self.server.tokens
+        if isGood is not None and isGood(self._claimed, token[len("auth=Bearer ") :]):
+            return "235 2.7.0 Welcome"
+        self._refusal = "535 5.7.8 Wrong token"
+        return f"334 {b64encode(_BAD_TOKEN).decode('ascii')}"
 
     def _judgeLogin(self, said: list[str]) -> str:
         user, password = (*said, "", "")[:2]
@@ -351,10 +388,12 @@ class Session(LineReceiver):
                 effect(command.argument)
 
     def _proved(self, words: str) -> None:
-        if words.startswith("334"):
-            self._login = []
-        else:
+        if not words.startswith("334"):
             self.user = self._claimed
+        elif self._isBearer:
+            self._isBearing = True
+        else:
+            self._login = []
 
 
 def _path(rest: str) -> str:
@@ -366,6 +405,6 @@ def _path(rest: str) -> str:
 
 def _decoded(text: str) -> str:
     try:
-        return base64.b64decode(text).decode("utf-8")
+        return b64decode(text).decode("utf-8")
     except ValueError:
         return ""

@@ -89,11 +89,14 @@ class SMTPServer:
 
     @ivar answers: What it says; may be changed at any time.
     @ivar keywords: What EHLO offers; STARTTLS and AUTH are added where there is
-        a C{contextFactory} and where there are C{users}.
+        a C{contextFactory} and where there are C{users} or C{tokens}.
     @ivar contextFactory: What TLS begins with.  Without one, a 220 to STARTTLS
         is a promise that is not kept: the connection ends.
     @ivar implicitTLS: Whether TLS begins with the connection.
     @ivar users: Passwords by user names.
+    @ivar tokens: Says whether a token is good, for the name of a user and the token
+        (OAUTHBEARER and XOAUTH2); L{None}: tokens are not taken.  See L{TokenServer
+        <relaymail.testing.tokens.TokenServer>}.
     @ivar received: The messages that were taken, in their order.
     @ivar sessions: All connections, in their order.
     @ivar open: Those that are open.
@@ -118,12 +121,14 @@ class SMTPServer:
         contextFactory: Any = None,
         implicitTLS: bool = False,
         users: Mapping[str, str] | None = None,
+        tokens: Callable[[str, str], bool] | None = None,
     ) -> None:
         self.answers: dict[str, Answer | Sequence[Answer]] = dict(answers or {})
         self.keywords = keywords
         self.contextFactory = contextFactory
         self.implicitTLS = implicitTLS
         self.users = dict(users or {})
+        self.tokens = tokens
         self.received: list[Received] = []
         self.sessions: list[Session] = []
         self.open: set[Session] = set()

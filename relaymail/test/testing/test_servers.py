@@ -168,6 +168,29 @@ class ServerTests(TalkTestCase):
         self.assertEqual(other.user, "me")
         self.assertEqual(self.say(other, "AUTH CRAM-MD5")[0][:3], "504")
 
+    def test_tokens(self) -> None:
+        """
+        OAUTHBEARER and XOAUTH2 are taken with a good token only; why not is said
+        before the refusal (RFC 7628 3.2.2).
+        """
+        _, session = self.start(tokens=lambda user, token: (user, token) == ("me", "t"))
+        self.assertIn("AUTH OAUTHBEARER XOAUTH2", self.say(session, "EHLO me")[-1])
+
+        def encoded(text: str) -> str:
+            return base64.b64encode(text.replace("|", "\1").encode()).decode()
+
+        good = encoded("user=me|auth=Bearer t||")
+        wrong = encoded("n,a=me,|host=x|port=1|auth=Bearer x||")
+        codes = [x[:3] for x in self.say(session, f"AUTH OAUTHBEARER {wrong}", "AQ==")]
+        self.assertEqual((codes, session.user), (["334", "535"], ""))
+        codes = [line[:3] for line in self.say(session, "AUTH XOAUTH2", good)]
+        self.assertEqual((codes, session.user), (["334", "235"], "me"))
+        other = self.connect()
+        self.say(other, f"AUTH XOAUTH2 {good}")
+        self.assertEqual(other.user, "me")
+        codes = [x[:3] for x in self.say(self.connect(), "AUTH XOAUTH2", wrong, "")]
+        self.assertEqual(codes, ["334", "334", "535"])
+
     def test_promiseNotKept(self) -> None:
         """
         Without anything to begin TLS with, the connection ends after the 220.
