@@ -379,13 +379,16 @@ class ESMTPManagedRelayerFactory(SMTPManagedRelayerFactory):
             self.messages, self.manager, secret, context, *self.pArgs, **self.pKwArgs
         )
         if host is not None:
-            _prepare(built, host)
+            prepare(built, host)
         return self._adopt(built)
 
 
-def _prepare(client: Any, host: Host) -> None:
+def prepare(client: Any, host: Host) -> None:
     """
     Set a client to what its host needs.
+
+    @param client: An L{ESMTPClient <relaymail.smtp.ESMTPClient>}.
+    @param host: The host.
     """
     client.lmtp = host.lmtp
     client.isVerified = host.tls is TLSNeed.VERIFIED
