@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from relaymail.configuration import Configuration
+from relaymail.identities import IAuthentication
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.machine import machineAddresses
@@ -62,6 +63,49 @@ def tellManager(
     manager.recipientsPerTransaction = RECIPIENTS_PER_TRANSACTION
 
 
+class Users:
+    """
+    Those who can say who they are, from one configuration to the next.
+
+    Who has failed too often is kept out over a reload, too.
+    """
+
+    def __init__(self, portal: Any, reactor: Any) -> None:
+        """
+        @param portal: Who knows them, where a program does; else L{None}.
+        @param reactor: What tells the time, and has threads.
+        """
+        self._portal = portal
+        self._reactor = reactor
+        self._told: tuple[str | None, str] | None = None
+        self._made: IAuthentication | None = None
+
+    def read(self, told: Configuration) -> IAuthentication | None:
+        """
+        Give what lets them say who they are, L{None} where nobody can.
+
+        @param told: What the relay is told.
+
+        @raise ConfigurationError: When the file of users cannot be used.
+        """
+        path, hostname = told.intake.users, told.hostname
+        if path is None and self._portal is None:
+            return None
+        if self._told == (path, hostname):
+            # What is in use looks at it by itself; this says what is wrong.
+            checkUsers(path)
+            return self._made
+        # It takes a moment to import, and not every relay needs it.
+        from relaymail.intake.authentication import Authentication, fromFile
+
+        if path is not None:
+            made = fromFile(path, self._reactor, hostname)
+        else:
+            made = Authentication(self._portal, self._reactor, hostname)
+        self._told, self._made = (path, hostname), made
+        return made
+
+
 def checkUsers(path: str | None) -> None:
     """
     See that a file of users can be used.
@@ -76,12 +120,15 @@ def checkUsers(path: str | None) -> None:
         UsersFile(path)
 
 
-def intakeRules(told: Configuration, tls: Any) -> dict[str, Any]:
+def intakeRules(
+    told: Configuration, tls: Any, authentication: IAuthentication | None = None
+) -> dict[str, Any]:
     """
     Say who may give mail, and how much of it.
 
     @param told: What the relay is told.
     @param tls: What STARTTLS begins with, or L{None}.
+    @param authentication: What lets clients say who they are, or L{None}.
 
     @return: Arguments of L{IntakeFactory
         <relaymail.intake.server.IntakeFactory>}.
@@ -93,6 +140,7 @@ def intakeRules(told: Configuration, tls: Any) -> dict[str, Any]:
         "limits": replace(DEFAULT_LIMITS, messageSize=intake.maxMessageSize),
         "contextFactory": tls,
         "machines": machinesFor(told),
+        "authentication": authentication,
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
-from relaymail.assembly import intakeRules, tellManager
+from relaymail.assembly import Users, intakeRules, tellManager
 from relaymail.configuration import Configuration, readRoutes
 from relaymail.configuration.comparing import changes, needRestart
 from relaymail.configuration.entering import checkEntering
@@ -54,6 +54,7 @@ class ReloadMixin:
     _ports: Ports | None
     _open: bool
     _tls: Any
+    _users: Users
     _routes: SmartRoutes
     _accounts: Accounts
     siren: Siren
@@ -142,7 +143,7 @@ class ReloadMixin:
         calculator = None
         if "delivery.dns" in changed:
             calculator = self._makeCalculator(told)
-        rules = intakeRules(told, tls)
+        rules = intakeRules(told, tls, self._users.read(told))
         assert self._ports is not None
         try:
             self._ports.listen(told.intake.openings)

@@ -28,7 +28,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail import __version__, relaymanager
-from relaymail.assembly import intakeRules, tellManager
+from relaymail.assembly import Users, intakeRules, tellManager
 from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
 from relaymail.configuration import (
@@ -278,6 +278,7 @@ class Relay(ReloadMixin, MultiService):
         self.siren.start(reactor)
         self._accounts.start(reactor, worker.run, self.siren.tell)
         self.manager = self._makeManager(self.queue)
+        self._users = Users(self.portal, reactor)
         self.intake = self._makeIntake(self.queue)
         self.manager.restoreSuspensions()
         self.queue.onWaiting = self.manager.wake
@@ -335,9 +336,10 @@ class Relay(ReloadMixin, MultiService):
         return MXCalculator(resolver, self._reactor)
 
     def _makeIntake(self, queue: Any) -> IntakeFactory:
+        told = self.configuration
         return IntakeFactory(
             queue,
-            **intakeRules(self.configuration, self._tls),
+            **intakeRules(told, self._tls, self._users.read(told)),
             clock=self._reactor,
             openContent=self.openContent,
         )

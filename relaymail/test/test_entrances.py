@@ -10,12 +10,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.portal import Portal
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, globalLogPublisher
 
 from relaymail.errors import ConfigurationError
+from relaymail.intake.checkers import UserRealm
 from relaymail.intake.proxied import Announced
 from relaymail.test.certificates import writeCertificate
 from relaymail.test.test_reload import OTHER, PORT, ReloadTestCase
@@ -181,3 +184,62 @@ class ReloadTests(EntrancesTestCase):
         protocol.makeConnection(wire)
         self.stop(relay)
         self.assertTrue(wire.disconnected)
+
+
+class UsersTests(EntrancesTestCase):
+    """
+    Who can say who they are.
+    """
+
+    def users_(self, text: str) -> dict[str, Any]:
+        """
+        Write another file of users.
+        """
+        Path(self.users["users"]).write_text(text)
+        return self.users
+
+    def test_nobody(self) -> None:
+        """
+        Where there are no users nobody can.
+        """
+        self.assertIsNone(self.running().intake.authentication)
+
+    def test_file(self) -> None:
+        """
+        Those of a file can; it is the same over a reload, so that who guesses is
+        still known.
+        """
+        relay = self.running(**self.users)
+        found: Any = relay.intake.authentication
+        self.assertIn("PLAIN", found.mechanisms(True, {}))
+        self.reload(relay, self.told(retry="7s", **self.users))
+        self.assertIs(relay.intake.authentication, found)
+        self.reload(relay, self.told(hostname="new.example.com", **self.users))
+        self.assertIsNot(relay.intake.authentication, found)
+        self.reload(relay, self.told())
+        self.assertIsNone(relay.intake.authentication)
+
+    def test_notUsable(self) -> None:
+        """
+        A relay does not start with a file that cannot be used, and takes over
+        nothing with it.
+        """
+        relay = self.running(**self.users)
+        broken = self.users_("me without a colon\n")
+        self.assertIn("line 1", self.refused(relay, retry="7s", **broken))
+        self.stop(relay)
+        other = self.make(smtp=PORT, **broken)
+        error = self.assertRaises(ConfigurationError, other.startService)
+        self.assertIn("users file", str(error))
+
+    def test_portal(self) -> None:
+        """
+        A program's portal is asked in the place of a file, over reloads too.
+        """
+        portal = Portal(UserRealm(), [InMemoryUsernamePasswordDatabaseDontUse()])
+        relay = self.running(portal=portal)
+        found: Any = relay.intake.authentication
+        self.assertIs(found.portal, portal)
+        self.reload(relay, self.told(retry="7s"))
+        self.assertIs(relay.intake.authentication, found)
+        self.assertIn("not both", self.refused(relay, **self.users))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
+from typing import ClassVar
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -27,13 +28,17 @@ _FILE = re.compile(
 )
 
 
-class TestingYourAppTests(SynchronousTestCase):
+class PageTestCase(SynchronousTestCase):
     """
-    Tests for the page about C{relaymail.testing}.
+    Writes the files of a page.
+
+    @cvar page: Its name.
     """
 
+    page: ClassVar[str]
+
     def setUp(self) -> None:
-        page = ROOT / "docs" / "testing-your-app.rst"
+        page = ROOT / "docs" / self.page
         if not page.exists():
             raise SkipTest("the pages are not installed")
         self.text = page.read_text()
@@ -64,6 +69,30 @@ class TestingYourAppTests(SynchronousTestCase):
         if done.returncode:
             self.fail(f"{command} ended with {done.returncode}:\n{done.stdout}")
         return done.stdout
+
+
+class InYourProgramTests(PageTestCase):
+    """
+    Tests for the page about a relay in a program.
+    """
+
+    page = "in-your-program.rst"
+
+    def test_trial(self) -> None:
+        """
+        trial runs what is there.
+        """
+        names = [name[:-3] for name, _ in self.files]
+        self.assertEqual(len(names), self.text.count(":caption:"))
+        self.assertIn("PASSED", self.run_("-m", "twisted.trial", *names))
+
+
+class TestingYourAppTests(PageTestCase):
+    """
+    Tests for the page about C{relaymail.testing}.
+    """
+
+    page = "testing-your-app.rst"
 
     def test_pytest(self) -> None:
         """
