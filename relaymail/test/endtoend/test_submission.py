@@ -175,12 +175,15 @@ class SubmissionTests(EntrancesTestCase):
         trace = received.content.partition(b"\r\nFrom:")[0]
         self.assertIn(b" with ESMTPSA", trace)
 
-        def offers() -> bool:
+        def offers() -> dict[str, str]:
             with overTLS(port) as client:
                 client.ehlo()
-                return client.has_extn("starttls")
+                return client.esmtp_features
 
-        self.assertFalse(await self.talk(offers))
+        found = await self.talk(offers)
+        self.assertNotIn("starttls", found)
+        # The channel is bound to the connection here, too (RFC 9266).
+        self.assertIn("SCRAM-SHA-256-PLUS", found["auth"])
 
     async def test_A04_whoDoesNotSay(self) -> None:
         """
