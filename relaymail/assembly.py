@@ -141,6 +141,7 @@ def intakeRules(
         "contextFactory": tls,
         "machines": machinesFor(told),
         "authentication": authentication,
+        "xclientNetworks": intake.xclient,
     }
 
 

@@ -13,9 +13,10 @@ from typing import Any
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import Portal
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
 
 from relaymail.errors import ConfigurationError
 from relaymail.intake.checkers import UserRealm
@@ -91,6 +92,27 @@ class StartTests(EntrancesTestCase):
         self.assertIn("name the file of users", str(error))
         portal = object()
         self.assertIs(self.make(portal=portal, **settings).portal, portal)
+
+    def test_xclient(self) -> None:
+        """
+        Those that may say by XCLIENT for whom they speak are offered it, and a
+        reload changes who that is.
+        """
+        relay = self.running(xclient="127.0.0.1")
+        self.assertIn("XCLIENT", self.offered())
+        self.reload(relay, self.told(xclient="192.0.2.10"))
+        self.assertNotIn("XCLIENT", self.offered())
+
+    def offered(self) -> str:
+        """
+        Say EHLO.
+        """
+        protocol: Any = self.reactor.tcpServers[-1][1].buildProtocol(CLIENT)
+        wire = StringTransport(peerAddress=CLIENT)
+        protocol.makeConnection(wire)
+        protocol.dataReceived(b"EHLO client.example\r\n")
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return str(wire.value())
 
     def test_proxies(self) -> None:
         """

@@ -129,6 +129,28 @@ class ProxiedTests(EndToEndTestCase):
         """
         self.assertEqual(await self.give(self.start(), STRANGER), "550")
 
+    async def test_xclient(self) -> None:
+        """
+        Another kind of proxy says with XCLIENT for whom it speaks; the client that a
+        PROXY header names may not, unless it is one of those.
+        """
+        relay = self.start(xclient="192.0.2.0/24")
+
+        def give(header: bytes) -> tuple[int, str]:
+            with Announcing(header, self.portOf(relay)) as client:
+                client.ehlo()
+                code, _ = client.docmd("XCLIENT", "ADDR=198.51.100.7 PORT=25")
+                client.ehlo()
+                client.mail(SENDER)
+                said, _ = client.rcpt(RECIPIENT)
+                return code, str(said)
+
+        mayAct = await deferToThread(give, HEADERS["version 2"])
+        self.assertEqual(mayAct, (220, "550"))
+        mayNot = await deferToThread(give, STRANGER)
+        self.assertEqual(mayNot[1], "550")
+        self.assertNotEqual(mayNot[0], 220)
+
     async def test_noHeader(self) -> None:
         """
         A proxy that says nothing of its client is not answered.
