@@ -18,6 +18,7 @@ from relaymail.test.endtoend.harness import (
 from relaymail.test.endtoend.test_proxied import anyCertificate
 from relaymail.test.endtoend.test_submission import EntrancesTestCase, handIn, overTLS
 from relaymail.test.interop.haproxies import SOURCE, HAProxy
+from relaymail.test.interop.nginxes import NGINX
 from relaymail.test.interop.programs import InteropTestCase
 
 #: From where the client talks.
@@ -107,3 +108,35 @@ class HAProxyTests(EntrancesTestCase, InteropTestCase):
         await self.talk(time.sleep, 1)
         self.assertNotIn("DOWN", proxy.said)
         self.assertNotIn("PROXY header", "\n".join(self.logged()))
+
+
+class NGINXTests(EntrancesTestCase, InteropTestCase):
+    """
+    nginx.
+    """
+
+    async def begin(self, networks: str) -> NGINX:
+        """
+        Start a relay that trusts some networks, and the proxy in front.
+        """
+        self.relay = self.start(networks=networks, xclient="127.0.0.1")
+        proxy = NGINX(self.place, self.port(self.relay, "smtp"))
+        self.addCleanup(proxy.stop)
+        await self.listening(proxy.port, proxy)
+        return proxy
+
+    async def test_client(self) -> None:
+        """
+        The client that nginx speaks for may relay, and is in the log.
+        """
+        proxy = await self.begin(CLIENT)
+        self.assertEqual(await self.talk(give, proxy.port), "", proxy.said)
+        told = [line for line in self.logged() if f"taken from {CLIENT} " in line]
+        self.assertEqual(len(told), 1)
+
+    async def test_A04_stranger(self) -> None:
+        """
+        That nginx may relay itself is of no use to its clients.
+        """
+        proxy = await self.begin("127.0.0.1")
+        self.assertEqual(await self.talk(give, proxy.port), "550", proxy.said)
