@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from relaymail.addresses import parsePath
 from relaymail.dialogue.answers import answer
@@ -62,8 +62,7 @@ _SAY_UTF8 = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """
     One command line.
 
@@ -75,8 +74,7 @@ class Command:
     argument: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MailArgument:
+class MailArgument(NamedTuple):
     """
     What MAIL says.
 

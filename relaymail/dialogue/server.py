@@ -125,7 +125,10 @@ class ServerDialogue(Session):
         try:
             if self.state is State.AUTHENTICATING:
                 return responseSaid(self, line)
-            command = parseCommand(line, _limitOf(line))
+            if len(line) + 2 <= MAX_COMMAND_LINE:
+                command = parseCommand(line)
+            else:
+                command = parseCommand(line, _limitOf(line))
             if command.verb == "STARTTLS" and behind:
                 return self.end(BEHIND_TLS)
             return self._obey(command)
@@ -321,7 +324,7 @@ _TLS: dict[str, _Handler] = {"STARTTLS": starttlsSaid, "AUTH": authSaid}
 
 def _limitOf(line: bytes) -> int:
     # An initial response may be as long as any (RFC 4954 4).
-    isAuth = len(line) > MAX_COMMAND_LINE - 2 and line[:5].upper() == b"AUTH "
+    isAuth = line[:5].upper() == b"AUTH "
     return MAX_AUTH_LINE if isAuth else MAX_COMMAND_LINE
 
 

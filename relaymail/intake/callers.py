@@ -138,24 +138,16 @@ class Caller(Surroundings):
 
         @param session: What was said.
         """
-        self._lookAgain()
+        address = self._acting or self._transport.getPeer()
+        if address is not self._address:
+            self._lookAt(address)
         known = self._client
         if (
             known is None
             or known.helo is not session.helo
             or known.esmtp is not session.esmtp
         ):
-            peer = self._peer
-            known = self._client = Client(
-                host=peer.host,
-                port=peer.port,
-                helo=session.helo,
-                esmtp=session.esmtp,
-                tls=peer.tls,
-                trusted=peer.trusted,
-                user=self._user,
-                entrance=self.entrance,
-            )
+            known = self._client = self._made(session)
         return known
 
     def isTrusted(self) -> bool:
@@ -194,10 +186,25 @@ class Caller(Surroundings):
     def _bindings(self) -> dict[str, bytes]:
         return bindingsOf(self._transport)
 
+    def _made(self, session: Session) -> Client:
+        peer = self._peer
+        return Client(
+            host=peer.host,
+            port=peer.port,
+            helo=session.helo,
+            esmtp=session.esmtp,
+            tls=peer.tls,
+            trusted=peer.trusted,
+            user=self._user,
+            entrance=self.entrance,
+        )
+
     def _lookAgain(self) -> None:
-        address = self._acting or self._transport.getPeer()
+        self._lookAt(self._acting or self._transport.getPeer())
+
+    def _lookAt(self, address: Any) -> None:
         # Transports make a new one each time they are asked.
-        if address is self._address or address == self._address:
+        if address == self._address:
             return
         self._address, self._client = address, None
         self._peer = Client(

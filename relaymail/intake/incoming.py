@@ -85,7 +85,11 @@ class Incoming:
 
         @return: Whether the end of the data was in it.
         """
-        self._write(self._unstuffing.feed(data))
+        piece = self._unstuffing.feed(data)
+        if piece:
+            if self._need is not None:
+                self._need.look(piece)
+            self._collection.write(piece)
         return self._unstuffing.ended
 
     def feedChunk(self, data: bytes) -> None:

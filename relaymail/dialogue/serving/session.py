@@ -165,11 +165,13 @@ class Session:
         """
         Give the envelope of the transaction.
         """
-        recipients = self.recipients
-        if not self._hasSaid:
-            return Envelope(self.sender, tuple(recipients), self.parameters)
-        said = tuple(recipients.values())
-        return Envelope(self.sender, tuple(recipients), self.parameters, said)
+        if self._envelope is None:
+            recipients = self.recipients
+            said = tuple(recipients.values()) if self._hasSaid else ()
+            self._envelope = Envelope(
+                self.sender, tuple(recipients), self.parameters, said
+            )
+        return self._envelope
 
     @property
     def isSubmitting(self) -> bool:
@@ -191,6 +193,7 @@ class Session:
         for recipient in self.asked:
             self.recipients[recipient] = said
         self.replies += 1
+        self._envelope = None
         if said is not NOTHING_SAID:
             self._hasSaid = True
 
@@ -205,6 +208,7 @@ class Session:
         self.chunk: Chunk | None = None
         self.octets = 0
         self._hasSaid = False
+        self._envelope: Envelope | None = None
 
     def isTooIdle(self) -> bool:
         """
