@@ -135,17 +135,17 @@ class RelayerMixin:
         """
         Give the sender of the next letter, or L{None} if there is none.
         """
-        if len(self.messages) <= self._at:
+        messages, at = self.messages, self._at
+        if len(messages) <= at:
             self._takeIn(self._moreMessages())
-        letter = self._next()
-        return letter[0] if letter is not None else None
+        return messages[at][0] if len(messages) > at else None
 
     def getMailTo(self) -> Any:
         """
         Give the recipients of the next transaction: those of the leading
         letters with one content; L{None} if there is no letter.
         """
-        if self._next() is None:
+        if len(self.messages) <= self._at:
             return None
         return [letter[1] for letter in self._leading()]
 
@@ -190,8 +190,13 @@ class RelayerMixin:
         @return: It, in their order; nothing where nothing was said of any.
         """
         letters = self.messages[self._at : self._at + count]
-        said = [getattr(each, "recipientParameters", NOTHING_SAID) for each in letters]
-        return said if any(each.notify or each.orcpt for each in said) else ()
+        for letter in letters:
+            if not isinstance(letter, Letter):
+                return ()
+            said = letter.recipientParameters
+            if said is not NOTHING_SAID and (said.notify or said.orcpt):
+                return [each.recipientParameters for each in letters]
+        return ()
 
     def sentMail(
         self, code: int, resp: Any, numOk: Any, addresses: Any, log: Any

@@ -7,7 +7,6 @@ server, comes to the commands of L{relaymail.dialogue.transaction}.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from relaymail.addresses import quotePath
@@ -72,6 +71,7 @@ class Beginning(Transfer):
     isVerified = False
     _extensionsKnown: Extensions | None = None
     _isBare = False
+    _hasDSN = False
     _begun = 0
 
     if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class Beginning(Transfer):
         """
         self._extensionsKnown = self.extensions
         self._isBare = False
+        self._hasDSN = b"DSN" in self.extensions
         self.limits = self.extensions.limits
         self._isPipelined = b"PIPELINING" in self.extensions and not self._isStepwise()
 
@@ -162,24 +163,25 @@ class Beginning(Transfer):
         """
         Give the terms on which the server is given the message.
         """
-        size = self.getMailSize()
-        now = 0.0 if said.deliverBy is None else self._queueTime()
-        isVerified = self.isVerified and getattr(self, "_tlsMode", False)
-        terms = askFor(
-            said, self.extensions, size, self.isMailEightBit(), now, isVerified
-        )
+        size, eightBit = self.getMailSize(), self.isMailEightBit()
+        if said is NO_PARAMETERS:
+            terms = askFor(said, self.extensions, size, eightBit)
+        else:
+            now = 0.0 if said.deliverBy is None else self._queueTime()
+            isVerified = self.isVerified and getattr(self, "_tlsMode", False)
+            terms = askFor(said, self.extensions, size, eightBit, now, isVerified)
         if isinstance(terms, TroubleKind):
             limit = self.extensions.sizeLimit
             isTooLarge = terms is TroubleKind.TOO_LARGE
             told = f"{size} bytes, it takes {limit}" if isTooLarge else ""
             return Trouble(Phase.MAIL, terms, told)
         if self._isBare:
-            terms = replace(terms, optional=())
+            terms = terms._replace(optional=())
         if terms.form is not Form.AS_IT_IS and hasOwnForm(self):
             if said.body == "BINARYMIME":
                 return Trouble(Phase.MAIL, TroubleKind.NO_CONVERSION)
             # It is for the subclass to know what it sends.
-            return replace(terms, form=Form.AS_IT_IS)
+            return terms._replace(form=Form.AS_IT_IS)
         return terms
 
     def _rcptParameters(
@@ -188,7 +190,7 @@ class Beginning(Transfer):
         """
         Give what is added to RCPT for each recipient.
         """
-        if self._isBare or b"DSN" not in self.extensions:
+        if self._isBare or not self._hasDSN:
             return ()
         each = self.getRecipientParameters(len(paths))
         if not each:

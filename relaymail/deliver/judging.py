@@ -72,7 +72,7 @@ def judgements(
     for _, code, resp in addresses:
         if code in SUCCESS:
             before += 1
-            if before <= len(finals):
+            if finals and before <= len(finals):
                 yield told(finals[before - 1])
                 continue
             decided = decided or judged(phase, evidence, accepted)

@@ -12,18 +12,16 @@ latest, as it does within a group.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from relaymail.deliver.beginning import Beginning
 from relaymail.deliver.session import SUCCESS
-from relaymail.dialogue.transaction import Say, Transaction
+from relaymail.dialogue.transaction import Transaction
 from relaymail.errors import MalformedAddress
 from relaymail.replies import Phase, Trouble
 
 
-@dataclass(frozen=True, slots=True)
-class Behind:
+class Behind(NamedTuple):
     """
     A transaction that has begun behind the one whose message is being answered.
 
@@ -63,7 +61,7 @@ class Overlapping(Beginning):
         @return: Its commands, which go behind the end of the message; nothing
             where there is none to begin now.
         """
-        if not self._isPipelined or self.resetsAfterMail or not self._looksAhead():
+        if not self._looksAhead():
             return b""
         mine = self._from, self._recipients
         self._at = len(self._recipients)
@@ -76,10 +74,8 @@ class Overlapping(Beginning):
             return b""
         self._behind = behind
         self._begun += 1
-        lines: list[bytes] = []
-        for said in behind.transaction.begin():
-            assert isinstance(said, Say)
-            lines += said.lines
+        [group] = behind.transaction.begin()
+        lines = group.lines
         if self.debug:
             for line in lines:
                 self.log.append(b">>> " + line)

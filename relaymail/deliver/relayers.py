@@ -118,16 +118,18 @@ class ManagedRelayerMixin(Reporting):
             return None
         return super().getMailFrom()  # type: ignore[misc]
 
-    def _looksAhead(self) -> bool:
+    def _mayLookAhead(self) -> bool:
+        """
+        Tell, once for a session, whether it may overlap transactions.
+        """
+        client: Any = self
         ownClass: Any = type(self)
-        return (
-            self.overlaps
-            and not self._isLeaving
-            and takesPart(self.manager)
-            and not self.manager.isStopping
-            and not self._isSpent()
-            and _givesAsUsual(ownClass)
-        )
+        isAsked = client._isPipelined and self.overlaps and not self.resetsAfterMail
+        return isAsked and takesPart(self.manager) and _givesAsUsual(ownClass)
+
+    def _looksAhead(self) -> bool:
+        # Whoever leaves gives no sender of a next letter.
+        return self._isAhead and not self._isSpent()
 
     def _goOn(self) -> None:
         client: Any = super()

@@ -50,6 +50,7 @@ class Reporting:
     _factory: Any = None
     _behind: Behind | None = None
     _recipients: Any = ()
+    _isAhead = False
     _begun = 0
     _isBare = False
     limits = NO_LIMITS
@@ -119,9 +120,16 @@ class Reporting:
     def _learn(self) -> None:
         client: Any = super()
         client._learn()
+        self._isAhead = self._mayLookAhead()
         if self._overasked() is not None and self._overasked() == self._host():
             client._askLess()
         self._tellExtensions(NO_EXTENSIONS if self._isBare else self.extensions)
+
+    def _mayLookAhead(self) -> bool:
+        """
+        Tell, once for a session, whether it may overlap transactions.
+        """
+        return False
 
     def _askLess(self) -> None:
         client: Any = super()

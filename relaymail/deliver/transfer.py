@@ -109,7 +109,7 @@ class Transfer(Session):
 
     # What the transaction wants done.
 
-    def _perform(self, actions: list[Action]) -> None:
+    def _perform(self, actions: Sequence[Action]) -> None:
         for action in actions:
             _PERFORM[type(action)](self, action)
         if not actions and self._transaction is not None:

@@ -22,8 +22,8 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from relaymail.dialogue.extensions import Extensions
 from relaymail.dialogue.xtext import encodeUnitext, encodeXtext
@@ -65,8 +65,7 @@ _LACKS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """
     On what terms a host is given a message.
 
@@ -86,6 +85,10 @@ class Terms:
         """
         first = self.needed[0]
         return _LACKS.get(first, TroubleKind.NO_DELIVERBY)
+
+
+#: There is nothing to say.
+_NOTHING = Terms((), (), Form.AS_IT_IS)
 
 
 def askFor(
@@ -113,14 +116,17 @@ def askFor(
     limit = extensions.sizeLimit
     if limit and size is not None and size > limit:
         return TroubleKind.TOO_LARGE
+    if parameters is NO_PARAMETERS and not eightBit:
+        # Nearly all mail is so.
+        if size is None or b"SIZE" not in extensions:
+            return _NOTHING
+        return Terms((), (b"SIZE=%d" % size,), Form.AS_IT_IS)
     form = _formOf(parameters, extensions, eightBit)
     optional = []
     if size is not None and b"SIZE" in extensions and form is not Form.SEVEN_BIT:
         optional.append(b"SIZE=%d" % size)
     if eightBit and form is Form.AS_IT_IS:
         optional.append(b"BODY=8BITMIME")
-    if parameters is NO_PARAMETERS:
-        return Terms((), tuple(optional), form)
     needed = _needed(parameters, extensions, form, now, isVerified)
     if isinstance(needed, TroubleKind):
         return needed

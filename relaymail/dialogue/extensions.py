@@ -13,6 +13,8 @@ from relaymail.replies import Reply
 
 #: The most digits of a number that a server says; more is no limit to keep to.
 _MAX_DIGITS = 9
+#: The same for a size (RFC 1870 4).
+_MAX_SIZE_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,22 @@ class Extensions:
     The keywords of an EHLO reply.
 
     @ivar keywords: Keyword, in upper case, to the text behind it.
+    @ivar sizeLimit: The largest message the server takes, in bytes (RFC 1870 4); 0
+        where it did not say.
     """
 
     keywords: Mapping[bytes, bytes] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    sizeLimit: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        """
+        Read what is asked for with every message.
+        """
+        text = self.keywords.get(b"SIZE", b"")
+        limit = int(text) if text.isdigit() and len(text) <= _MAX_SIZE_DIGITS else 0
+        object.__setattr__(self, "sizeLimit", limit)
 
     def __contains__(self, keyword: bytes) -> bool:
         return keyword in self.keywords
@@ -56,15 +69,6 @@ class Extensions:
         The SASL mechanisms offered (RFC 4954 3), in the server's order.
         """
         return tuple(self.keywords.get(b"AUTH", b"").upper().split())
-
-    @property
-    def sizeLimit(self) -> int:
-        """
-        The largest message the server takes, in bytes (RFC 1870 4); 0 where
-        it did not say.
-        """
-        text = self.keywords.get(b"SIZE", b"")
-        return int(text) if text.isdigit() and len(text) <= 20 else 0
 
     @property
     def leastTime(self) -> int:

@@ -214,7 +214,7 @@ class Transaction:
         self._rcptPaths = tuple(rcptPaths)
         self._rcptParameters = () if self.isBare else tuple(rcptParameters)
 
-    def begin(self) -> list[Action]:
+    def begin(self) -> list[Say]:
         """
         Say MAIL, and all up to DATA where the window allows it.
         """
@@ -341,7 +341,7 @@ class Transaction:
         if reply.code == PARAMETERS_UNKNOWN and saysMore and not self.isBare:
             self.isBare = True
             self._rcptParameters = ()
-            return self.begin()
+            return [*self.begin()]
         return [Finish(reply, Phase.MAIL)]
 
     def _lastRefusal(self) -> Reply:

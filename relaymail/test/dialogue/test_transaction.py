@@ -282,7 +282,7 @@ class LockStepTests(Case):
         A command waits for the reply to the one before it.
         """
         self.begin(b"<c@d>", b"<e@f>", pipelined=False)
-        said = [*self.actions]
+        said: list[Action] = [*self.actions]
         for code in (250, 250, 450):
             said += self.hear(code)
         self.assertEqual(
@@ -548,7 +548,7 @@ class TwoSidedTests(SynchronousTestCase):
         transaction = Transaction(b"<a@b.example>", recipients, NO_TERMS, pipelined)
         lines: deque[bytes] = deque()
         stored: list[tuple[Envelope, bytes]] = []
-        todo = deque(transaction.begin())
+        todo: deque[Action] = deque(transaction.begin())
         received = b""
         while todo:
             match todo.popleft():
