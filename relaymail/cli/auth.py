@@ -8,11 +8,12 @@ from __future__ import annotations
 import click
 
 from relaymail.cli.lazy import LazyGroup, Part
-from relaymail.cli.settings import ALONE
+from relaymail.cli.settings import ALONE, HERE
 
 #: Its parts.
 PARTS = (
     Part("hash", "authhash:hashPassword", "Make a line for the users file.", ALONE),
+    Part("test", "authtest:test", "Log in at smart hosts, and say how it goes.", HERE),
 )
 
 

@@ -71,7 +71,7 @@ def showCommand(everything: bool) -> None:
     """
     from relaymail.configuration.showing import show, shownOptions
 
-    told = _read()
+    told = readTold()
     if current().asJSON:
         said = shownOptions(told, everything)
         showJSON({"file": told.file, "options": said})
@@ -101,7 +101,7 @@ def check(againstQueue: bool) -> int:
     """
     document: dict[str, Any] = {"file": None, "problems": []}
     try:
-        told = _read()
+        told = readTold()
     except ConfigurationError as e:
         document["problems"] = str(e).split("\n")
     else:
@@ -117,7 +117,12 @@ def check(againstQueue: bool) -> int:
     return 0 if isRight else FAILED
 
 
-def _read() -> Configuration:
+def readTold() -> Configuration:
+    """
+    Read the configuration, and tell of a file that is passed over.
+
+    @raise ConfigurationError: When it cannot be used.
+    """
     from relaymail.configuration import readConfiguration
     from relaymail.configuration.files import passedOver
 

@@ -20,6 +20,8 @@ TOKEN_VARIABLE = "RELAYMAIL_TOKEN"
 EVERY = ("config", "url", "tokenFile", "asJSON")
 #: Those of a command that asks no relay.
 ALONE = ("asJSON",)
+#: Those of a command that reads the configuration, and asks no relay.
+HERE = ("config", "asJSON")
 #: Those of a command whose options are all its own, for it passes others on or
 #: is called by programs.
 NONE = ()
