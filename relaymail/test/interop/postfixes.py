@@ -5,11 +5,24 @@ Postfix, with a configuration, a queue and a port of its own.
 
 from __future__ import annotations
 
+import grp
+import os
 import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
-from relaymail.test.interop.programs import find, freePort, needRoot, run
+from relaymail.test.interop.programs import Server, find, freePort, needRoot, run
+
+#: The directories of its queue, by the rights to them.
+_QUEUES = {
+    0o700: "active bounce corrupt defer deferred flush hold incoming private saved "
+    "trace",
+    0o710: "public",
+    0o730: "maildrop",
+    0o755: "pid",
+}
+#: A time that has long passed, in seconds of the epoch.
+_LONG_AGO = 1_000_000_000
 
 #: What every one is told.
 _MAIN = """
@@ -77,12 +90,18 @@ class Postfix:
         @raise SkipTest: When it is not installed, or this is not root.
         """
         needRoot()
-        self._command = find("postfix")
+        self._postconf = find("postconf")
         self._place = place
+        self._etc = place / "etc"
         self.port = freePort()
         self.mail = place / "mail"
+        self._makePlaces()
         self._write(settings)
-        run([self._command, "-c", str(place / "etc"), "start"])
+        asked = run([self._postconf, "-dh", "daemon_directory"]).stdout
+        master = f"{asked.decode().strip()}/master"
+        # As the command of its package starts it, without the seconds of checks.
+        words = [master, "-c", str(self._etc), "-d"]
+        self._server = Server(words, place / "said")
 
     @property
     def said(self) -> str:
@@ -90,43 +109,52 @@ class Postfix:
         What it has logged.
         """
         log = self._place / "log"
-        return log.read_text("utf-8", "replace") if log.exists() else ""
+        logged = log.read_text("utf-8", "replace") if log.exists() else ""
+        return logged + self._server.said
 
     def stop(self) -> None:
         """
         Stop it.
         """
-        run([self._command, "-c", str(self._place / "etc"), "stop"], mayFail=True)
+        self._server.end()
+
+    def _makePlaces(self) -> None:
+        owner = pwd.getpwnam("postfix")
+        for name, mode in (("etc", 0o755), ("queue", 0o755), ("data", 0o700)):
+            (self._place / name).mkdir(mode=mode)
+        self.mail.mkdir(mode=0o700)
+        for path in (self._place / "data", self.mail):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+        group = grp.getgrnam("postdrop").gr_gid
+        for mode, names in _QUEUES.items():
+            for name in names.split():
+                path = self._place / "queue" / name
+                path.mkdir()
+                path.chmod(mode)
+                user = 0 if name == "pid" else owner.pw_uid
+                os.chown(path, user, group if mode in (0o710, 0o730) else -1)
 
     def _write(self, settings: Mapping[str, str]) -> None:
-        owner = pwd.getpwnam("postfix")
-        for name in ("etc", "queue", "data", "mail"):
-            (self._place / name).mkdir(mode=0o755)
-        for name in ("data", "mail"):
-            (self._place / name).chmod(0o700)
-            _give(self._place / name, owner)
         lines = [_MAIN.format(place=self._place)]
         lines += [f"{name} = {value}" for name, value in settings.items()]
-        (self._place / "etc" / "main.cf").write_text("\n".join(lines) + "\n")
-        (self._place / "etc" / "master.cf").write_text(_MASTER.format(port=self.port))
+        main, master = self._etc / "main.cf", self._etc / "master.cf"
+        main.write_text("\n".join(lines) + "\n")
+        master.write_text(_MASTER.format(port=self.port))
+        # It waits for files that may be being written still.
+        for path in (main, master):
+            os.utime(path, (_LONG_AGO, _LONG_AGO))
 
 
-def mailboxes(place: Path, domain: str) -> dict[str, str]:
+def mailboxes(place: Path, *domains: str) -> dict[str, str]:
     """
-    Give what has a Postfix deliver all mail for a domain to one maildir.
+    Give what has a Postfix deliver all mail for some domains to one maildir.
     """
     owner = pwd.getpwnam("postfix")
     return {
-        "virtual_mailbox_domains": domain,
+        "virtual_mailbox_domains": " ".join(domains),
         "virtual_mailbox_base": str(place / "mail"),
         "virtual_mailbox_maps": "static:inbox/",
         "virtual_minimum_uid": "1",
         "virtual_uid_maps": f"static:{owner.pw_uid}",
         "virtual_gid_maps": f"static:{owner.pw_gid}",
     }
-
-
-def _give(path: Path, owner: pwd.struct_passwd) -> None:
-    import os
-
-    os.chown(path, owner.pw_uid, owner.pw_gid)
