@@ -209,6 +209,8 @@ class Exchange:
         assert isinstance(step, Ends)
         if not IAcceptance.providedBy(self._avatar):
             raise TypeError("the portal gave an avatar that is no IAcceptance")
+        if self._source:
+            guard.succeeded(self._source, self._user)
         user = getattr(self._avatar, "user", "") or step.user
         return Authenticated(user, self._avatar)
 
@@ -285,7 +287,7 @@ class Exchange:
             why=why,
         )
         guard = self._authentication.guard
-        if self._source and guard.failed(self._source):
+        if self._source and guard.failed(self._source, self._user):
             self._authentication.log.warn(
                 "Clients at {source} failed to authenticate too often; for a while "
                 "they cannot try.",

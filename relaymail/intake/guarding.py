@@ -6,7 +6,7 @@ Keeping those out for a while who guess passwords.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -26,10 +26,14 @@ MOST_SOURCES = 10_000
 class _Record:
     """
     What is known of a source.
+
+    @ivar since: Since when, in seconds.
+    @ivar failures: The users that it failed to be, as numbers: names may be long.
+    @ivar until: Until when nothing is tried, in seconds.
     """
 
     since: float
-    failures: int = 0
+    failures: list[int] = field(default_factory=list)
     until: float = 0.0
 
 
@@ -60,12 +64,13 @@ class FailureGuard:
         self._sources = sources
         self._records: OrderedDict[str, _Record] = OrderedDict()
 
-    def failed(self, source: str) -> bool:
+    def failed(self, source: str, user: str = "") -> bool:
         """
         Count a failure.
 
         @param source: Where it came from: what L{sourceOf
             <relaymail.intake.peers.sourceOf>} gives.
+        @param user: Who the client wanted to be.
 
         @return: Whether that was one too many.
         """
@@ -74,16 +79,30 @@ class FailureGuard:
         if record is None:
             record = self._records[source] = _Record(now)
         elif now - record.since > self._within:
-            record.since, record.failures = now, 0
+            record.since, record.failures = now, []
         self._records.move_to_end(source)
         if len(self._records) > self._sources:
             self._records.popitem(last=False)
-        record.failures += 1
-        if record.failures < self._most:
+        record.failures.append(hash(user))
+        if len(record.failures) < self._most:
             return False
-        record.since, record.failures = now, 0
+        record.since, record.failures = now, []
         record.until = now + self._pause
         return True
+
+    def succeeded(self, source: str, user: str) -> None:
+        """
+        Count the failures of a user no more who was right in the end: that was no
+        guess.  Programs try each mechanism that is offered until one works, and not
+        all do for each user.
+
+        @param source: Where it came from.
+        @param user: Who it is.
+        """
+        record = self._records.get(source)
+        if record is not None:
+            number = hash(user)
+            record.failures = [each for each in record.failures if each != number]
 
     def isOut(self, source: str) -> bool:
         """

@@ -334,6 +334,19 @@ class GuardedTests(AuthenticationCase):
         self.clock.advance(601)
         self.converse("PLAIN", right, b"pw")
 
+    def test_anotherMechanism(self) -> None:
+        """
+        Programs that try all mechanisms, as C{smtplib} does, never fail too often with
+        a right password: that of C{tim} is not kept as CRAM-MD5 needs it.
+        """
+        self.authentication = self.of(self.authentication.portal, most=3)
+        for _ in range(5):
+            cram = CramMD5ClientAuthenticator(b"tim")
+            self.assertRefused(DENIED, "CRAM-MD5", cram, b"pw")
+            self.converse("PLAIN", PLAINAuthenticator(b"tim"), b"pw")
+            self.assertRefused(DENIED, "CRAM-MD5", cram, b"pw")
+            self.converse("SCRAM-SHA-256", scram(), b"pw", begins=True)
+
     def test_A05_network(self) -> None:
         """
         In IPv6 the network counts, for whoever has one address has them all.

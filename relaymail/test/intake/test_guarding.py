@@ -54,6 +54,20 @@ class GuardTests(SynchronousTestCase):
             self.clock.advance(61)
         self.assertFalse(self.guard.isOut("192.0.2.1"))
 
+    def test_A05_rightInTheEnd(self) -> None:
+        """
+        Who fails, and then succeeds, may fail as often again; what was tried as
+        others counts nevertheless.
+        """
+        for _ in range(10):
+            self.assertFalse(self.guard.failed("192.0.2.1", "tim"))
+            self.guard.succeeded("192.0.2.1", "tim")
+        self.guard.failed("192.0.2.1", "ann")
+        self.guard.failed("192.0.2.1", "bea")
+        self.guard.succeeded("192.0.2.1", "tim")
+        self.guard.succeeded("192.0.2.2", "ann")
+        self.assertTrue(self.guard.failed("192.0.2.1", "cleo"))
+
     def test_A05_bounded(self) -> None:
         """
         Those are forgotten that failed longest ago.
