@@ -81,7 +81,9 @@ _NOT_SPOKEN = frozenset({"EXPN", "TURN", "ETRN", "SEND", "SOML", "SAML"})
 #: What follows these is not lines of SMTP: the session cannot go on.
 _NOT_SMTP = frozenset({"GET", "POST", "PUT", "CONNECT"})
 _NO_ARGUMENTS = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
-_BRING_NO_MAIL = frozenset({"HELO", "EHLO", "LHLO", "RSET", "NOOP", "VRFY", "HELP"})
+_BRING_NO_MAIL = frozenset(
+    {"HELO", "EHLO", "LHLO", "RSET", "NOOP", "VRFY", "HELP", "AUTH", "XCLIENT"}
+)
 _COMMAND_STATES = frozenset(
     {State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKS}
     | {State.AUTHENTICATING}

@@ -13,6 +13,7 @@ from relaymail.dialogue.serving.replies import (
     NOT_HERE,
     SAY_EHLO,
     TLS_FIRST,
+    TOO_MANY_ERRORS,
 )
 from relaymail.dialogue.serving.session import Session, State
 from relaymail.errors import Refused
@@ -47,6 +48,8 @@ def responseSaid(session: Session, line: bytes) -> Actions:
     Hear a response to a challenge.
     """
     session.state = State.READY
+    if session.isTooIdle():
+        return session.end(TOO_MANY_ERRORS)
     response = parseResponse(line)
     session.state = State.ASKING_USER
     return (Respond(response),)

@@ -55,7 +55,8 @@ def rcptSaid(session: Session, argument: bytes) -> Actions:
     session.asked = tuple(each for each in found if each not in known)
     if not session.asked:
         # Once is enough: a second name for it would be a second copy.
-        session.replies += 1
+        if session.entrance is Entrance.LMTP:
+            _countReply(session)
         return (RECIPIENT_OK,)
     if len(known) + len(session.asked) > session.offer.recipients:
         raise Refused(TOO_MANY_RECIPIENTS)
@@ -95,6 +96,13 @@ def _keep(session: Session, said: MailSaid) -> None:
         kept = replace(kept, priority=0)
         session.senderOk = PRIORITY_LOWERED
     session.parameters = kept
+
+
+def _countReply(session: Session) -> None:
+    # Here each has a reply of its own (RFC 2033 4.2), and these have a bound.
+    if session.replies >= session.offer.recipients:
+        raise Refused(TOO_MANY_RECIPIENTS)
+    session.replies += 1
 
 
 def _ofAlias(said: RecipientParameters, name: str) -> RecipientParameters:

@@ -102,6 +102,9 @@ class Session:
     @ivar senderOk: What a sender that is accepted is answered with.
     """
 
+    _hasSaid: bool
+    _envelope: Envelope | None
+
     def __init__(
         self,
         offer: Offer,
@@ -208,7 +211,7 @@ class Session:
         self.chunk: Chunk | None = None
         self.octets = 0
         self._hasSaid = False
-        self._envelope: Envelope | None = None
+        self._envelope = None
 
     def isTooIdle(self) -> bool:
         """

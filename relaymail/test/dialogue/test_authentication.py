@@ -199,6 +199,26 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual([line[:9] for line in last], ["535 5.7.8", "421 4.7.0"])
         self.assertTrue(talk.closed)
 
+    def test_A05_endless(self) -> None:
+        """
+        A client is not asked, nor asks, without end.
+        """
+        offer = replace(OFFER, idleCommands=10)
+        for challenge in (True, False):
+            talk = Client(offer, Known(usable=("A",))).upTo(b"EHLO c")
+            talk.say(b"AUTH A")
+            for _ in range(20):
+                if challenge:
+                    talk.follow(talk.dialogue.challenged(b""))
+                    said = talk.say(b"")
+                else:
+                    talk.follow(talk.dialogue.refused(answer(454, "4.7.0", "Later")))
+                    said = talk.say(b"AUTH A")
+                if talk.closed:
+                    break
+            self.assertTrue(talk.closed)
+            self.assertTrue(said.startswith("421 4.7.0"), said)
+
     def test_A02_forgotten(self) -> None:
         """
         Who a client said it is in clear is forgotten under TLS.

@@ -80,6 +80,13 @@ class LMTPTests(SynchronousTestCase):
         said = client.follow(client.dialogue.refused(answer(452, "4.3.1", "Full")))
         self.assertEqual(said, "452 4.3.1 Full\r\n" * 2)
 
+    def test_A05_recipientAgain(self) -> None:
+        """
+        One recipient cannot be named without end, for each has its reply.
+        """
+        client = lmtp().upTo(*_TO_RCPT, *_TO_RCPT[2:] * (OFFER.recipients - 1))
+        self.assertTrue(client.say(_TO_RCPT[2]).startswith("452 4.5.3"))
+
     def test_chunks(self) -> None:
         """
         Of chunks only the last one has a reply for each recipient.

@@ -119,6 +119,16 @@ class SessionTests(SynchronousTestCase):
             self.assertEqual(client.dialogue.helo, "d.example")
             self.assertIs(client.dialogue.esmtp, esmtp)
 
+    def test_A05_endless(self) -> None:
+        """
+        A proxy that brings no mail does not go on without end.
+        """
+        client = self.client()
+        for _ in range(OFFER.idleCommands + OFFER.errors):
+            client.say(b"XCLIENT ADDR=192.0.2.1")
+            client.follow(client.dialogue.accepted())
+        self.assertTrue(client.say(b"XCLIENT NAME=a").startswith("421 4.7.0"))
+
     def test_inTransaction(self) -> None:
         """
         In a transaction it is out of order.
