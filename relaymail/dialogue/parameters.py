@@ -299,10 +299,10 @@ def _orcpt(text: str | None) -> str:
         raise ValueError("not type;address (RFC 3461 4.2)")
     if len(_given(text).encode("utf-8")) > MAX_ORCPT:
         raise ValueError("too long")
-    decode = decodeUnitext if kind.lower() == "utf-8" else decodeXtext
-    decoded = decode(address)
+    isUtf8 = kind.lower() == "utf-8"
+    decoded = decodeUnitext(address) if isUtf8 else decodeXtext(address)
     # What it stands for goes into notices, and to other hosts.
-    decoded.encode("utf-8")
+    decoded.encode("utf-8" if isUtf8 else "ascii")
     if not decoded.isprintable():
         raise ValueError("not printable")
     return f"{kind};{decoded}"
