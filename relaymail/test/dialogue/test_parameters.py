@@ -243,7 +243,8 @@ class RcptTests(_Cases):
         for text in (
             b"NOTIFY=", b"NOTIFY", b"NOTIFY=NEVER,DELAY", b"NOTIFY=ALWAYS",
             b"NOTIFY=,", b"ORCPT=a@b", b"ORCPT=;a", b"ORCPT=rfc822;", b"ORCPT=r c;a",
-            b"ORCPT=rfc822;a+0Ab", b"ORCPT=rfc822;+C3+BC", b"ORCPT=utf-8;a\\x{2028}", b"ORCPT=utf-8;\\x{D800}",
+            b"ORCPT=rfc822;a+0Ab", b"ORCPT=rfc822;+C3+BC",
+            b"ORCPT=utf-8;a\\x{2028}", b"ORCPT=utf-8;\\x{D800}",
             b"ORCPT=utf-8;\\x{FFFFFF}", b"ORCPT=rfc822;" + b"x" * 500,
             b"NOTIFY=NEVER NOTIFY=NEVER",
         ):  # fmt: skip
