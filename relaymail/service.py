@@ -376,6 +376,7 @@ class Relay(ReloadMixin, MultiService):
         if not self._open:
             return
         self._open = self._hasQueue = False
+        self.siren.stop()
         await self._within("closing the ports", self._stopListening)
         await gatherResults(
             [
@@ -394,7 +395,6 @@ class Relay(ReloadMixin, MultiService):
         ended: Deferred[Any] = Deferred()
         children.chainDeferred(ended)
         await self._within("ending what runs beside", lambda: ended)
-        self.siren.stop()
         self.log.info("The relay has stopped")
 
     def _within(self, what: str, step: Callable[[], Any]) -> Deferred[bool]:

@@ -31,6 +31,7 @@ class Siren:
         self.alarms = Alarms()
         self._reactor: Any = None
         self._again: Any = None
+        self._isStopped = False
 
     def start(self, reactor: Any) -> None:
         """
@@ -38,14 +39,15 @@ class Siren:
 
         @param reactor: Tells the time.
         """
-        self._reactor = reactor
+        self._reactor, self._isStopped = reactor, False
         self._repeatLater()
 
     def stop(self) -> None:
         """
-        Tell nothing more.
+        Tell nothing more, and hear nothing: that a relay that stops has no tokens is
+        no news.
         """
-        self._reactor = None
+        self._isStopped = True
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -58,6 +60,8 @@ class Siren:
         @param text: What is the matter, L{None} where nothing is any more.
         @param sign: See L{Alarms.sound}.
         """
+        if self._isStopped:
+            return
         if text is None:
             if len(self.alarms) and self.alarms.calm(key):
                 self.log.info("Alarm {key} is over", key=key)

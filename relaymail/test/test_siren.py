@@ -123,6 +123,10 @@ class SirenTests(SynchronousTestCase):
         self.siren.authentication(HOST, WRONG)
         self.siren.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        with capturedLogs() as events:
+            self.siren.tell("token:me", "the relay stops")
+            self.siren.authentication(HOST, None)
+        self.assertEqual((len(events), len(self.siren.alarms)), (0, 1))
         self.siren.start(self.clock)
         self.assertEqual(len(self.heard(REPEAT + 60)), 1)
 
