@@ -316,7 +316,7 @@ def tokenTold(account: Any, began: float) -> str:
     from relaymail.oauth2.refusals import serverOf
 
     stored, oauth2 = account.stored, account.given.oauth2
-    isNew = stored.fetched >= began - 1
+    isNew = stored.fetched >= began
     had = "had now" if isNew else f"kept since {moment(stored.fetched)}"
     told = f"{had} from {serverOf(oauth2)}, good until {moment(stored.expires)}"
     scope = stored.scope or oauth2.scope

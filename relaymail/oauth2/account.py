@@ -34,6 +34,9 @@ from relaymail.replies import printable
 #: How often it is looked whether the file of a secret has changed, while what there
 #: is was refused for good, in seconds.
 LOOK_EVERY = 60.0
+#: How soon a token is asked for again at the earliest, in seconds, where nobody waits
+#: for it: some last a moment only.
+SHORTEST_WAIT = 1.0
 #: How many may wait for the token of an account: there are fewer connections.
 MAX_WAITING = 10_000
 
@@ -428,7 +431,7 @@ class Account:
         """
         if self._later is not None:
             self._later.cancel()
-        wait = max(when - self._now(), 1.0)
+        wait = max(when - self._now(), SHORTEST_WAIT)
         self._later = self._accounts.reactor.callLater(wait, self._cameDue)
 
     def _cameDue(self) -> None:

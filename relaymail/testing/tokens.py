@@ -115,8 +115,7 @@ class TokenServer:
         if reactor is None:
             from twisted.internet import reactor
         self.reactor = reactor
-        self._site = Site(_Tokens(self), reactor=reactor)
-        self._site.noisy = False
+        self._site = _Site(_Tokens(self), reactor=reactor)
         self._port = reactor.listenTCP(port, self._site, interface="127.0.0.1")
         self.port = self._port.getHost().port
         return self
@@ -214,6 +213,17 @@ class TokenServer:
             "token_type": "Bearer",
             "expires_in": self.lifetime,
         }
+
+
+class _Site(Site):
+    """
+    A server that keeps no log.
+    """
+
+    noisy = False
+
+    def log(self, request: Any) -> None:
+        pass
 
 
 class _Tokens(Resource):
