@@ -237,8 +237,9 @@ class ESMTPManagedRelayer(ManagedRelayerMixin, relay.ESMTPRelayer):
 
     def _authenticated(self, code: int, resp: bytes) -> None:
         super()._authenticated(code, resp)
-        if self.evidence is None and takesPart(self.manager):
-            self.manager.noteAuthenticated(self.factory)
+        note = getattr(self.manager, "noteAuthenticated", None)
+        if self.evidence is None and note is not None and takesPart(self.manager):
+            note(self.factory)
 
 
 class SMTPManagedRelayerFactory(ClientFactory):

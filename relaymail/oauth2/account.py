@@ -42,8 +42,9 @@ MAX_WAITING = 10_000
 
 #: Runs a function that may take its time, and gives a Deferred for its result.
 Run = Callable[[Callable[[], Any]], Deferred[Any]]
-#: Is told what is the matter with something, by its key; L{None}: nothing any more.
-Tell = Callable[[str, str | None], None]
+#: Is told what is the matter with something, by its key, and what tells that from
+#: another trouble; L{None}: nothing any more.
+Tell = Callable[[str, str | None, str | None], None]
 
 _STOPPED = "the relay does not run, or has the account no more: there is no token"
 _ENDED = "the token had ended when it came; it is asked for again"
@@ -163,7 +164,7 @@ class Account:
             later.cancel()
         self.denial = None
         self._answer()
-        self._accounts.tell(self.key, None)
+        self._accounts.tell(self.key, None, None)
         ended: Deferred[None] = Deferred(lambda _: self._breakOff())
         if self._asking is None:
             ended.callback(None)
@@ -273,7 +274,7 @@ class Account:
         if self._isGood(self._now()) and not self._isOld():
             return self._succeeded()
         if self._isWaiting(self._now()) and not await self._hasChanged():
-            return
+            return self._again(self._notBefore)
         # What stands for the refresh token is not used before it is on the disk.
         await self._keep()
         if self.isStopped:
@@ -379,7 +380,7 @@ class Account:
         lifetime = stored.expires - stored.fetched
         self._again(stored.fetched + refreshAfter(lifetime))
         if self._isKept:
-            self._accounts.tell(self.key, None)
+            self._accounts.tell(self.key, None, None)
 
     def _denied(self, denial: Denial) -> None:
         if self.isStopped:
@@ -392,7 +393,7 @@ class Account:
         self.denial, self._notBefore, self._lookedAt = denial, now + wait, now
         self._again(self._notBefore)
         if denial.isLasting or not self._isGood(now):
-            self._accounts.tell(self.key, denial.text)
+            self._accounts.tell(self.key, denial.text, denial.sign or None)
         else:
             # Mail goes on, and it is asked again.
             self._log.warn("{why}", why=denial.text)
@@ -423,6 +424,7 @@ class Account:
             f"{self._accounts.store.path}: {printable(error.strerror or str(error))}; "
             "mail goes on until they end, but see to it: the directory is to belong to "
             "the user that the relay runs as and to nobody else, and to have room",
+            None,
         )
 
     def _again(self, when: float) -> None:
@@ -431,6 +433,9 @@ class Account:
         """
         if self._later is not None:
             self._later.cancel()
+            self._later = None
+        if self.isStopped:
+            return
         wait = max(when - self._now(), SHORTEST_WAIT)
         self._later = self._accounts.reactor.callLater(wait, self._cameDue)
 

@@ -149,7 +149,7 @@ def _inline(function: Callable[[], Any]) -> Deferred[Any]:
     return maybeDeferred(function)
 
 
-def _nobody(key: str, text: str | None) -> None:
+def _nobody(key: str, text: str | None, sign: str | None) -> None:
     """
     Tell nobody.
     """

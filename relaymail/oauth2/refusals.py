@@ -67,11 +67,14 @@ class Denial:
     @ivar isLasting: Whether it helps nothing to ask again before somebody has done
         that.
     @ivar wait: How long the server wants not to be asked, in seconds.
+    @ivar sign: What tells this from another trouble, where the text has a number of
+        its own each time; empty: the text.
     """
 
     text: str
     isLasting: bool = False
     wait: float = 0.0
+    sign: str = ""
 
 
 #: The words for what lasts (RFC 6749 5.2, and what Microsoft and Google have
@@ -165,7 +168,9 @@ def denialOf(
     told = without(said, secrets) or "it gave no reason"
     begun = f"{serverOf(oauth2)} gave no token for {printable(user, 100)}"
     text = f"{begun} (HTTP {status}: {told}); {todo}"
-    return Denial(text, remedy is not Remedy.WAIT, wait)
+    codes = " ".join(_CODE.findall(refusal.description)[:1])
+    sign = f"{status} {refusal.error} {codes}"
+    return Denial(text, remedy is not Remedy.WAIT, wait, sign)
 
 
 def troubleWith(user: str, oauth2: OAuth2, what: str, wait: float = 0.0) -> Denial:

@@ -45,6 +45,7 @@ class TokenServer:
     @ivar refreshTokens: Those that are good.
     @ivar ends: The tokens it has given, and when each of them ends, in seconds of the
         reactor's clock.
+    @ivar contextFactory: What TLS begins with, if it does.
     @ivar port: The port, once started.
     """
 
@@ -62,13 +63,16 @@ class TokenServer:
         rotates: bool = False,
         refreshToken: str = "refresh-1",
         clients: Mapping[str, str] | None = None,
+        contextFactory: Any = None,
     ) -> None:
         """
         @param lifetime: See C{lifetime}.
         @param rotates: See C{rotates}.
         @param refreshToken: What somebody has consented to.
         @param clients: See C{clients}.
+        @param contextFactory: What TLS begins with; L{None}: it speaks in clear.
         """
+        self.contextFactory = contextFactory
         self.lifetime = lifetime
         self.rotates = rotates
         self.refreshTokens = {refreshToken}
@@ -86,7 +90,8 @@ class TokenServer:
         """
         The token URL.
         """
-        return f"http://127.0.0.1:{self.port}/token"
+        scheme = "http" if self.contextFactory is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}/token"
 
     @property
     def trouble(self) -> tuple[int, bytes] | None:
@@ -116,7 +121,12 @@ class TokenServer:
             from twisted.internet import reactor
         self.reactor = reactor
         self._site = _Site(_Tokens(self), reactor=reactor)
-        self._port = reactor.listenTCP(port, self._site, interface="127.0.0.1")
+        if self.contextFactory is None:
+            self._port = reactor.listenTCP(port, self._site, interface="127.0.0.1")
+        else:
+            self._port = reactor.listenSSL(
+                port, self._site, self.contextFactory, interface="127.0.0.1"
+            )
         self.port = self._port.getHost().port
         return self
 

@@ -21,6 +21,7 @@ from relaymail.oauth2 import account, schedule
 from relaymail.service import Relay
 from relaymail.test.endtoend.harness import SOON, EndToEndTestCase, submit
 from relaymail.test.endtoend.processes import until
+from relaymail.testing.certificates import selfSigned
 from relaymail.testing.servers import SMTPServer
 from relaymail.testing.tokens import TokenServer
 
@@ -195,6 +196,22 @@ class FlowTests(TokensTestCase):
         self.tokens.trouble = None
         await self.arrives(relay)
         self.assertEqual(self.count("bounced id="), 0)
+
+    async def test_A02_strangeCertificate(self) -> None:
+        """
+        No secret is given to a token server whose certificate nobody vouches for.
+        """
+        certificate = selfSigned("127.0.0.1")
+        strange = TokenServer(contextFactory=certificate.contextFactory).start()
+        self.addCleanup(strange.stop)
+        self.tokens, known = strange, self.tokens
+        relay = self.relay()
+        await self.send(relay)
+        await self.waits()
+        self.assertEqual(strange.forms, [])
+        (alarm,) = [a for a in relay.siren.alarms if a.key == f"token:{USER}"]
+        self.assertIn("certificate verify failed", alarm.text)
+        self.tokens = known
 
     async def test_P10_stopped(self) -> None:
         """

@@ -114,7 +114,13 @@ class AccountsTestCase(SynchronousTestCase):
         self.server = Server(self.clock)
         self.accounts.fetcherFactory = lambda reactor: self.server
         self.accounts.chance = lambda: 0.5
-        self.accounts.start(self.clock, maybeDeferred, self.told.__setitem__)
+        self.accounts.start(self.clock, maybeDeferred, self.tell)
+
+    def tell(self, key: str, text: str | None, sign: str | None) -> None:
+        """
+        Hear what is the matter.
+        """
+        self.told[key] = text
 
     def _directory(self) -> str:
         if not hasattr(self, "directory"):
@@ -438,6 +444,18 @@ class LastingTests(AccountsTestCase):
         self.assertEqual(self.token(account), b"token-2")
         self.assertEqual(self.server.asked[-1]["refresh_token"], "refresh-9")
 
+    def test_askedTooSoon(self) -> None:
+        """
+        What is asked again a moment too soon is asked again all the same.
+        """
+        self.server.answers = refused
+        account = self.consented()
+        self.error(account)
+        account._cameDue()
+        self.assertEqual(len(self.server.asked), 1)
+        self.clock.advance(3601)
+        self.assertEqual(len(self.server.asked), 2)
+
     def test_reload(self) -> None:
         """
         When the configuration is read again it is asked again at once.
@@ -580,7 +598,7 @@ class KeepingTests(AccountsTestCase):
         No secret is logged, told or shown.
         """
         told: list[str | None] = []
-        self.accounts.tell = lambda key, text: told.append(text)
+        self.accounts.tell = lambda key, text, sign: told.append(text)
         with capturedLogs() as events:
             self.server.answers = lambda n: granted(n, refresh_token="refresh-1")
             account = self.consented()

@@ -101,6 +101,17 @@ class DenialTests(SynchronousTestCase):
             self.assertIn("asked again", denial.text)
         self.assertIn("it gave no reason", denied("").text)
 
+    def test_sign(self) -> None:
+        """
+        A trouble is the same whatever number the server gives each answer.
+        """
+        one = denied("invalid_grant", "AADSTS700082: Ended. Trace ID: 1")
+        two = denied("invalid_grant", "AADSTS700082: Ended. Trace ID: 2")
+        other = denied("invalid_grant", "AADSTS50057: Disabled. Trace ID: 2")
+        self.assertNotEqual(one.text, two.text)
+        self.assertEqual(one.sign, two.sign)
+        self.assertNotEqual(two.sign, other.sign)
+
     def test_noConsent(self) -> None:
         """
         For a service there is nobody who could sign in.
