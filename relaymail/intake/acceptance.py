@@ -24,7 +24,9 @@ DENIED = answer(550, "5.7.1", "Relaying denied")
 @implementer(IAcceptance)
 class NetworkAcceptance:
     """
-    Relays for everybody who talks from certain networks, and for nobody else.
+    Relays for everybody who talks from certain networks, for those whom a proxy names
+    as users (XCLIENT), and for nobody else.  Users that authenticate here have an
+    acceptance of their own.
     """
 
     def __init__(self, networks: str | Iterable[Network] = DEFAULT_NETWORKS) -> None:
@@ -51,9 +53,9 @@ class NetworkAcceptance:
 
     def acceptRecipient(self, client: Client, sender: str, recipient: str) -> None:
         """
-        Take any recipient from trusted clients.
+        Take any recipient from trusted clients and from users.
 
-        @raise Refused: When the client is not one.
+        @raise Refused: When the client is neither.
         """
-        if not (client.trusted or self.isTrusted(client.host)):
+        if not (client.trusted or client.user or self.isTrusted(client.host)):
             raise Refused(DENIED)

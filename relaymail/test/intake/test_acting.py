@@ -91,6 +91,22 @@ class ActingTests(SynchronousTestCase):
         peer.say(b"RSET\r\nXCLIENT ADDR=127.0.0.8\r\n")
         self.assertEqual(peer.codes(_EHLO + MAIL), ["250", "530"])
 
+    def test_A04_loginRelays(self) -> None:
+        """
+        Whoever has authenticated to the proxy may send mail to everybody, from
+        wherever that is; the next one that the proxy speaks for may not.
+        """
+        intake = intakeWith()
+        peer = intake.connect(_PROXY)
+        peer.say(b"XCLIENT ADDR=192.0.2.1 LOGIN=ali\r\n")
+        codes = peer.codes(_EHLO + MAIL + RCPT + b"DATA\r\n" + CONTENT + b".\r\n")
+        self.assertEqual(codes, ["250", "250", "250", "354", "250"])
+        self.assertIn(b" with ESMTPA ", intake.queue.added[0][1])
+        for login in (b"", b" LOGIN=[UNAVAILABLE]"):
+            peer.say(b"XCLIENT ADDR=192.0.2.1" + login + b"\r\n")
+            self.assertEqual(peer.codes(_EHLO + MAIL + RCPT), ["250", "250", "550"])
+            peer.say(b"RSET\r\n")
+
     def test_pipelined(self) -> None:
         """
         What is pipelined behind it is answered in order.
