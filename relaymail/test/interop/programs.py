@@ -196,11 +196,13 @@ class InteropTestCase(EndToEndTestCase):
         except AssertionError as e:
             raise AssertionError(f"{e}: {server.said}") from None
 
-    async def running(self, function: Callable[..., Any], *given: Any) -> Any:
+    async def running(
+        self, function: Callable[..., Any], *given: Any, **more: Any
+    ) -> Any:
         """
         Run something that waits for a relay of this process.
         """
-        return await deferToThread(function, *given)
+        return await deferToThread(function, *given, **more)
 
     async def arrived(self, directory: Path, count: int = 1) -> list[bytes]:
         """
