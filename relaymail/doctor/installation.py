@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from relaymail.assembly import checkUsers
 from relaymail.configuration import Configuration, Intake
 from relaymail.configuration.entering import checkEntering, remarks
+from relaymail.configuration.places import tokensBeside
 from relaymail.doctor.answers import Answer, fail, ok, warn
 from relaymail.errors import ConfigurationError, QueueUnusable
+from relaymail.oauth2.storing import TokenStore
 from relaymail.queue.audit import lockedDirectory, lockHolder
 from relaymail.queue.disk import Disk
 from relaymail.queue.place import QueueKind, QueuePlace
@@ -65,6 +67,24 @@ def checkSecrets(configuration: Configuration) -> Iterator[Answer]:
         yield _checkSecret(path)
     if not files:
         yield ok("no password is in a file")
+    if any(getattr(host, "oauth2", None) is not None for host in hosts):
+        yield from _checkTokens(tokensBeside(configuration.queue))
+
+
+def _checkTokens(path: str) -> Iterator[Answer]:
+    try:
+        TokenStore(path).check()
+    except FileNotFoundError:
+        yield ok(f"{path} is not there yet; it is made with the first token")
+    except OSError as e:
+        yield fail(
+            f"tokens cannot be kept in {path}: {e.strerror or e}",
+            "give it, with what is in it, to the user that the relay runs as, "
+            "and let nobody else enter it (chmod 700); where the relay is that user, "
+            "give this command as it, too",
+        )
+    else:
+        yield ok(f"{path} can be used, and by nobody else")
 
 
 def _checkSecret(path: str) -> Answer:

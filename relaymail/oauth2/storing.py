@@ -69,6 +69,16 @@ class TokenStore:
     def __init__(self, path: str) -> None:
         self.path = path
 
+    def check(self) -> None:
+        """
+        See that the directory can be used.
+
+        @raise FileNotFoundError: When it is not there yet.
+        @raise OSError: When it cannot.
+        """
+        with self._directory():
+            pass
+
     def load(self, account: str) -> Stored | None:
         """
         Give what is kept of an account, L{None} where that is nothing.

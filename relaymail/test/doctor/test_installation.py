@@ -57,6 +57,27 @@ class InstallationTests(SynchronousTestCase):
             self.assertIn(words, answer.found)
             self.assertEqual(bool(answer.remedy), verdict is not Verdict.OK)
 
+    def test_A08_tokens(self) -> None:
+        """
+        Where tokens are wanted they can be kept, by nobody but the relay.
+        """
+        secret = self.write("secret", "x")
+        oauth2 = {
+            "token-url": "https://login.example/token",
+            "client-id": "c",
+            "client-secret-file": secret,
+        }
+        host = {"url": "smtps://mail.example", "user": "me", "oauth2": oauth2}
+        queue = str(self.directory / "q.db")
+        told = configure(queue=f"spool:{queue}", hostname="a.b", smartHosts=[host])
+        well = (Verdict.OK, secret)
+        self.assertFound(checkSecrets(told), well, (Verdict.OK, "not there yet"))
+        tokens = Path(f"{queue}-tokens")
+        tokens.mkdir(0o700)
+        self.assertFound(checkSecrets(told), well, (Verdict.OK, "by nobody else"))
+        tokens.chmod(0o750)
+        self.assertFound(checkSecrets(told), well, (Verdict.FAILURE, "mode 0750"))
+
     def test_configuration(self) -> None:
         """
         A file that can be used is well; one that others may write, and one that
