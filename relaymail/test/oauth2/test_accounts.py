@@ -386,7 +386,17 @@ class TimeTests(AccountsTestCase):
             self.clock.advance(10_000)
             self.assertIn(words, str(self.error(self.service())))
 
-    def test_clockSetBack(self) -> None:
+    def test_P8_tokenOfTheFuture(self) -> None:
+        """
+        A token that was had before the clock was set back is not taken for one that
+        is good for so much longer.
+        """
+        account = self.service()
+        self.token(account)
+        self.clock.rightNow -= 5000
+        self.assertEqual(self.token(account), b"token-2")
+
+    def test_P8_clockSetBack(self) -> None:
         """
         A clock that is set back makes nobody wait for years (P8).
         """
