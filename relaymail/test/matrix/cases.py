@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from relaymail.replies import Phase
 from relaymail.test.matrix.places import (
     ALL_LATER,
     ALL_REFUSED,
@@ -576,6 +577,30 @@ TABLE: tuple[tuple[Place, tuple[Row, ...]], ...] = (
 )
 
 
+#: The places of a transaction that is said in the flight of the message before it.
+_BEHIND = (FIRST, MIDDLE, LAST, DATA, FINAL)
+
+
+def _behind(place: Place, rows: tuple[Row, ...]) -> tuple[Place, tuple[Row, ...]]:
+    """
+    Give the rows of a place for the second message of a session; the first one is
+    delivered whatever is said, for its reply comes before.
+    """
+    skips = 0 if place.phase is Phase.RCPT else 1
+    behind = replace(place, name=f"{place.name}_reused", skips=skips, isAfter=True)
+    # What is said besides is said to the first one where it is not to a recipient.
+    rows = tuple(row for row in rows if not {"DATA", "."} & row.also.keys())
+    # A reset takes with it what was said to the end of the first one.
+    gone = replace(_GONE, fates="DDD", fault="D25", other="U")
+    told = (replace(row, other="D") for row in rows if row is not _GONE)
+    return behind, (*told, *(gone for row in rows if row is _GONE))
+
+
+def _table() -> Iterator[tuple[Place, tuple[Row, ...]]]:
+    yield from TABLE
+    yield from (_behind(place, rows) for place, rows in TABLE if place in _BEHIND)
+
+
 def _casesOf(place: Place, row: Row) -> Iterator[Case]:
     name = f"test_{row.fault}_{place.name}_{row.what}"
     if not place.isPiped:
@@ -592,7 +617,8 @@ def _inFull(place: Place, row: Row) -> Row:
     """
     if len(row.fates) > 1:
         return row
-    position = (FIRST, MIDDLE, LAST).index(place)
+    keys = [each.key for each in (FIRST, MIDDLE, LAST)]
+    position = keys.index(place.key)
     return replace(row, fates="D" * position + row.fates + "D" * (2 - position))
 
 
@@ -602,7 +628,7 @@ def cases() -> list[Case]:
     """
     return [
         case
-        for place, rows in TABLE
+        for place, rows in _table()
         for row in rows
         for case in _casesOf(place, _inFull(place, row))
     ]

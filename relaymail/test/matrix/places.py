@@ -100,6 +100,13 @@ class Place:
     idle: float = 0
     isAfter: bool = False
 
+    @property
+    def isShown(self) -> bool:
+        """
+        Whether there is a message behind, over the same connection or another one.
+        """
+        return not self.isAfter or self.phase in (Phase.MAIL, Phase.IDLE)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
