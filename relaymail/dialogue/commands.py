@@ -21,7 +21,7 @@ from relaymail.dialogue.parameters import (
     readMail,
     readRcpt,
 )
-from relaymail.envelopes import RecipientParameters
+from relaymail.envelopes import NOTHING_SAID, RecipientParameters
 from relaymail.errors import MalformedAddress, Refused
 from relaymail.replies import Reply
 
@@ -132,7 +132,7 @@ def parseMail(
     @raise Refused: When the path or a parameter cannot be read.
     """
     path, parameters = _split(_MAIL, argument, _MAIL_SYNTAX, offered)
-    said = readMail(parameters, offered)
+    said = readMail(parameters, offered) if parameters else NOTHING
     sender = _address(path, _BAD_SENDER, qualify, utf8=said.utf8)
     return MailArgument(sender, said)
 
@@ -166,6 +166,8 @@ def parseRcpt(
     recipient = _address(path, _BAD_RECIPIENT, qualify, utf8=utf8)
     if not recipient:
         raise Refused(_BAD_RECIPIENT)
+    if not parameters:
+        return recipient, NOTHING_SAID
     return recipient, readRcpt(parameters, offered, utf8=utf8)
 
 

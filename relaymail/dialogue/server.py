@@ -183,11 +183,12 @@ class ServerDialogue(Session):
         """
         self._expect(State.SETTLING)
         self._errors = self._idle = 0
-        ends = self._ends()
+        # With LMTP each recipient has its own (RFC 2033 4.2).
+        ends = self.replies if self.entrance is Entrance.LMTP else 1
         self.reset()
         text = name.encode("ascii", "replace").decode("ascii")
         ok = Answer(answer(250, "2.0.0", f"Ok: queued as {text}"))
-        return self._afterwards((ok,) * ends)
+        return self._afterwards((ok,) if ends == 1 else (ok,) * ends)
 
     def refused(self, reply: Reply) -> Actions:
         """

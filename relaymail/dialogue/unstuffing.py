@@ -116,7 +116,11 @@ class Unstuffing(Lines):
         @param normalise: Whether a bare CR or LF becomes CRLF in the content.
             It ends no data all the same.
         """
-        super().__init__(maxLine, normalise=normalise)
+        # Not by the base: there is one of these for each message.
+        self.defects = set()
+        self._maxLine = maxLine
+        self._normalise = normalise
+        self._open = 0
         self.ended = False
         self.rest = b""
         # The CRLF of the DATA command stands before the data, and is no

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.tcp import Connection
 
 from relaymail.bindings import bindingsOf
 from relaymail.dialogue.serving.session import Session
@@ -32,9 +33,12 @@ class Caller(Surroundings):
     The client of one session.
 
     Its address is asked of the transport whenever it counts: behind a proxy it is
-    known only once something of its own was received.
+    known only once something of its own was received.  Only that of a socket stays
+    what it is.
 
     @ivar entrance: By which kind of port it came in.
+    @ivar acceptance: Who it may send mail for, because of who it is; L{None}: as
+        everybody.
     """
 
     def __init__(self, factory: IntakeFactory, entrance: Entrance) -> None:
@@ -48,16 +52,19 @@ class Caller(Surroundings):
         self._address: object = _NOBODY
         self._peer = Client("")
         self._client: Client | None = None
-        # Whom the peer speaks for.
-        self._acting: IPv4Address | IPv6Address | None = None
+        # The address where it stays: a socket's, or of whom the peer speaks for.
+        self._fixed: Any = None
         self._user = ""
-        self._acceptance: IAcceptance | None = None
+        self.acceptance: IAcceptance | None = None
 
     def connected(self, transport: Any) -> None:
         """
         Take the connection.
         """
         self._transport = transport
+        if isinstance(transport, Connection) and "getPeer" not in vars(transport):
+            # It would make a new one each time it is asked.
+            self._fixed = transport.getPeer()
 
     def forget(self) -> None:
         """
@@ -66,20 +73,13 @@ class Caller(Surroundings):
         self._address = _NOBODY
         self._client = None
         self._user = ""
-        self._acceptance = None
-
-    @property
-    def acceptance(self) -> IAcceptance:
-        """
-        Who this client may send mail for.
-        """
-        return self._acceptance or self._factory.acceptance
+        self.acceptance = None
 
     def authenticated(self, found: Authenticated) -> None:
         """
         Take who it is.
         """
-        self._user, self._acceptance = found.user, found.acceptance
+        self._user, self.acceptance = found.user, found.acceptance
         self._client = None
 
     def actFor(self, actedFor: ActedFor) -> Any:
@@ -92,11 +92,11 @@ class Caller(Surroundings):
         self._user = actedFor.login or ""
         host, port = actedFor.addr, actedFor.port
         if host is not None or port is not None:
-            peer = self._acting or self._transport.getPeer()
+            peer = self._fixed or self._transport.getPeer()
             host = hostOf(peer) if host is None else host
             family = IPv6Address if ":" in host else IPv4Address
-            self._acting = family("TCP", host, port or 0)
-        return self._acting or self._transport.getPeer()
+            self._fixed = family("TCP", host, port or 0)
+        return self._fixed or self._transport.getPeer()
 
     def mayActFor(self) -> bool:
         """
@@ -138,7 +138,7 @@ class Caller(Surroundings):
 
         @param session: What was said.
         """
-        address = self._acting or self._transport.getPeer()
+        address = self._fixed or self._transport.getPeer()
         if address is not self._address:
             self._lookAt(address)
         known = self._client
@@ -200,10 +200,9 @@ class Caller(Surroundings):
         )
 
     def _lookAgain(self) -> None:
-        self._lookAt(self._acting or self._transport.getPeer())
+        self._lookAt(self._fixed or self._transport.getPeer())
 
     def _lookAt(self, address: Any) -> None:
-        # Transports make a new one each time they are asked.
         if address == self._address:
             return
         self._address, self._client = address, None

@@ -172,7 +172,7 @@ class IntakeProtocol(MessageReceiver):
     def _askRecipient(self, action: AskRecipient) -> None:
         self._client = self._caller.clientOf(self._dialogue)
         self._ask(
-            self._caller.acceptance.acceptRecipient,
+            (self._caller.acceptance or self.factory.acceptance).acceptRecipient,
             self._client,
             action.sender,
             action.recipient,
@@ -207,7 +207,9 @@ class IntakeProtocol(MessageReceiver):
         self._hold(Hold.ANSWER)
         self._phase.set(self._limits.answerSeconds)
         self.factory.begun()
-        envelope = incoming.settled(action.envelope)
+        envelope = action.envelope
+        if envelope.parameters.utf8:
+            envelope = incoming.settled(envelope)
         try:
             added = self.factory.queue.add(envelope, incoming.content)
         except Exception:
@@ -247,7 +249,8 @@ class IntakeProtocol(MessageReceiver):
             raise Refused(_LOCAL_FAILURE) from e
         if not hasRoom:
             raise Refused(NO_ROOM)
-        return self._caller.acceptance.acceptSender(client, sender)
+        acceptance = self._caller.acceptance or self.factory.acceptance
+        return acceptance.acceptSender(client, sender)
 
     def _ask(self, question: Callable[..., Deferred[None] | None], *on: object) -> None:
         try:

@@ -14,7 +14,6 @@ from relaymail.intake.holding import HeldReceiver
 from relaymail.intake.incoming import Incoming
 from relaymail.intake.names import TrustedNames
 from relaymail.intake.received import Stamp
-from relaymail.replies import Reply
 
 if TYPE_CHECKING:
     from relaymail.intake.server import IntakeFactory
@@ -57,7 +56,10 @@ class MessageReceiver(HeldReceiver):
             self.setLineMode(incoming.rest)
             self._phase.set(self._limits.commandSeconds)
             refusal = incoming.finish()
-            self._messageOver(refusal, True)
+            if refusal is None:
+                self._message.clear()
+            else:
+                self._dropMessage()
             self._perform(self._dialogue.dataEnded(refusal))
             return
         self._count(data)
@@ -84,14 +86,11 @@ class MessageReceiver(HeldReceiver):
         incoming, refusal = self._incoming, None
         if incoming is not None:
             refusal = incoming.finishChunks() if self._isLast else incoming.refusal
-        self._messageOver(refusal, self._isLast or incoming is None)
-        self._perform(self._dialogue.chunkEnded(refusal))
-
-    def _messageOver(self, refusal: Reply | None, isWhole: bool) -> None:
         if refusal is not None:
             self._dropMessage()
-        elif isWhole:
+        elif self._isLast or incoming is None:
             self._message.clear()
+        self._perform(self._dialogue.chunkEnded(refusal))
 
     def _takeData(self, action: TakeData) -> None:
         self._begin(action.envelope)
