@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from relaymail.dialogue.actions import ActFor, Actions
 from relaymail.dialogue.parameters import BASIC
-from relaymail.dialogue.serving.keywords import keywordsOf
+from relaymail.dialogue.serving.keywords import offeredTo
 from relaymail.dialogue.serving.replies import NOT_HERE
 from relaymail.dialogue.serving.session import Session, State
 from relaymail.dialogue.xclient import parseXclient
@@ -35,5 +35,5 @@ def actsFor(session: Session) -> None:
         session.esmtp = actedFor.proto == "ESMTP"
     session.esmtp = session.esmtp and bool(session.helo)
     session.user = actedFor.login or ""
-    session.keywords = keywordsOf(session) if session.esmtp else BASIC
+    session.keywords = offeredTo(session).keywords if session.esmtp else BASIC
     session.reset()

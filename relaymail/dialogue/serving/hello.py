@@ -9,7 +9,7 @@ from relaymail.dialogue.actions import Actions, Answer, StartTLS
 from relaymail.dialogue.answers import answer
 from relaymail.dialogue.commands import parseHelo
 from relaymail.dialogue.parameters import BASIC
-from relaymail.dialogue.serving.keywords import keywordsOf
+from relaymail.dialogue.serving.keywords import offeredTo
 from relaymail.dialogue.serving.replies import BEGIN_TLS, NOT_HERE, TLS_ALREADY
 from relaymail.dialogue.serving.session import Session
 from relaymail.errors import Refused
@@ -28,10 +28,9 @@ def ehloSaid(session: Session, argument: bytes) -> Actions:
     Answer EHLO: say what is offered.
     """
     dropped = _meet(session, argument, esmtp=True)
-    keywords = keywordsOf(session)
-    session.keywords = keywords
-    lines = [f"{word} {text}" if text else word for word, text in keywords.items()]
-    return (*dropped, Answer(answer(250, "", session.offer.hostname, *lines)))
+    offered = offeredTo(session)
+    session.keywords = offered.keywords
+    return (*dropped, Answer(answer(250, "", session.offer.hostname, *offered.lines)))
 
 
 def starttlsSaid(session: Session, argument: bytes) -> Actions:

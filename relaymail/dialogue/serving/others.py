@@ -9,7 +9,7 @@ from __future__ import annotations
 from relaymail.dialogue.actions import Actions, Answer
 from relaymail.dialogue.answers import answer
 from relaymail.dialogue.commands import parseVrfy
-from relaymail.dialogue.serving.keywords import keywordsOf
+from relaymail.dialogue.serving.keywords import offeredTo
 from relaymail.dialogue.serving.replies import (
     CANNOT_VERIFY,
     OK,
@@ -49,7 +49,7 @@ def helpSaid(session: Session, argument: bytes) -> Actions:
     Answer HELP: name what may be said to this client (RFC 5321 4.1.1.8).
     """
     hello = "LHLO" if session.entrance is Entrance.LMTP else "HELO EHLO"
-    offered = keywordsOf(session)
+    offered = offeredTo(session).keywords
     more = [f" {verb}" for verb in _OFFERED if verb in offered]
     return (Answer(answer(214, "2.0.0", f"{hello} {_VERBS}{''.join(more)}")),)
 

@@ -62,7 +62,7 @@ class KeywordTests(SynchronousTestCase):
         may not.
         """
         offer = replace(OFFER, holdSeconds=3600)
-        told = "FUTURERELEASE 3600 2001-09-09T02:46:40Z"
+        told = "FUTURERELEASE 3600 2001-09-09T02:46:00Z"
         for around, entrance in (
             (Known(trusted=True), Entrance.RELAY),
             (Known(), Entrance.SUBMISSION),
