@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.dialogue.answers import answer
+from relaymail.errors import Refused
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.content import PIECE
 from relaymail.intake.limits import Limits
-from relaymail.test.intake.harness import CONTENT, MAIL, RCPT, STRANGER, Intake, Peer
+from relaymail.test.intake.harness import (
+    CONTENT,
+    MAIL,
+    RCPT,
+    STRANGER,
+    Intake,
+    Judge,
+    Peer,
+)
 
 _OPEN = NetworkAcceptance("127.0.0.0/8")
 _OPEN.acceptRecipient = lambda *a: None  # type: ignore[method-assign]
@@ -214,3 +224,33 @@ class ChunkTests(SynchronousTestCase):
         self.assertEqual(peer.say(bdat(CONTENT, b" LAST") + b"NOOP\r\n"), "")
         self.intake.queue.waits[0].callback(["7"])
         self.assertEqual(peer.codes(), ["250", "250"])
+
+    def test_lateJudgement(self) -> None:
+        """
+        Chunks that were pipelined behind recipients wait for their judgement, and
+        everything is answered in order.
+        """
+        judge = Judge()
+        intake = Intake(acceptance=judge)
+        intake.queue.slow = True
+        peer = intake.connect()
+        group = MAIL + RCPT * 2 + bdat(b"NOOP\r\n") + bdat(b"", b" LAST") + b"NOOP\r\n"
+        self.assertEqual(peer.codes(_HELLO + group), ["250"])
+        for question in range(2):
+            judge.asked[question].callback(None)
+        self.assertEqual(peer.codes(), ["250"] * 4)
+        intake.queue.waits[0].callback(["1"])
+        self.assertEqual(peer.codes(), ["250", "250"])
+        self.assertTrue(intake.queue.added[0][1].endswith(b"NOOP\r\n"))
+
+    def test_A01_lateRefusal(self) -> None:
+        """
+        Where nobody is accepted the chunks behind are thrown away.
+        """
+        judge = Judge()
+        intake = Intake(acceptance=judge)
+        peer = intake.connect()
+        peer.say(_HELLO + MAIL + RCPT + bdat(b"QUIT\r\n", b" LAST") + b"NOOP\r\n")
+        judge.asked[0].callback(None)
+        judge.asked[1].errback(Refused(answer(550, "5.1.1", "Nobody")))
+        self.assertEqual(peer.codes(), ["250", "550", "503", "250"])

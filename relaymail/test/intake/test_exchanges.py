@@ -241,3 +241,19 @@ class ExchangeTests(SynchronousTestCase):
         for secret in ("YnJva2Vu", "broken", "c2VzYW1l", "sesame"):
             self.assertNotIn(secret, text)
         self.assertIn("user=ali", text)
+
+    def test_settingsChanged(self) -> None:
+        """
+        Who a session may send mail for stays what it was told; sessions that were
+        told nothing follow the factory.
+        """
+        known, other = (self.intake.connect(STRANGER) for _ in range(2))
+        known.say(_EHLO + b"AUTH HASH c2VzYW1l\r\n")
+        other.say(_EHLO)
+        factory = self.intake.factory
+        factory.settingsChanged(
+            NetworkAcceptance("192.0.2.0/24"), "relay.example", factory.limits, None
+        )
+        self.assertEqual(known.codes(MAIL + RCPT), ["250", "250"])
+        self.assertEqual(other.codes(MAIL + RCPT), ["250", "250"])
+        self.assertEqual(other.codes(b"RSET\r\nAUTH HASH c2VzYW1l\r\n")[1], "502")
