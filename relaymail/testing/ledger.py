@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from relaymail.dialogue.sevenbit import CannotConvert, SevenBit
+
 #: How long the relay may take to write down that a message was delivered, in
 #: seconds: many times what a disk and a network need.
 SETTLING = 30.0
@@ -107,6 +109,7 @@ class Ledger:
     problems: list[str] = field(default_factory=list)
     _originals: dict[str, bytes] = field(default_factory=dict)
     _headers: dict[str, str] = field(default_factory=dict)
+    _converted: dict[str, bytes] = field(default_factory=dict)
 
     # What is written into the books.
 
@@ -117,6 +120,8 @@ class Ledger:
         name = identify(content)
         self._originals[name] = content
         self._headers[identifyHeader(content)] = name
+        if not content.isascii():
+            self._converted[name] = _inSevenBits(content)
 
     def accept(self, sender: str, recipients: Iterable[str], content: bytes) -> None:
         """
@@ -330,9 +335,13 @@ class Ledger:
         name = identify(content)
         if name in self._originals:
             return name
-        # One to which the relay has given a Date or a Message-ID.
+        # One to which the relay has given a Date or a Message-ID, or that it has
+        # converted for a host that takes 7-bit lines only.
         for known, original in self._originals.items():
             if content.endswith(original):
+                return known
+        for known, converted in self._converted.items():
+            if converted and content.endswith(converted):
                 return known
         return name
 
@@ -351,6 +360,14 @@ class Ledger:
                 if item not in self.accepted and item not in self.perhaps:
                     self.problem(f"a notice to <{to}> tells of {item}: what is it?")
                 self.notices[item].add(identify(content))
+
+
+def _inSevenBits(content: bytes) -> bytes:
+    converter = SevenBit()
+    try:
+        return converter.feed(content) + converter.end()
+    except CannotConvert:
+        return b""
 
 
 def identify(content: bytes) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.dialogue.sevenbit import SevenBit
 from relaymail.outcome.notices import Notice, Told, compose
 from relaymail.outcomes import Bounce
 from relaymail.replies import Phase, Reply
@@ -251,6 +252,21 @@ class LedgerTests(SynchronousTestCase):
         """
         self.take(content=b"Subject: spam\r\n\r\n")
         self.assertProblems("was never accepted")
+
+    def test_converted(self) -> None:
+        """
+        A message that was converted to 7-bit lines on its way is the same, with
+        what the relay has put before it; with another body it is not.
+        """
+        original = MESSAGE.replace(b"Hello", b"H\xe4llo")
+        self.ledger.accept(FROM, (TO,), original)
+        converter = SevenBit()
+        converted = converter.feed(original) + converter.end()
+        self.assertIn(b"=E4", converted)
+        for content in (converted, STAMP + b"Date: today\r\n" + converted):
+            self.assertEqual(self.ledger.nameOf(content), identify(original))
+        other = converted.replace(b"=E4", b"=E5")
+        self.assertNotEqual(self.ledger.nameOf(other), identify(original))
 
     def test_dateAndMessageId(self) -> None:
         """
