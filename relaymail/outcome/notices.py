@@ -7,8 +7,10 @@ durably as any other.  It has three parts (RFC 6522): words for people
 (L{relaymail.outcome.words}), the same for programs (L{relaymail.outcome.report}),
 and the message it is about, or its header (L{relaymail.outcome.original}).
 
-Where an address or the message's header is not ASCII, the notice is
-internationalised mail, too (RFC 6533).
+Where an address or the message's header is not ASCII, its parts are of the types of
+RFC 6533.  It is internationalised mail itself only where the sender's own address is
+not ASCII: all else stands in its body, which any host takes, also one that the message
+could not go to because it takes no such mail.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ def compose(notice: Notice) -> bytes:
     content = b"".join(parts)
     boundary = _boundary(notice.token, content)
     mark = f"\r\n--{boundary}".encode("ascii")
-    header = joined([*_header(notice, boundary, _encoding(content)), ""], isUTF8)
+    header = joined(
+        [*_header(notice, boundary, _encoding(content)), ""], _isUTF8(notice)
+    )
     body = b"".join(mark + b"\r\n" + part for part in parts)
     return header + body.removeprefix(b"\r\n") + mark + b"--\r\n"
 
@@ -76,9 +80,12 @@ def envelopeOf(notice: Notice, content: bytes) -> Envelope:
 
     @return: The envelope, from the null sender (RFC 5321 6.1).
     """
-    isUTF8 = notice.hasForeignAddress or originalOf(notice).isUTF8
     body = "" if content.isascii() else "8BITMIME"
-    return Envelope("", (notice.sender,), Parameters(body, utf8=isUTF8))
+    return Envelope("", (notice.sender,), Parameters(body, utf8=_isUTF8(notice)))
+
+
+def _isUTF8(notice: Notice) -> bool:
+    return not notice.sender.isascii()
 
 
 def _header(notice: Notice, boundary: str, encoding: str) -> list[str]:
