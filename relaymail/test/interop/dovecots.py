@@ -1,4 +1,4 @@
-# -*- test-case-name: relaymail.test.interop.test_receivers -*-
+# -*- test-case-name: relaymail.test.interop.test_dovecot -*-
 """
 Dovecot, which takes mail by LMTP and knows users, with a place of its own.
 """
@@ -17,10 +17,11 @@ base_dir = {place}/run
 state_dir = {place}/run
 instance_name = {name}
 log_path = {place}/log
-protocols = lmtp
+protocols = {protocols}
 ssl = no
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+auth_mechanisms = {mechanisms}
 disable_plaintext_auth = no
+auth_failure_delay = 0
 first_valid_uid = 1
 mail_location = maildir:{place}/mail/%u
 mail_uid = dovecot
@@ -31,8 +32,13 @@ passdb {{
   args = {place}/users
 }}
 userdb {{
-  driver = static
-  args = uid=dovecot gid=dovecot home={place}/mail/%u allow_all_users=yes
+  driver = passwd-file
+  args = {place}/users
+  default_fields = uid=dovecot gid=dovecot home={place}/mail/%u
+}}
+mail_plugins = $mail_plugins quota
+plugin {{
+  quota = maildir
 }}
 service lmtp {{
   inet_listener lmtp {{
@@ -41,6 +47,21 @@ service lmtp {{
   }}
   unix_listener {place}/lmtp {{
     mode = 0666
+  }}
+}}
+submission_relay_host = 127.0.0.1
+submission_relay_port = {relay}
+submission_relay_trusted = yes
+hostname = dovecot.example
+service submission-login {{
+  inet_listener submission {{
+    address = 127.0.0.1
+    port = {submission}
+  }}
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
   }}
 }}
 service auth {{
@@ -61,23 +82,33 @@ class Dovecot:
     One Dovecot.
 
     @ivar port: Where it takes mail by LMTP.
+    @ivar submission: Where it takes mail of its users, where it has a relay for it.
     @ivar socket: Its UNIX socket for the same.
     @ivar auth: The UNIX socket on which it tells Postfix who somebody is.
     @ivar mail: The directory of the maildirs that it delivers to.
     """
 
-    def __init__(self, place: Path, users: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        place: Path,
+        users: Mapping[str, str],
+        mechanisms: str = "plain",
+        relay: int = 0,
+    ) -> None:
         """
         Start it.
 
         @param place: A directory that its user can look into.
-        @param users: Passwords by user.
+        @param users: What stands behind the name of each user in its file.
+        @param mechanisms: In which ways they may say who they are.
+        @param relay: The port of the relay that it gives the mail of its users to; 0
+            for none.
 
         @raise SkipTest: When it is not installed, or this is not root.
         """
         needRoot()
         program = find("dovecot")
-        self.port = freePort()
+        self.port, self.submission = freePort(), freePort()
         self.socket = place / "lmtp"
         self.auth = place / "auth"
         self.mail = place / "mail"
@@ -85,11 +116,19 @@ class Dovecot:
         owner = pwd.getpwnam("dovecot")
         self.mail.mkdir()
         os.chown(self.mail, owner.pw_uid, owner.pw_gid)
-        known = "".join(f"{u}:{{PLAIN}}{p}\n" for u, p in (users or {}).items())
+        known = "".join(f"{user}:{words}\n" for user, words in users.items())
         (place / "users").write_text(known)
         configuration = place / "dovecot.conf"
         configuration.write_text(
-            _CONFIGURATION.format(place=place, port=self.port, name=place.name)
+            _CONFIGURATION.format(
+                place=place,
+                port=self.port,
+                name=place.name,
+                mechanisms=mechanisms,
+                protocols="submission" if relay else "lmtp",
+                relay=relay,
+                submission=self.submission,
+            )
         )
         words = [program, "-F", "-c", str(configuration)]
         self._server = Server(words, place / "said")

@@ -1,4 +1,4 @@
-# -*- test-case-name: relaymail.test.interop.test_receivers -*-
+# -*- test-case-name: relaymail.test.interop.test_exim -*-
 """
 Exim, with a configuration, a spool and a port of its own.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: relaymail.test.interop.test_receivers -*-
+# -*- test-case-name: relaymail.test.interop.test_postfixtaking -*-
 """
 Postfix, with a configuration, a queue and a port of its own.
 """

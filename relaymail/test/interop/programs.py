@@ -1,4 +1,4 @@
-# -*- test-case-name: relaymail.test.interop.test_receivers -*-
+# -*- test-case-name: relaymail.test.interop.test_postfixtaking -*-
 """
 Programs that are not ours, run for a test and ended behind it.
 """
