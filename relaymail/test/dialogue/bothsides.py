@@ -116,6 +116,7 @@ class BothSidesTestCase(StoryTestCase):
 
     @ivar there: The queue of the second one.
     @ivar heard: What was said to it.
+    @ivar intake: What takes mail for it.
     """
 
     def serve(
@@ -145,12 +146,19 @@ class BothSidesTestCase(StoryTestCase):
         )
         intake.protocol = Recording
         intake.heard = self.heard
+        self.intake = intake
         listening: Any = _Entering(intake, entrance)
         machine.listenTCP(EVERY_PORT, listening, interface=FIRST)
         self.world.zones[NAME] = {"A": [FIRST]}
         known = host or Host(NAME, tls=TLSNeed.NEVER, named=True)
+        self.sendTo(known)
+
+    def sendTo(self, host: Host) -> None:
+        """
+        Send all mail of the first relay to one host, over one connection.
+        """
         self.set(
-            smartHosts=(known,),
+            smartHosts=(host,),
             recipientsPerTransaction=100,
             maxMessagesPerConnection=100,
             maxConnections=1,
