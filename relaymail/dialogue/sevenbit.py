@@ -32,8 +32,13 @@ from relaymail.dialogue.encodings import CannotConvert as CannotConvert
 #: How large the header of a message or a part may be, in bytes; that of mail in
 #: good faith is a tenth of it.
 MAX_HEADER = 262_144
+#: How long the fields may be that say what a part is, in bytes: what reads them
+#: takes as long as the square of that.
+MAX_SAID = 4096
 #: How deep parts may be nested.
 MAX_DEPTH = 50
+#: How many parts there may be: digests have hundreds.
+MAX_PARTS = 10_000
 #: The longest part of a line that is looked at as one, in bytes: more than a line
 #: may have (RFC 5322 2.1.1), so that a boundary line is in one.
 MAX_PIECE = 1024
@@ -44,6 +49,8 @@ MAX_BOUNDARY = MAX_LINE - 4
 _FIELD = re.compile(rb"[!-9;-~]*:|[\t ]")
 _COMMENT = re.compile(r"\([^)]*\)")
 _OWN = b"content-transfer-encoding:"
+# The fields that say what a part is.
+_SAYING = (b"content-type:", _OWN, b"mime-version:")
 #: RFC 2045 6.2: the encodings that are none.
 _IDENTITY = frozenset({"", "7bit", "8bit", "binary"})
 _MESSAGES = frozenset({"message/rfc822", "message/global"})
@@ -77,6 +84,7 @@ class SevenBit:
         self._writer: Writer | None = None
         self._isHeld = False
         self._lines: list[bytes] = []
+        self._count = 0
         self._beginEntity(isMessage=True)
 
     def feed(self, data: bytes) -> bytes:
@@ -195,6 +203,9 @@ class SevenBit:
     def _beginEntity(self, isMessage: bool, isDigest: bool = False) -> None:
         self._writer, self._headerSize = None, 0
         self._lines = []
+        self._count += 1
+        if self._count > MAX_PARTS:
+            raise CannotConvert(f"it has more than {MAX_PARTS} parts")
         self._isMessage, self._isDigest = isMessage, isDigest
 
     def _headerText(self, text: bytes, isStart: bool, isEnd: bool) -> bytes:
@@ -228,7 +239,7 @@ class SevenBit:
         Give the header as its body will be, and begin that.
         """
         lines, isMessage = self._folded(), self._isMessage
-        header = BytesHeaderParser().parsebytes(b"".join([*lines, CRLF]))
+        header = _saidIn(lines)
         if self._isDigest:
             header.set_default_type("message/rfc822")
         kind, encoding = header.get_content_type(), _encodingOf(header)
@@ -259,6 +270,24 @@ class SevenBit:
         Give the lines of the header, none too long (RFC 5322 2.2.3).
         """
         return [part + CRLF for line in self._lines for part in _fold(line)]
+
+
+def _saidIn(lines: list[bytes]) -> Message:
+    """
+    Read the fields of a header that say what a part is, and no others.
+
+    @raise CannotConvert: When they are too long.
+    """
+    found, isSaying = [], False
+    for line in lines:
+        if not line.startswith((b" ", b"\t")):
+            isSaying = line[: len(_OWN)].lower().startswith(_SAYING)
+        if isSaying:
+            found.append(line)
+    said = b"".join([*found, CRLF])
+    if len(said) > MAX_SAID:
+        raise CannotConvert(f"what says what a part is has more than {MAX_SAID} bytes")
+    return BytesHeaderParser().parsebytes(said)
 
 
 def _encodingOf(header: Message) -> str:

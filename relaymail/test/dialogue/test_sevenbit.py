@@ -16,10 +16,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.dialogue import sevenbit
 from relaymail.dialogue.encodings import MAX_ENCODED, MAX_LINE
 from relaymail.dialogue.sevenbit import (
     MAX_DEPTH,
     MAX_HEADER,
+    MAX_SAID,
     CannotConvert,
     SevenBit,
 )
@@ -233,6 +235,21 @@ class HeaderTests(SevenBitCase):
             count = MAX_HEADER // len(line)
             self.assertRaises(CannotConvert, seven.feed, line * 2 * count)
 
+    def test_A05_longFields(self) -> None:
+        """
+        What would take a quarter of an hour to read is not read.
+        """
+        for begin, more in (
+            (b'Content-Type: multipart/mixed; "', b";" * 900),
+            (b"Content-Transfer-Encoding: ", b"(" * 900),
+            (b"Content-Transfer-Encoding: ", b"("),
+        ):
+            field = begin + (more + b"\r\n ") * (MAX_SAID // (len(more) + 3) + 1)
+            message = MIME + mixed(field + b"\r\n\r\nx")
+            self.assertRaises(CannotConvert, converted, message)
+        others = b"X-Other: " + (b"(;" * 400 + b"\r\n ") * 300
+        self.convert(TOP + others + b"y\r\n\r\n\xe4\r\n")
+
     def test_longLine(self) -> None:
         """
         A long line of a header is folded where it has spaces (RFC 5322 2.2.3).
@@ -396,6 +413,15 @@ class PartsTests(SevenBitCase):
         self.assertRaises(CannotConvert, converted, MIME + deep)
         many = b"Content-Type: message/rfc822\r\n\r\n" * 2000
         self.assertIn(b"=E4\r\n", converted(MIME + many + b"\r\n\xe4\r\n"))
+
+    def test_A05_manyParts(self) -> None:
+        """
+        How many parts there are is bounded.
+        """
+        few = MIME + mixed(*[b"\r\nx"] * 10)
+        self.convert(few)
+        self.patch(sevenbit, "MAX_PARTS", 10)
+        self.assertRaises(CannotConvert, converted, few)
 
     def test_noEnd(self) -> None:
         """
