@@ -186,9 +186,21 @@ class UsersChecker:
         reactor: Any = self._reactor
         if not IReactorThreads.providedBy(reactor):
             return maybeDeferred(function, *args)
-        return self._turns.run(
-            deferToThreadPool, reactor, reactor.getThreadPool(), function, *args
-        )
+
+        def begin(turns: DeferredSemaphore) -> Deferred[_Result]:
+            done: Deferred[_Result] = Deferred()
+
+            def end(result: Any) -> None:
+                # Not before: a thread goes on when the client is gone that it works
+                # for, and so long its turn is not over.
+                turns.release()
+                done.callback(result)
+
+            pool = reactor.getThreadPool()
+            deferToThreadPool(reactor, pool, function, *args).addBoth(end)
+            return done
+
+        return self._turns.acquire().addCallback(begin)
 
 
 class UsersPortal(Portal):

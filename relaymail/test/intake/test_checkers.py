@@ -257,6 +257,26 @@ class CheckerTests(CheckerCase):
             self.successResultOf(avatar)
         self.successResultOf(checker.requestAvatarId(shown))
 
+    def test_A05_clientsThatLeave(self) -> None:
+        """
+        A thread is not free as long as it works, also for a client that is gone; for
+        whom it has not begun, it does not.
+        """
+        threads = Threads()
+        checker = UsersChecker(self.users, threads)
+        avatars = []
+        for _ in range(50):
+            avatar = checker.requestAvatarId(UsernamePassword(b"tim", b"pw"))
+            avatars.append(avatar.addErrback(lambda _: None))
+            avatar.cancel()
+        self.assertEqual(len(threads.work), 2)
+        stays = checker.requestAvatarId(UsernamePassword(b"tim", b"pw"))
+        self.assertEqual(len(threads.work), 2)
+        threads.work.pop(0)()
+        self.assertEqual(len(threads.work), 2)
+        threads.run()
+        self.assertEqual(self.successResultOf(stays), b"tim")
+
 
 class PortalTests(CheckerCase):
     """
