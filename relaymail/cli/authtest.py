@@ -229,6 +229,7 @@ class Trial:
         self._told = told
         self._isFresh = isFresh
         self._say = say
+        self._troubles: dict[str, str | None] = {}
 
     def run(self, reactor: Any, targets: Sequence[Target]) -> Deferred[None]:
         """
@@ -252,7 +253,7 @@ class Trial:
         connector = Connector(reactor, resolver, timeout=CONNECT_PATIENCE)
         accounts = Accounts(tokensBeside(self._told.queue))
         accounts.store = storeFor(accounts.store.path, self._isFresh)
-        accounts.start(reactor, maybeDeferred)
+        accounts.start(reactor, maybeDeferred, self._noteTrouble)
         try:
             for target in targets:
                 await self._try(target, accounts, connector)
@@ -295,7 +296,16 @@ class Trial:
         hostname = self._told.hostname
         port = self._told.delivery.mxPort
         plan = Plan(host, port, hostname, lambda: tokenTold(tokens, began))
-        return await rehearse(plan, connector, tell)
+        isPassed = await rehearse(plan, connector, tell)
+        why = None if tokens is None else self._troubles.get(tokens.key)
+        if isPassed and why is not None:
+            # The login was right, but the relay will not have the token.
+            tell(Step("token", False, clean(why)))
+            return False
+        return isPassed
+
+    def _noteTrouble(self, key: str, text: str | None, sign: str | None) -> None:
+        self._troubles[key] = text
 
 
 def asLine(step: Step) -> str:

@@ -63,7 +63,8 @@ class TokenStore:
     """
     A directory of tokens.
 
-    @ivar path: The directory; it is made when something is kept.
+    @ivar path: The directory; it is made when something is kept, and those above it,
+        where a command is given before the relay was started for the first time.
     """
 
     def __init__(self, path: str) -> None:
@@ -103,7 +104,7 @@ class TokenStore:
         @raise OSError: When it cannot be kept.
         """
         name = _nameOf(account)
-        self._make()
+        _make(os.path.abspath(self.path))
         with self._directory() as directory:
             draft = f"{name}.new"
             with suppress(FileNotFoundError):
@@ -128,17 +129,6 @@ class TokenStore:
             os.unlink(_nameOf(account), dir_fd=directory)
             os.fsync(directory)
 
-    def _make(self) -> None:
-        try:
-            os.mkdir(self.path, 0o700)
-        except FileExistsError:
-            return
-        above = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(above)
-        finally:
-            os.close(above)
-
     @contextmanager
     def _directory(self) -> Iterator[int]:
         opened = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
@@ -161,6 +151,25 @@ class TokenStore:
                 f"it belongs to user {found.st_uid} with mode {mode:04o}, and is to "
                 f"belong to user {os.geteuid()} and nobody else",
             )
+
+
+def _make(path: str) -> None:
+    """
+    Make a directory, and those above it, for this user alone; one that is there is
+    left as it is.
+    """
+    above = os.path.dirname(path)
+    if not os.path.lexists(above):
+        _make(above)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    opened = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _nameOf(account: str) -> str:

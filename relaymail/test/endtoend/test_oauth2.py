@@ -320,6 +320,14 @@ class AuthTestTests(TokensTestCase):
         self.assertIn("sign in again and put the new refresh token", self.lines[-2])
         self.assertIn("it does not work", self.lines[-1])
 
+    async def test_unkept(self) -> None:
+        """
+        It is told when the relay will not have the tokens, though the login works.
+        """
+        Path(f"{self.directory}/q.db-tokens").touch()
+        self.assertFalse((await self.tried()).isPassed)
+        self.assertIn("cannot be kept", self.lines[-2])
+
     async def test_A08_anotherUser(self) -> None:
         """
         Another user is told to be the one that the relay runs as, and no refresh

@@ -54,6 +54,18 @@ class TokenStoreTests(SynchronousTestCase):
         self.assertEqual(TokenStore(str(self.path)).load(ACCOUNT), newer)
         self.assertEqual(self.file().name, f"{digestOf(ACCOUNT.encode())}.json")
 
+    def test_A08_first(self) -> None:
+        """
+        What it would be beside is made, too, for this user alone: C{relaymail auth
+        test} may come before the relay, and a refresh token that it was given is the
+        only one.
+        """
+        path = self.above / "queue" / "below" / "tokens"
+        TokenStore(str(path)).save(ACCOUNT, STORED)
+        self.assertEqual(TokenStore(str(path)).load(ACCOUNT), STORED)
+        for made in (path.parent, path.parent.parent):
+            self.assertEqual(stat.S_IMODE(made.stat().st_mode), 0o700)
+
     def test_forget(self) -> None:
         """
         An account is forgotten, also one that is not there.
