@@ -183,8 +183,7 @@ class ServerDialogue(Session):
         """
         self._expect(State.SETTLING)
         self._errors = self._idle = 0
-        # With LMTP each recipient has its own (RFC 2033 4.2).
-        ends = self.replies if self.entrance is Entrance.LMTP else 1
+        ends = self.ends()
         self.reset()
         text = name.encode("ascii", "replace").decode("ascii")
         ok = Answer(answer(250, "2.0.0", f"Ok: queued as {text}"))
@@ -210,7 +209,7 @@ class ServerDialogue(Session):
         else:
             self._expect(State.ASKING_SENDER, State.SETTLING)
             if self.state is State.SETTLING:
-                times = self._ends()
+                times = self.ends()
             self.reset()
         return self._wrong(withStatus(reply), times)
 
@@ -241,7 +240,7 @@ class ServerDialogue(Session):
         """
         self._expect(State.DATA)
         if refusal is not None:
-            ends = self._ends()
+            ends = self.ends()
             self.reset()
             return self._wrong(withStatus(refusal), ends)
         self.state = State.SETTLING
@@ -257,7 +256,7 @@ class ServerDialogue(Session):
         thrownAway, self.refusal = self.refusal, None
         if thrownAway is not None:
             self.state = self.before
-            return self._wrong(thrownAway)
+            return self._wrong(thrownAway, self.refusals)
         chunk = self.chunk
         assert chunk is not None
         if chunk.isLast:

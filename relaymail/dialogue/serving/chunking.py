@@ -62,7 +62,10 @@ def _throwAway(session: Session, chunk: Chunk, why: Reply) -> Actions:
     dropped: Actions = ()
     if session.state is State.CHUNKS:
         dropped = (DropMessage(),)
+    session.refusals = 1
     if why is TOO_LARGE:
+        if chunk.isLast:
+            session.refusals = session.ends()
         session.reset()
     session.before = session.state
     session.refusal = why

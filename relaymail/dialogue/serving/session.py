@@ -98,6 +98,7 @@ class Session:
     @ivar chunk: The chunk that is read, and is not thrown away, or L{None}.
     @ivar octets: How many octets of the message came in chunks.
     @ivar refusal: What a chunk that is thrown away is answered with.
+    @ivar refusals: How often.
     @ivar before: Where the session stands behind such a chunk.
     @ivar senderOk: What a sender that is accepted is answered with.
     """
@@ -139,6 +140,7 @@ class Session:
         self.actedFor = ActedFor()
         self._leaving = False
         self.refusal: Reply | None = None
+        self.refusals = 1
         self.before = State.START
         self._forget()
 
@@ -229,7 +231,10 @@ class Session:
             return self.end(TOO_MANY_ERRORS)
         return self._afterwards((Answer(reply),) * times)
 
-    def _ends(self) -> int:
+    def ends(self) -> int:
+        """
+        Give how many replies the end of the message has.
+        """
         return self.replies if self.entrance is Entrance.LMTP else 1
 
     def _afterwards(self, actions: Actions) -> Actions:

@@ -100,6 +100,35 @@ class LMTPTests(SynchronousTestCase):
         said = client.follow(client.dialogue.queued("9"))
         self.assertEqual(said.count("250 2.0.0 Ok"), 2)
 
+    def test_A01_tooLargeChunks(self) -> None:
+        """
+        So it has where it is the one that is too much, or the next replies would be
+        taken for answers to it.
+        """
+        client = lmtp().upTo(*_TO_RCPT, b"RCPT TO:<e@f>")
+        client.say(b"BDAT 5")
+        client.follow(client.dialogue.chunkEnded())
+        client.say(b"BDAT %d LAST" % OFFER.messageSize)
+        said = client.follow(client.dialogue.chunkEnded())
+        self.assertEqual(said.count("552 5.3.4"), 2)
+        client.upTo(*_TO_RCPT[1:], b"RCPT TO:<e@f>")
+        client.say(b"BDAT %d" % (OFFER.messageSize + 1))
+        said = client.follow(client.dialogue.chunkEnded())
+        self.assertEqual(said.count("552 5.3.4"), 1)
+        client.say(b"BDAT 1 LAST")
+        said = client.follow(client.dialogue.chunkEnded())
+        self.assertEqual(said.count("503 5.5.1"), 1)
+
+    def test_A05_sameAgain(self) -> None:
+        """
+        How often the same recipient is said is bounded as well: each time asks for
+        one more reply.
+        """
+        client = lmtp().upTo(*_TO_RCPT)
+        for _ in range(OFFER.recipients - 1):
+            self.assertEqual(client.say(_TO_RCPT[2])[:3], "250")
+        self.assertEqual(client.say(_TO_RCPT[2])[:9], "452 4.5.3")
+
 
 class SubmissionTests(SynchronousTestCase):
     """
