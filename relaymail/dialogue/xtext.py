@@ -11,7 +11,7 @@ import re
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _HEX = re.compile(r"\+([0-9A-F]{2})")
 _PLAIN = re.compile(rb"[!-*,-<>-~]")
-_UNITEXT = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
+_UNITEXT = re.compile(r"\\x\{([0-9A-F]{2,6})\}|\+([0-9A-F]{2})")
 _UTF8_XTEXT = re.compile(
     r"(?:[!-*,-<>-\[\]-~]|[^\x00-\x7f]|\\x\{[0-9A-F]{2,6}\}|\+[0-9A-F]{2})*\Z"
 )
@@ -60,5 +60,5 @@ def decodeUnitext(text: str) -> str:
     """
     if not _UTF8_XTEXT.match(text):
         raise ValueError("not an address of RFC 6533 3")
-    plain = _UNITEXT.sub(lambda found: chr(int(found[1], 16)), text)
-    return _HEX.sub(lambda found: chr(int(found[1], 16)), plain)
+    # In one go: what stands for a plus sign begins nothing.
+    return _UNITEXT.sub(lambda found: chr(int(found[1] or found[2], 16)), text)

@@ -43,6 +43,7 @@ class XtextTests(SynchronousTestCase):
         self.assertEqual(encodeUnitext("é+@x"), b"\\x{E9}\\x{2B}@x")
         self.assertEqual(decodeUnitext("\\x{E9}\\x{2B}@x"), "é+@x")
         self.assertEqual(decodeUnitext("é@x"), "é@x")
+        self.assertEqual(decodeUnitext("é+2B41@x"), "é+41@x")
 
     def test_malformedUnitext(self) -> None:
         """
@@ -50,6 +51,12 @@ class XtextTests(SynchronousTestCase):
         """
         for text in ("a b", "\\x{zz}", "a=b", "\\", "\\x{110000}"):
             self.assertRaises(ValueError, decodeUnitext, text)
+
+    def test_A03_decodedOnce(self) -> None:
+        """
+        What comes out is not decoded again.
+        """
+        self.assertEqual(decodeUnitext("é\\x{2B}41@x"), "é+41@x")
 
     @settings(deadline=None, max_examples=50)
     @given(st.text(st.characters(exclude_categories=["Cs"])))
