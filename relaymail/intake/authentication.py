@@ -72,6 +72,9 @@ _OUT = answer(454, "4.7.0", "Too many failed attempts; try again later")
 _NONCE_BYTES = 18
 #: The longest name that is logged, in characters.
 _LOGGED = 80
+#: What clients are counted under of whom no address is known, as where a proxy does
+#: not say it.
+_NOWHERE = "unknown"
 
 
 def fromFile(
@@ -178,7 +181,7 @@ class Exchange:
         self._client = client
         # Whoever may send mail without all this has no need to guess, and its
         # neighbours shall not suffer from an old password.
-        self._source = "" if client.trusted else networkOf(client.host)
+        self._source = "" if client.trusted else networkOf(client.host) or _NOWHERE
         self._user = ""
         self._isNoted = False
         self._avatar: Any = None

@@ -356,12 +356,22 @@ class GuardedTests(AuthenticationCase):
             self.guess(DENIED, who=Client(f"2001:db8::{last}"))
         self.guess(OUT, who=Client("2001:db8::9"))
 
+    def test_A05_unknownAddress(self) -> None:
+        """
+        Those whose address a proxy does not know are one, and not anybody.
+        """
+        self.authentication = self.of(self.authentication.portal, most=3)
+        for _ in range(3):
+            self.guess(DENIED, who=Client(""))
+        self.guess(OUT, who=Client(""))
+        self.guess(DENIED)
+
     def test_ownNetworks(self) -> None:
         """
         Whoever is trusted, or on this host, is not counted.
         """
         self.authentication = self.of(self.authentication.portal, most=3)
-        for who in (Client("192.0.2.9", trusted=True), Client("")):
+        for who in (Client("192.0.2.9", trusted=True), Client("", trusted=True)):
             for _ in range(5):
                 self.guess(DENIED, who=who)
 
