@@ -201,8 +201,10 @@ def _optional(
 ) -> list[bytes]:
     words = []
     if b"DSN" in extensions:
-        if parameters.ret:
-            words.append(b"RET=" + parameters.ret.encode("ascii"))
+        # RFC 8689 5: of mail that may go over TLS only, no more is given back.
+        ret = "HDRS" if parameters.requireTLS else parameters.ret
+        if ret:
+            words.append(b"RET=" + ret.encode("ascii"))
         if parameters.envid:
             words.append(b"ENVID=" + encodeXtext(parameters.envid))
     if parameters.priority and b"MT-PRIORITY" in extensions:

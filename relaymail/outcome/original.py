@@ -37,20 +37,22 @@ class Original:
 def originalOf(notice: Notice) -> Original:
     """
     Say what is given back: the whole message where its sender did not want less
-    (RFC 3461 4.3), it is short enough, and such that it may stand in a part
-    unencoded (RFC 2045 2.7, 2.8); its header where not, and where nothing has
-    failed.
+    (RFC 3461 4.3), nor that it goes over TLS only (RFC 8689 5), it is short enough,
+    and such that it may stand in a part unencoded (RFC 2045 2.7, 2.8); its header
+    where not, and where nothing has failed.
     """
+    said = notice.parameters
     text = _LINE_END.sub(b"\r\n", notice.original[: MAX_ORIGINAL + 1])
     lines = text.split(b"\r\n")
     end = lines.index(b"") if b"" in lines else len(lines)
     header = b"".join(line[:MAX_LINE] + b"\r\n" for line in lines[:end])
-    isForeign = notice.parameters.utf8 and not header.isascii()
+    isForeign = said.utf8 and not header.isascii()
     isWhole = (
         len(notice.original) <= MAX_ORIGINAL
         and b"\0" not in text
         and max(map(len, lines)) <= MAX_LINE
-        and (notice.news is News.FAILED and notice.parameters.ret != "HDRS")
+        and notice.news is News.FAILED
+        and not (said.ret == "HDRS" or said.requireTLS)
     )
     if isWhole and (not isForeign or _asUTF8(header) == header):
         kind = "message/global" if isForeign else "message/rfc822"

@@ -195,6 +195,9 @@ class PassedOnTests(Case):
         self.assertEqual(self.words(said), [b"RET=HDRS", b"ENVID=a+2Bb+3Dc+20d"])
         self.assertEqual(self.words(said, NOTHING), [])
         self.assertEqual(self.needed(said), ())
+        secret = Parameters(ret="FULL", requireTLS=True)
+        # RFC 8689 5: of such mail no more than the header comes back.
+        self.assertIn(b"RET=HDRS", self.words(secret, isVerified=True))
 
     def test_priority(self) -> None:
         """

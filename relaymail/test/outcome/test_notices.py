@@ -419,6 +419,18 @@ class AskedTests(NoticeCase):
             self.assertEqual(part.get_content_type(), "text/rfc822-headers")
             self.assertNotIn("Words.", str(part))
 
+    def test_headerOfWhatIsForTLSOnly(self) -> None:
+        """
+        Of mail that may go over TLS only no more than the header comes back,
+        whatever RET says (RFC 8689 5); the notice itself goes as any other.
+        """
+        said = Parameters(ret="FULL", requireTLS=True)
+        part = self.parts(parameters=said)[2]
+        self.assertEqual(part.get_content_type(), "text/rfc822-headers")
+        notice = replace(NOTICE, parameters=said)
+        envelope = envelopeOf(notice, compose(notice))
+        self.assertFalse(envelope.parameters.requireTLS)
+
     def test_D32_delayed(self) -> None:
         """
         One that tells of a delay says until when it goes on.
