@@ -138,12 +138,15 @@ class HeaderTests(ProxiedTestCase):
         However the header and what follows are cut, the replies are the same.
         """
         said = header + EHLO + MAIL + b"RSET\r\nNOOP\r\nQUIT\r\n"
-        whole = self.connect().say(said)
+        first = self.connect()
+        whole = first.say(said)
         self.assertIn("221 ", whole)
         peer, heard = self.connect(), ""
         for begin, end in pairwise([0, *sorted(cuts), len(said)]):
             heard += peer.say(said[begin:end])
         self.assertEqual(heard, whole)
+        for each in (first, peer):
+            each.vanish()
 
     def test_binary(self) -> None:
         """
