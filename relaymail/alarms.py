@@ -74,6 +74,12 @@ class Alarms:
         self._signs.pop(key, None)
         return self._alarms.pop(key, None) is not None
 
+    def sounds(self, key: str) -> bool:
+        """
+        Tell whether an alarm sounds.
+        """
+        return key in self._alarms
+
     def __iter__(self) -> Iterator[Alarm]:
         """
         Give those that sound, in the order in which they began.

@@ -92,7 +92,7 @@ class ReloadMixin:
         self._change(told, changed, routes)
         self.log.info(
             "The configuration was read again; {changed}",
-            changed=f"changed: {', '.join(changed)}" if changed else "it is as it was",
+            changed=f"changed: {', '.join(changed)}" if changed else _SAME,
         )
         return changed
 
@@ -185,6 +185,10 @@ class ReloadMixin:
 
     def _makeCalculator(self, told: Configuration) -> MXCalculator:
         raise NotImplementedError
+
+
+#: What a password that was written anew is no change of.
+_SAME = "no option has changed, and all secrets and certificates were read again"
 
 
 def _endpoints(told: Configuration) -> set[str]:

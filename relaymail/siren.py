@@ -90,7 +90,14 @@ class Siren:
         else:
             # The connection broke, which says nothing of the credentials.
             return
+        if not isinstance(evidence, Reply) and self._hasNoToken(host):
+            # That is told already, by whoever asked for it.
+            return
         self.tell(key, _refusedText(host, evidence), sign)
+
+    def _hasNoToken(self, host: Host) -> bool:
+        who = host.credentials
+        return isinstance(who, Bearer) and self.alarms.sounds(tokenKeyOf(who.user))
 
     def retain(self, hosts: Iterable[Host]) -> None:
         """
@@ -132,6 +139,13 @@ def keyOf(host: Host) -> str:
     """
     user = host.credentials.user if host.credentials is not None else ""
     return f"auth:{printable(user, 100)}@{printable(host.name, 253)}"
+
+
+def tokenKeyOf(user: str) -> str:
+    """
+    Give what an alarm of the tokens of a user is known by.
+    """
+    return f"token:{printable(user, 100)}"
 
 
 def _refusedText(host: Host, evidence: Evidence) -> str:

@@ -128,4 +128,7 @@ def reload() -> None:
     elif told["changed"]:
         click.echo(f"Changed: {clean(', '.join(map(str, told['changed'])))}.")
     else:
-        click.echo("Nothing has changed.")
+        click.echo(
+            "No option has changed. Passwords, tokens' secrets and certificates were "
+            "read again, and are used from now on."
+        )

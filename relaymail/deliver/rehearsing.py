@@ -21,7 +21,7 @@ from relaymail.deliver.esmtpclient import ESMTPClient
 from relaymail.deliver.relayers import prepare
 from relaymail.dialogue.extensions import parseExtensions
 from relaymail.dialogue.sasl.choosing import Means, authenticatorsFor
-from relaymail.replies import Evidence, Phase, Reply, printable
+from relaymail.replies import Evidence, Phase, Reply, Trouble, printable
 from relaymail.route.connector import Connector
 from relaymail.route.hosts import Credentials, Host, TLSNeed
 from relaymail.route.tlscontexts import creatorFor
@@ -159,6 +159,7 @@ class Rehearsal(ESMTPClient):
         self._tellStep = tell
         self._ended = ended
         self._isKnown = False
+        self._hasNoToken = False
 
     # What is heard.
 
@@ -202,6 +203,10 @@ class Rehearsal(ESMTPClient):
         self._took("token", True, self._plan.tokenTold())
         ESMTPClient._tokenGiven(self, token)
 
+    def _noToken(self, failure: Failure) -> None:
+        self._hasNoToken = True
+        ESMTPClient._noToken(self, failure)
+
     def _tryMechanism(self) -> None:
         name = self._untried[0].getName().decode("ascii", "replace")
         self._took("AUTH", True, f"{name} is tried")
@@ -218,7 +223,9 @@ class Rehearsal(ESMTPClient):
         self._tellStep(Step(name, isDone, printable(told, MAX_TOLD)))
 
     def _tellEnd(self, evidence: Evidence | None) -> None:
-        if evidence is not None and not isinstance(evidence, Reply):
+        if self._hasNoToken and isinstance(evidence, Trouble):
+            self._took("token", False, evidence.detail)
+        elif evidence is not None and not isinstance(evidence, Reply):
             phase = self.evidencePhase or self.phase
             self._took(_NAMES.get(phase, "end"), False, evidence.text)
 

@@ -63,7 +63,8 @@ def checkSecrets(configuration: Configuration) -> Iterator[Answer]:
     files = [s.where for s in sources if s.kind is PasswordKind.FILE]
     users = configuration.intake.users
     files += [] if users is None else [users]
-    for path in files:
+    # The same may be for several hosts.
+    for path in dict.fromkeys(files):
         yield _checkSecret(path)
     if not files:
         yield ok("no password is in a file")

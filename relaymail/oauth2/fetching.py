@@ -16,7 +16,7 @@ import treq
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
@@ -70,7 +70,7 @@ class Fetcher:
         @param reactor: Where to connect.
         """
         self._reactor = reactor
-        self._pool = HTTPConnectionPool(reactor)
+        self._pool = _Pool(reactor)
         self._pool.maxPersistentPerHost = MAX_IDLE
         self._pool.cachedConnectionTimeout = IDLE_TIMEOUT
         # A request that was sent twice may have used a refresh token twice.
@@ -114,6 +114,37 @@ class Fetcher:
         """
         closed: Deferred[None] = self._pool.closeCachedConnections()
         return closed
+
+
+class _Pool(HTTPConnectionPool):
+    """
+    Connections whose beginning and end are not in the log.
+    """
+
+    def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
+        """
+        Give one that is idle, or make one.
+        """
+        found: Deferred[Any] = super().getConnection(key, _Silent(endpoint))
+        return found
+
+
+@implementer(IStreamClientEndpoint)
+class _Silent:
+    """
+    An endpoint whose factories log nothing.
+    """
+
+    def __init__(self, endpoint: Any) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        """
+        Connect.
+        """
+        protocolFactory.noisy = False
+        connected: Deferred[Any] = self._endpoint.connect(protocolFactory)
+        return connected
 
 
 def _header(response: treq.response._Response, name: str) -> str | None:

@@ -104,6 +104,21 @@ class SirenTests(SynchronousTestCase):
         (alarm,) = self.siren.alarms
         self.assertIn("see that the token is right", alarm.text)
 
+    def test_D11_noToken(self) -> None:
+        """
+        That there is no token is told once, by whoever asked for it, and not as if
+        the host had refused something.
+        """
+        bearer = Bearer("me", "account", None)  # type: ignore[arg-type]
+        host = Host("x.example", credentials=bearer)
+        trouble = Trouble(Phase.AUTH, TroubleKind.AUTH, "login.example gave no token")
+        self.siren.tell("token:me", "login.example gave no token")
+        self.siren.authentication(host, trouble)
+        self.assertEqual([a.key for a in self.siren.alarms], ["token:me"])
+        # One that is refused nonetheless is another matter.
+        self.siren.authentication(host, WRONG)
+        self.assertEqual(len(self.siren.alarms), 2)
+
     def test_retain(self) -> None:
         """
         What the configuration has no more sounds no more; what is about something

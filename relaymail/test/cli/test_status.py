@@ -139,7 +139,8 @@ class ReloadTests(CommandTestCase):
         It says when nothing has.
         """
         self.answers["POST reload"] = {"changed": []}
-        self.assertEqual(self.run_("reload").stdout, "Nothing has changed.\n")
+        said = self.run_("reload").stdout
+        self.assertIn("No option has changed. Passwords", said)
         self.assertEqual(self.runJSON("reload"), {"changed": []})
 
     def test_down(self) -> None:

@@ -112,7 +112,7 @@ class InstallationTests(SynchronousTestCase):
         """
         self.assertFound(self.secrets(), (Verdict.OK, "no password is in a file"))
         path = self.write("password", "correct horse")
-        hosts = [f"smtps://me@mail.example?password-file={path}"]
+        hosts = [f"smtps://me@{h}.example?password-file={path}" for h in ("a", "b")]
         self.assertFound(self.secrets(smartHosts=hosts), (Verdict.OK, path))
         os.chmod(path, 0o644)
         found = self.secrets(smartHosts=hosts)

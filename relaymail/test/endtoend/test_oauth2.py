@@ -316,7 +316,7 @@ class AuthTestTests(TokensTestCase):
         """
         self.tokens.revoke()
         self.assertFalse((await self.tried()).isPassed)
-        self.assertIn("  FAIL  AUTH ", self.lines[-2])
+        self.assertIn("  FAIL  token  ", self.lines[-2])
         self.assertIn("sign in again and put the new refresh token", self.lines[-2])
         self.assertIn("it does not work", self.lines[-1])
 

@@ -73,6 +73,7 @@ class FetcherTests(SynchronousTestCase):
         self.answer = self.fetcher.post(URL, FORM)
         host, port, factory, timeout, _ = self.reactor.tcpClients[0]
         self.assertEqual((host, port, timeout), ("127.0.0.1", 8080, 10))
+        self.factory = factory
         protocol: Any = factory.buildProtocol(None)
         self.protocol = protocol
         self.transport = Transport()
@@ -94,6 +95,15 @@ class FetcherTests(SynchronousTestCase):
         self.assertEqual(lines[0], b"post /token?a=b http/1.1")
         self.assertIn(b"content-type: application/x-www-form-urlencoded", lines)
         self.assertIn(b"host: 127.0.0.1:8080", lines)
+
+    def test_silent(self) -> None:
+        """
+        That a connection begins and ends is not in the log.
+        """
+        with capturedLogs() as events:
+            self.factory.doStart()
+            self.factory.doStop()
+        self.assertEqual(events, [])
 
     def test_answered(self) -> None:
         """
