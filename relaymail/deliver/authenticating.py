@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import connectionDone
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.mail._except import (
     AUTHDeclinedError,
@@ -190,16 +191,23 @@ class Authenticating(SMTPClient):
     def _begin(self) -> None:
         if self.tokens is None:
             return self._tryMechanism()
-        self._await(Phase.AUTH, (), self.esmtpAUTHServerError)
-        # Whatever the server says now is no answer to anything.
-        self._failresponse = self.esmtpAUTHServerError
-        self._asking = asking = maybeDeferred(self.tokens.token)
+        asking = self._waitFor(maybeDeferred(self.tokens.token))
         asking.addCallbacks(self._tokenGiven, self._noToken)
         asking.addErrback(
             lambda failure: self._log.failure(
                 "A client could not go on with its token", failure
             )
         )
+
+    def _waitFor(self, asked: Deferred[Any]) -> Deferred[Any]:
+        """
+        Say nothing to the server before somebody else has answered.
+        """
+        self._await(Phase.AUTH, (), self.esmtpAUTHServerError)
+        # Whatever the server says now is no answer to anything.
+        self._failresponse = self.esmtpAUTHServerError
+        self._asking = asked
+        return asked
 
     def _tokenGiven(self, token: bytes) -> None:
         if not self._isAsking():
@@ -293,7 +301,6 @@ class Authenticating(SMTPClient):
         self._authResponse(self._authinfo, resp)
 
     def _authResponse(self, auth: IClientAuthentication, challenge: bytes) -> None:
-        self._failresponse = partial(self._mechanismFailed, self.esmtpAUTHDeclined)
         self._challenges += 1
         try:
             if self._challenges > _MAX_CHALLENGES:
@@ -303,8 +310,20 @@ class Authenticating(SMTPClient):
             self._await(Phase.AUTH, (), self.esmtpAUTHMalformedChallenge)
             self._failresponse = self.esmtpAUTHMalformedChallenge
             return self.sendLine(b"*")
+        workFor = getattr(auth, "workFor", None)
+        work = None if workFor is None else workFor(self.secret, decoded)
+        if work is None:
+            return self._answerChallenge(auth, decoded)
+        self._waitFor(deferToThread(work)).addBoth(self._worked, auth, decoded)
+
+    def _worked(self, _: Any, auth: IClientAuthentication, challenge: bytes) -> None:
+        if self._isAsking():
+            self._answerChallenge(auth, challenge)
+
+    def _answerChallenge(self, auth: IClientAuthentication, challenge: bytes) -> None:
         self._await(Phase.AUTH, (235, 334), self.smtpState_maybeAuthenticated)
-        self._respond(auth, decoded, b"")
+        self._failresponse = partial(self._mechanismFailed, self.esmtpAUTHDeclined)
+        self._respond(auth, challenge, b"")
 
     def smtpState_maybeAuthenticated(self, code: int, resp: bytes) -> None:
         """

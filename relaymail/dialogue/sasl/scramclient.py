@@ -10,6 +10,7 @@ import base64
 import hmac
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 
 from relaymail.dialogue.sasl.errors import ServerNotProven
 from relaymail.dialogue.sasl.initial import InitialAuthenticator
@@ -29,6 +30,8 @@ from relaymail.dialogue.sasl.scram import (
 
 #: The longest message of the server's, in octets: usual are 100.
 _MAX_MESSAGE = 2048
+#: Up to how many iterations a password is hashed at once: about ten milliseconds.
+QUICK = 20_000
 #: The errors by which the server tells that somebody changed what it offered, or
 #: that what it sees of the connection is not what we see (RFC 5802 7).
 _TAMPERED = (b"server-does-support-channel-binding", b"channel-bindings-dont-match")
@@ -95,6 +98,23 @@ class SCRAMAuthenticator(InitialAuthenticator):
         self._state = _State.SALT
         return self._header() + self._first
 
+    def workFor(self, secret: bytes, challenge: bytes) -> Callable[[], object] | None:
+        """
+        Give what takes long of the answer to a challenge, to be done elsewhere before
+        L{challengeResponse} is asked: the server says how long.
+
+        @return: It, or L{None} where it takes next to no time, or is not to be done.
+        """
+        if self._state is not _State.SALT or len(challenge) > _MAX_MESSAGE:
+            return None
+        try:
+            _, salt, iterations = self._salting(challenge)
+        except ValueError:
+            return None
+        if iterations <= QUICK:
+            return None
+        return partial(rememberedKeys, self.kind, prepared(secret), salt, iterations)
+
     def challengeResponse(self, secret: bytes, challenge: bytes) -> bytes:
         """
         Answer the server's first message with a proof, its final one with nothing.
@@ -141,6 +161,24 @@ class SCRAMAuthenticator(InitialAuthenticator):
     def _proof(self, secret: bytes, challenge: bytes) -> bytes:
         if challenge.startswith(b"e="):
             return self._refused(challenge)
+        nonce, salt, iterations = self._salting(challenge)
+        keys = rememberedKeys(self.kind, prepared(secret), salt, iterations)
+        bound = base64.b64encode(self._header() + self.channel.data)
+        final = b"c=%s,r=%s" % (bound, nonce)
+        said = b",".join((self._first, challenge, final))
+        proof = xored(keys.clientKey, self.kind.sign(keys.storedKey, said))
+        self._signature = self.kind.sign(keys.serverKey, said)
+        self._state = _State.SIGNATURE
+        return final + b",p=" + base64.b64encode(proof)
+
+    def _salting(self, challenge: bytes) -> tuple[bytes, bytes, int]:
+        """
+        Read the server's first message.
+
+        @return: The nonce, the salt, and how often the password is hashed.
+
+        @raise ValueError: When it cannot be used.
+        """
         # Attributes behind the third are for extensions (RFC 5802 5.1).
         parts = challenge.split(b",")
         if len(parts) < 3:
@@ -150,15 +188,7 @@ class SCRAMAuthenticator(InitialAuthenticator):
             raise ValueError("a nonce that does not begin with ours")
         if not 0 < len(salt) <= MAX_SALT:
             raise ValueError("a salt that is empty or too long")
-        iterations = iterationsIn(attribute(parts[2], b"i"))
-        keys = rememberedKeys(self.kind, prepared(secret), salt, iterations)
-        bound = base64.b64encode(self._header() + self.channel.data)
-        final = b"c=%s,r=%s" % (bound, nonce)
-        said = b",".join((self._first, challenge, final))
-        proof = xored(keys.clientKey, self.kind.sign(keys.storedKey, said))
-        self._signature = self.kind.sign(keys.serverKey, said)
-        self._state = _State.SIGNATURE
-        return final + b",p=" + base64.b64encode(proof)
+        return nonce, salt, iterationsIn(attribute(parts[2], b"i"))
 
     def _checkFinal(self, message: bytes) -> None:
         part = message.split(b",")[0]

@@ -175,6 +175,53 @@ class BestTests(BestCase):
         self.assertTrue(self.wire.disconnecting)
         self.assertTrouble(TroubleKind.AUTH, "iteration count")
 
+    def manyIterations(self) -> list[tuple[Any, Deferred[Any]]]:
+        """
+        Have the server want the password hashed very often.
+
+        @return: What was given to a thread, and what tells when it is done.
+        """
+        begun: list[tuple[Any, Deferred[Any]]] = []
+
+        def inThread(work: Any) -> Deferred[Any]:
+            begun.append((work, Deferred()))
+            return begun[-1][1]
+
+        self.patch(authenticating, "deferToThread", inThread)
+        self.begin()
+        challenge = b"r=clientserver,s=c2FsdA==,i=30000"
+        self.assertEqual(self.hear(b"334 " + b64(challenge)), [])
+        return begun
+
+    def test_A06_manyIterations(self) -> None:
+        """
+        A server may want the password hashed so often that it takes long: others do
+        not wait meanwhile.
+        """
+        [(work, done)] = self.manyIterations()
+        self.assertIs(self.client.phase, Phase.AUTH)
+        done.callback(work())
+        [proof] = self.said()
+        self.assertTrue(base64.b64decode(proof).startswith(b"c=biws,r=clientserver,p="))
+
+    def test_A06_talksMeanwhile(self) -> None:
+        """
+        What a server says while it is to wait is no answer to anything.
+        """
+        [(work, done)] = self.manyIterations()
+        self.assertNotIn(MAIL[0], self.hear(b"235 yes"))
+        done.callback(work())
+        self.assertEqual(self.said(), [])
+
+    def test_A06_gone(self) -> None:
+        """
+        Nor is anything said to one that has gone.
+        """
+        [(work, done)] = self.manyIterations()
+        self.lose(ConnectionLost())
+        done.callback(work())
+        self.assertEqual(self.said(), [])
+
     def test_D11_next(self) -> None:
         """
         The next best is tried where one is refused, with PLAIN in both its forms.
