@@ -119,7 +119,7 @@ class Trickster(LineReceiver):
         self._say(b".", said)
 
     def _say(self, verb: bytes, usual: bytes) -> bytes:
-        trick = self.factory.tricks.get(verb, usual)
+        trick: Any = self.factory.tricks.get(verb, usual)
         if not isinstance(trick, bytes):
             at = self._asked.get(verb, 0)
             self._asked[verb] = at + 1
@@ -128,7 +128,8 @@ class Trickster(LineReceiver):
             self.transport.loseConnection()
         elif trick:
             self.transport.write(trick + b"\r\n")
-        return trick
+        said: bytes = trick
+        return said
 
 
 class OffersTestCase(EndToEndTestCase):
