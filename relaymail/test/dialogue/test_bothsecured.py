@@ -6,6 +6,7 @@ memory: TLS, and who the client is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,12 @@ class TLSTests(SecuredTestCase):
 
     def test_requireTLS(self) -> None:
         """
-        RFC 8689: it is said, and kept.
+        RFC 8689: it is said, and kept, and no more than the header may come back.
         """
         self.serve(contextFactory=self.context, host=self.secured())
-        self.assertPassed(self.pass_(Parameters(requireTLS=True)))
+        envelope = self.pass_(Parameters(requireTLS=True))
+        kept = Parameters(requireTLS=True, ret="HDRS")
+        self.assertPassed(replace(envelope, parameters=kept))
         self.assertIn(b" REQUIRETLS", self.said(b"MAIL")[0])
 
     def test_everything(self) -> None:
@@ -118,7 +121,7 @@ class TLSTests(SecuredTestCase):
         """
         self.serve(contextFactory=self.context, host=self.secured())
         parameters = Parameters(
-            "BINARYMIME", "FULL", "id 1", utf8=True, requireTLS=True, priority=3
+            "BINARYMIME", "HDRS", "id 1", utf8=True, requireTLS=True, priority=3
         )
         own = RecipientParameters("SUCCESS,DELAY", "utf-8;käthe@bücher.example")
         self.assertPassed(
