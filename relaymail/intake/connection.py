@@ -362,6 +362,9 @@ class IntakeProtocol(MessageReceiver):
         self.log.failure("A session with a client broke; it is cut.", failure)
         self.abort()
 
+    def _clientIsDone(self) -> None:
+        self._close(Close())
+
     def _phaseOver(self) -> None:
         if Hold.CLOSED in self._holds or self._dialogue.state is State.SETTLING:
             # Either nobody reads our last words, or the queue may yet take the

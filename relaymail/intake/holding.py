@@ -10,7 +10,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.protocols.basic import LineReceiver
+from zope.interface import implementer
 
 from relaymail.intake.deadlines import Deadline
 
@@ -33,9 +35,14 @@ class Hold(IntEnum):
     CLOSED = 3
 
 
+@implementer(IHalfCloseableProtocol)
 class HeldReceiver(LineReceiver):
     """
     Reads lines and raw octets, while there is no reason not to.
+
+    A client that has said all it has to say may close its side of the connection and
+    read on, as Exim does behind QUIT: what it has said is answered all the same.  Else
+    it would not know that its message was taken, and send it again.
     """
 
     transport: Any
@@ -48,6 +55,7 @@ class HeldReceiver(LineReceiver):
         self._limits = limits
         self._holds: set[Hold] = set()
         self._stopsReading = False
+        self._isAtEnd = False
         self._phase = Deadline(clock, self._phaseOver)
         self._message = Deadline(clock, self._phaseOver)
 
@@ -75,6 +83,18 @@ class HeldReceiver(LineReceiver):
         """
         self._release(Hold.WRITING)
 
+    def readConnectionLost(self) -> None:
+        """
+        End when all is answered: nothing more comes.
+        """
+        self._isAtEnd = True
+        self._endIfDone()
+
+    def writeConnectionLost(self) -> None:
+        """
+        Do nothing: only whole connections are closed from here.
+        """
+
     def abort(self) -> None:
         """
         Cut the connection.
@@ -90,15 +110,24 @@ class HeldReceiver(LineReceiver):
         if self._holds:
             return
         self.paused = False
-        if self._stopsReading:
+        if self._stopsReading and not self._isAtEnd:
             self._stopsReading = False
             self.transport.resumeProducing()
         self.dataReceived(b"")
+        if self._isAtEnd:
+            self._endIfDone()
+
+    def _endIfDone(self) -> None:
+        if not (self._holds or self._busyReceiving):
+            self._clientIsDone()
 
     def _stopReading(self) -> None:
         if not self._stopsReading:
             self._stopsReading = True
             self.transport.pauseProducing()
+
+    def _clientIsDone(self) -> None:
+        raise NotImplementedError("whoever reads says how a session ends")
 
     def _phaseOver(self) -> None:
         raise NotImplementedError("whoever reads says what a deadline means")

@@ -28,6 +28,9 @@ from relaymail.test.intake.harness import (
 _OPEN = NetworkAcceptance("127.0.0.0/8")
 _OPEN.acceptRecipient = lambda *a: None  # type: ignore[method-assign]
 
+#: What is answered to TO_DATA.
+TO_DATA_CODES = ["250", "250", "250", "354"]
+
 
 class DeliveryTests(SynchronousTestCase):
     """
@@ -175,6 +178,59 @@ class DurabilityTests(SynchronousTestCase):
         self.assertEqual(peer.say(b"QUIT\r\n"), "")
         intake.queue.waits[0].callback(["77"])
         self.assertEqual(peer.codes(), ["250", "250", "250", "221"])
+
+    def test_P4_clientIsDone(self) -> None:
+        """
+        A client that closes its side behind QUIT, as Exim does, gets all replies,
+        however late: without them it would send the message again.
+        """
+        intake = Intake(acceptance=Judge())
+        judge = intake.factory.acceptance
+        assert isinstance(judge, Judge)
+        intake.queue.slow = True
+        peer = intake.connect()
+        codes = peer.codes(TO_DATA + CONTENT + b".\r\nNOOP\r\nQUIT\r\n")
+        peer.protocol.readConnectionLost()
+        for _ in range(2):
+            self.assertFalse(peer.wire.closed)
+            judge.asked.pop().callback(None)
+        self.assertEqual((judge.cancelled, codes + peer.codes()), (0, TO_DATA_CODES))
+        intake.clock.advance(10)
+        self.assertFalse(peer.wire.closed)
+        intake.queue.waits[0].callback(["77"])
+        self.assertEqual(peer.codes(), ["250", "250", "221"])
+        self.assertTrue(peer.wire.disconnecting)
+
+    def test_P4_clientIsDoneWithoutQUIT(self) -> None:
+        """
+        The same where it does not say QUIT, and where it did not read the replies
+        till then.
+        """
+        intake = Intake()
+        for number in range(2):
+            peer = intake.connect()
+            peer.wire.clog()
+            peer.say(TO_DATA + CONTENT + b".\r\n" + MAIL)
+            peer.protocol.readConnectionLost()
+            self.assertFalse(peer.wire.closed)
+            peer.wire.unclog()
+            self.assertEqual(peer.codes(), [*TO_DATA_CODES, "250", "250"])
+            self.assertTrue(peer.wire.disconnecting)
+            self.assertEqual(len(intake.queue.added), number + 1)
+
+    def test_P4_clientGoesAway(self) -> None:
+        """
+        Where nothing is left to answer the session is over at once, and half a
+        message is none.
+        """
+        intake = Intake()
+        for said in (b"", b"EHLO c\r\nMA", TO_DATA, TO_DATA + CONTENT + b"."):
+            peer = intake.connect()
+            peer.say(said)
+            peer.protocol.readConnectionLost()
+            self.assertTrue(peer.wire.disconnecting, said)
+            self.assertFalse(peer.say(b".\r\n"))
+        self.assertEqual(intake.queue.added, [])
 
     def test_P1_queueTooSlow(self) -> None:
         """
