@@ -52,6 +52,7 @@ service lmtp {{
 submission_relay_host = 127.0.0.1
 submission_relay_port = {relay}
 submission_relay_trusted = yes
+submission_relay_rawlog_dir = {place}/mail
 hostname = dovecot.example
 service submission-login {{
   inet_listener submission {{
@@ -140,6 +141,13 @@ class Dovecot:
         """
         log = self._log.read_text("utf-8", "replace") if self._log.exists() else ""
         return log + self._server.said
+
+    @property
+    def saidToRelay(self) -> bytes:
+        """
+        What it has said to the relay that it gives the mail of its users to.
+        """
+        return b"".join(path.read_bytes() for path in self.mail.glob("*.out"))
 
     def stop(self) -> None:
         """

@@ -34,15 +34,30 @@ pipelining_connect_advertise_hosts =
 tls_advertise_hosts = {tls}
 host_lookup =
 never_users =
-acl_smtp_rcpt = accept
+acl_smtp_rcpt = {acl}
 acl_smtp_data = accept
 acl_smtp_mail = accept
 {settings}
+begin acl
+users:
+  deny recipients = refused@one.example
+       message = 5.1.1 Nobody
+  accept authenticated = *
+  deny message = Say who you are
+everybody:
+  deny recipients = refused@one.example
+       message = 5.1.1 Nobody
+  accept
 begin routers
+{routers}
 box:
   driver = accept
   transport = box
 begin transports
+relay:
+  driver = smtp
+  allow_localhost
+  {options}
 box:
   driver = appendfile
   maildir_format
@@ -55,6 +70,16 @@ box:
 """
 
 
+#: What sends all mail on.
+_ROUTER = """
+on:
+  driver = manualroute
+  route_list = * 127.0.0.1::{relay}
+  self = send
+  transport = relay
+"""
+
+
 class Exim:
     """
     One Exim.
@@ -63,13 +88,26 @@ class Exim:
     @ivar mail: The directory of the maildir that it delivers to.
     """
 
-    def __init__(self, place: Path, settings: str = "", parts: str = "") -> None:
+    def __init__(
+        self,
+        place: Path,
+        settings: str = "",
+        parts: str = "",
+        *,
+        relay: int = 0,
+        options: str = "",
+        acl: str = "everybody",
+    ) -> None:
         """
         Start it.
 
         @param place: A directory that its user can look into.
         @param settings: What it is told beyond the usual.
         @param parts: Further parts of its configuration.
+        @param relay: The port of the relay that it gives all mail to; 0: it
+            delivers all itself.
+        @param options: How it gives it.
+        @param acl: Who may give it mail: C{everybody} or C{users}.
 
         @raise SkipTest: When it is not installed, or this is not root.
         """
@@ -94,6 +132,9 @@ class Exim:
                 user=USER,
                 settings=settings,
                 parts=parts,
+                acl=acl,
+                routers=_ROUTER.format(relay=relay) if relay else "",
+                options=options,
                 tls="*" if "tls_certificate" in settings else "",
             )
         )
