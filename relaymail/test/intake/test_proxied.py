@@ -145,6 +145,7 @@ class HeaderTests(ProxiedTestCase):
         for begin, end in pairwise([0, *sorted(cuts), len(said)]):
             heard += peer.say(said[begin:end])
         self.assertEqual(heard, whole)
+        # The next example has the same intake, which counts connections.
         for each in (first, peer):
             each.vanish()
 
