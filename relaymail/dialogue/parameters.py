@@ -299,10 +299,14 @@ def _orcpt(text: str | None) -> str:
         raise ValueError("not type;address (RFC 3461 4.2)")
     if len(_given(text).encode("utf-8")) > MAX_ORCPT:
         raise ValueError("too long")
-    isUtf8 = kind.lower() == "utf-8"
-    decoded = decodeUnitext(address) if isUtf8 else decodeXtext(address)
+    isUTF8 = kind.lower() == "utf-8"
+    decoded = decodeUnitext(address) if isUTF8 else decodeXtext(address)
+    if kind.lower() == "rfc822" and not decoded.isascii():
+        # So Postfix has it, 3.7 for one, of addresses that are not ASCII; what
+        # it means is plain, and it must not cost the message.
+        kind, isUTF8 = "utf-8", True
     # What it stands for goes into notices, and to other hosts.
-    decoded.encode("utf-8" if isUtf8 else "ascii")
+    decoded.encode("utf-8" if isUTF8 else "ascii")
     if not decoded.isprintable():
         raise ValueError("not printable")
     return f"{kind};{decoded}"

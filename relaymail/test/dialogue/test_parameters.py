@@ -236,6 +236,14 @@ class RcptTests(_Cases):
         self.assertEqual(readRcpt(text, {"DSN"}, utf8=True).orcpt, "utf-8;jörg@c")
         self.assertIn("501", self.refusal(readRcpt, text, {"DSN"}))
 
+    def test_foreignOriginal(self) -> None:
+        """
+        One that is not ASCII and is said to be, as Postfix does it, is taken for what
+        it is.
+        """
+        said = readRcpt(b"ORCPT=rfc822;j+C3+B6rg@c", {"DSN"}, utf8=True)
+        self.assertEqual(said.orcpt, "utf-8;jörg@c")
+
     def test_wrong(self) -> None:
         """
         What is wrong is 501, what is not offered 555.
@@ -243,7 +251,7 @@ class RcptTests(_Cases):
         for text in (
             b"NOTIFY=", b"NOTIFY", b"NOTIFY=NEVER,DELAY", b"NOTIFY=ALWAYS",
             b"NOTIFY=,", b"ORCPT=a@b", b"ORCPT=;a", b"ORCPT=rfc822;", b"ORCPT=r c;a",
-            b"ORCPT=rfc822;a+0Ab", b"ORCPT=rfc822;+C3+BC",
+            b"ORCPT=rfc822;a+0Ab", b"ORCPT=rfc822;+C3", b"ORCPT=x400;+C3+BC",
             b"ORCPT=utf-8;a\\x{2028}", b"ORCPT=utf-8;\\x{D800}",
             b"ORCPT=utf-8;\\x{FFFFFF}", b"ORCPT=rfc822;" + b"x" * 500,
             b"NOTIFY=NEVER NOTIFY=NEVER",

@@ -181,7 +181,8 @@ class PostfixTests(SenderTestCase):
 
     async def test_international(self) -> None:
         """
-        Internationalised mail goes through it and the relay (RFC 6531).
+        Internationalised mail goes through it and the relay (RFC 6531). It names the
+        original recipient as if that were ASCII, and the relay as what it is.
         """
         relay = self.begin()
         postfix = await self.postfix(self.portOf(relay))
@@ -193,6 +194,9 @@ class PostfixTests(SenderTestCase):
         self.assertIn("\r\nSubject: Grüße\r\n".encode(), received.content)
         self.assertIn("SMTPUTF8", self.said("MAIL")[0].split())
         self.assertEqual(received.sender.encode("latin-1").decode("utf-8"), sender)
+        (rcpt,) = self.said("RCPT")
+        original = "".join(f"\\x{{{ord(letter):X}}}" for letter in "δοκιμή")
+        self.assertIn(f"ORCPT=utf-8;{original}@one.example", rcpt.split())
 
     async def test_manyRecipients(self) -> None:
         """
