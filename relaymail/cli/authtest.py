@@ -17,6 +17,7 @@ import click
 
 from relaymail.cli.config import readTold
 from relaymail.cli.output import showJSON
+from relaymail.cli.remedies import remedyFor
 from relaymail.cli.settings import current
 from relaymail.cli.troubles import FAILED, CommandError
 from relaymail.cli.words import clean, moment, now, pad
@@ -176,6 +177,7 @@ def asDocument(result: Result) -> dict[str, Any]:
         "user": clean(target.user),
         "sender": target.sender,
         "passed": result.isPassed,
+        "remedy": "" if result.isPassed else remedyFor(result.steps),
         "steps": [
             {"step": step.name, "passed": step.isDone, "told": step.told}
             for step in result.steps
@@ -267,12 +269,8 @@ class Trial:
         self.results.append(result)
         self._say(clean(target.title))
         result.isPassed = await self._passes(result, accounts, connector)
-        self._say(
-            "  it works"
-            if result.isPassed
-            else "  it does not work; mail for it waits, and does not bounce before it "
-            "expires"
-        )
+        for line in concluded(result):
+            self._say(line)
 
     async def _passes(
         self, result: Result, accounts: Accounts, connector: Connector
@@ -306,6 +304,19 @@ class Trial:
 
     def _noteTrouble(self, key: str, text: str | None, sign: str | None) -> None:
         self._troubles[key] = text
+
+
+def concluded(result: Result) -> Iterator[str]:
+    """
+    Say for people how it ended, and what to do.
+    """
+    if result.isPassed:
+        yield "  it works"
+        return
+    remedy = remedyFor(result.steps)
+    if remedy:
+        yield f"  do: {remedy}"
+    yield "  it does not work; mail for it waits, and does not bounce before it expires"
 
 
 def asLine(step: Step) -> str:

@@ -264,8 +264,10 @@ def checkedIdentity(identity: bytes | str) -> bytes:
 def _lossEvidence(phase: Phase, reason: Failure) -> Trouble:
     if reason.check(ConnectionDone, ConnectionLost):
         return Trouble(phase, TroubleKind.LOST, reason.getErrorMessage())
-    isTLS = troubleOf(reason, phase).kind is TroubleKind.TLS
-    # A certificate may be refused when the handshake is already over.
-    kind = TroubleKind.TLS if isTLS or phase is Phase.STARTTLS else TroubleKind.LOST
+    trouble = troubleOf(reason, phase)
+    if trouble.kind is TroubleKind.TLS:
+        # A certificate may be refused when the handshake is already over.
+        return trouble
+    kind = TroubleKind.TLS if phase is Phase.STARTTLS else TroubleKind.LOST
     told = f"{type(reason.value).__name__}: {reason.getErrorMessage()}"
     return Trouble(phase, kind, told)

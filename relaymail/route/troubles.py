@@ -136,10 +136,7 @@ def _kindOf(reason: BaseException | None) -> TroubleKind:
     for classes, kind in _KINDS:
         if isinstance(reason, classes):
             return kind
-    if type(reason).__name__ == "SimpleVerificationError":
-        # Twisted's stand-in for service_identity's error is private.
-        return TroubleKind.TLS
-    return TroubleKind.LOCAL
+    return TroubleKind.TLS if _isVerification(reason) else TroubleKind.LOCAL
 
 
 def _detail(reason: BaseException | None) -> str:
@@ -149,4 +146,13 @@ def _detail(reason: BaseException | None) -> str:
         return f"{type(reason).__name__}, answer code {first.rCode}"
     if isinstance(reason, SSL.Error) and isinstance(first, list):
         return "; ".join(str(row[-1]) for row in first) or type(reason).__name__
+    if _isVerification(reason):
+        # Its text is that of objects.
+        return "the host's certificate is for another name"
     return str(reason) or type(reason).__name__
+
+
+def _isVerification(reason: BaseException | None) -> bool:
+    # Twisted's stand-in for service_identity's error is private.
+    name = type(reason).__name__
+    return isinstance(reason, VerificationError) or name == "SimpleVerificationError"

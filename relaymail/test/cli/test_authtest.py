@@ -20,6 +20,7 @@ from relaymail.cli.authtest import (
     asDocument,
     asLine,
     chosen,
+    concluded,
     ownerOf,
     storeFor,
     targetsOf,
@@ -134,9 +135,21 @@ class WordsTests(SynchronousTestCase):
                 "user": "us",
                 "sender": "",
                 "passed": True,
+                "remedy": "",
                 "steps": [{"step": "EHLO", "passed": True, "told": "SIZE 1"}],
             },
         )
+
+    def test_concluded(self) -> None:
+        """
+        How it ended comes last, after what to do.
+        """
+        target = Target(1, Host("x.example", credentials=Credentials("a", b"b")), "a")
+        steps = [Step("connect", False, "connection refused")]
+        remedy, last = concluded(Result(target, steps))
+        self.assertIn("  do: see that the name and the port", remedy)
+        self.assertIn("it does not work; mail for it waits", last)
+        self.assertEqual(list(concluded(Result(target, [], True))), ["  it works"])
 
     def test_A09_token(self) -> None:
         """

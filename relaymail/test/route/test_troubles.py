@@ -106,6 +106,8 @@ class TroubleOfTests(SynchronousTestCase):
         self.assertLessEqual(len(told.detail), 512)
         tls = troubleOf(Failure(SSL.Error([("x", "y", "unknown ca")])), Phase.STARTTLS)
         self.assertEqual(tls.detail, "unknown ca")
+        named = troubleOf(Failure(VerificationError([])), Phase.STARTTLS)
+        self.assertEqual(named.detail, "the host's certificate is for another name")
         self.assertEqual(
             troubleOf(Failure(KeyboardInterrupt()), Phase.BODY).detail,
             "KeyboardInterrupt",
