@@ -78,8 +78,12 @@ from relaymail.replies import Reply
 
 #: Commands of RFC 5321 and of extensions that are not offered.
 _NOT_SPOKEN = frozenset({"EXPN", "TURN", "ETRN", "SEND", "SOML", "SAML"})
-#: What follows these is not lines of SMTP: the session cannot go on.
-_NOT_SMTP = frozenset({"GET", "POST", "PUT", "CONNECT"})
+#: What follows these is not lines of SMTP: the session cannot go on.  Nor can it
+#: behind the header of a proxy that is not known as one: what would be asked of its
+#: client's address would be asked of its own, which may be trusted.
+_NOT_SMTP = frozenset({"GET", "POST", "PUT", "CONNECT", "PROXY"})
+#: The third line of such a header in version 2.
+_PROXY_LINE = b"\0"
 _NO_ARGUMENTS = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
 _BRING_NO_MAIL = frozenset(
     {"HELO", "EHLO", "LHLO", "RSET", "NOOP", "VRFY", "HELP", "AUTH", "XCLIENT"}
@@ -135,6 +139,8 @@ class ServerDialogue(Session):
                 return self.end(BEHIND_TLS)
             return self._obey(command)
         except Refused as e:
+            if line == _PROXY_LINE:
+                return self.end(NOT_HERE)
             return self._wrong(e.reply)
 
     def overlong(self) -> Actions:

@@ -323,6 +323,22 @@ class RefusalTests(SynchronousTestCase):
             self.assertIn("502 5.5.1", client.say(line))
             self.assertTrue(client.closed)
 
+    def test_A04_strangeProxy(self) -> None:
+        """
+        So does the header of a proxy that nobody named: its client would be taken for
+        it.
+        """
+        binary = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + b"\1" * 12
+        for header in (
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25",
+            b"PROXY UNKNOWN",
+            binary,
+        ):
+            client = Client()
+            said = [client.say(line) for line in header.split(b"\r\n")]
+            self.assertIn("502 5.5.1", "".join(said))
+            self.assertTrue(client.closed)
+
 
 class StartTLSTests(SynchronousTestCase):
     """

@@ -389,7 +389,7 @@ class ProxyTests(CommandsTestCase):
 
     async def test_A04_PROXYOfStrangers(self) -> None:
         """
-        Where no proxy is named its header is no command, and nobody is meant by it.
+        Where no proxy is named its header is no command, and ends the session.
         """
         relay = self.begin(networks="192.0.2.0/24")
         for header in (
@@ -400,8 +400,8 @@ class ProxyTests(CommandsTestCase):
             wire.write(header, b"\r\nEHLO wire.example\r\n")
             wire.write(b"".join(line + b"\r\n" for line in MAIL[1:]), b"QUIT\r\n")
             codes = await wire.closed()
-            self.assertEqual(codes[-4:], [250, 250, 550, 221])
-            self.assertGreaterEqual(min(codes[:-4]), 500)
+            self.assertEqual(codes[-1], 502)
+            self.assertGreaterEqual(min(codes), 500)
 
 
 class TLSChunkTests(ChunkTests):

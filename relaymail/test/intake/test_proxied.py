@@ -191,24 +191,25 @@ class HeaderTests(ProxiedTestCase):
 
     def test_notAProxy(self) -> None:
         """
-        Who is no proxy is a client, greeted at once, and what it says is no
-        header; so is who is on a UNIX socket.
+        Who is no proxy is a client, greeted at once, and a header ends its session;
+        so is who is on a UNIX socket.
         """
         for address in (STRANGER, LOCAL, UNIXAddress("/run/x")):
             peer = self.connect(address)
             self.assertEqual(peer.heard(), GREETING)
-            self.assertEqual(peer.codes(V4), ["500"])
+            self.assertEqual(peer.codes(V4), ["502"])
+            self.assertTrue(peer.wire.closed)
 
     def test_A04_neverAProxyTwice(self) -> None:
         """
-        An address that a proxy names is not taken for a proxy: a second header
-        counts for nothing.
+        An address that a proxy names is not taken for a proxy: a second header ends
+        the session.
         """
         peer = self.connect()
         named = b"PROXY TCP4 203.0.113.11 203.0.113.9 4321 25\r\n"
         self.assertEqual(peer.say(named), GREETING)
-        self.assertEqual(peer.codes(TRUSTED), ["500"])
-        self.assertEqual(peer.codes(EHLO + MAIL), ["250", "250", "550"])
+        self.assertEqual(peer.codes(TRUSTED + EHLO + MAIL), ["502"])
+        self.assertTrue(peer.wire.closed)
 
     def test_startTLS(self) -> None:
         """
