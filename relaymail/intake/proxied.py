@@ -19,13 +19,17 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaymail.dialogue.proxyheader import Header, HeaderReader, Malformed
+from relaymail.dialogue.proxyheader import Header, HeaderReader, Malformed, Said
 from relaymail.intake.deadlines import Deadline
 from relaymail.intake.peers import hostOf
 
 #: How long a proxy may take for its header, in seconds: it is written at once when
 #: the connection is made, and one packet may be lost on the way, and once more.
 HEADER_SECONDS = 10.0
+
+#: The address of a client of which the proxy does not say it.  The document would have
+#: that of the proxy: that may be trusted, and this is somebody else.
+_NOWHERE = IPv4Address("TCP", "", 0)
 
 #: Makes the protocol for a client's address; L{None}: the client is sent away.
 Admit = Callable[[IAddress], IProtocol | None]
@@ -112,10 +116,11 @@ class Announced(Protocol):
 
     def _peer(self, header: Header) -> IAddress:
         source = header.source
-        if source is None:
-            # The document asks for the address of the connection itself.
+        if header.said is Said.LOCAL:
             peer: IAddress = self.transport.getPeer()
             return peer
+        if source is None:
+            return _NOWHERE
         kind = IPv6Address if ":" in source.host else IPv4Address
         return kind("TCP", source.host, source.port)
 

@@ -162,19 +162,31 @@ class HeaderTests(ProxiedTestCase):
 
     def test_thePeerItself(self) -> None:
         """
-        A proxy that speaks for itself, or does not say for whom, is the peer, and
-        is trusted as much as its address; a socket on its machine is no socket on
-        ours.
+        A proxy that speaks for itself is the peer, and is trusted as much as its
+        address.
         """
+        peer = self.connect()
+        self.assertEqual(peer.say(binary(b"", 0, 0x20)), GREETING)
+        self.assertEqual(peer.wire.getPeer(), PROXY)
+        self.assertEqual(peer.codes(EHLO + MAIL), ["250", "250", "550"])
+        self.hall.proxies = Networks(parseNetworks("127.0.0.1"))
+        peer = self.connect(LOCAL)
+        self.assertEqual(peer.say(binary(b"", 0, 0x20)), GREETING)
+        self.assertEqual(peer.codes(EHLO + MAIL), ["250", "250", "250"])
+
+    def test_A04_unknownClient(self) -> None:
+        """
+        A client of which the proxy does not say where it is, is not taken for the
+        proxy, which may be trusted; a socket on its machine is no socket on ours.
+        """
+        self.hall.proxies = Networks(parseNetworks("127.0.0.1"))
         for header in (
             b"PROXY UNKNOWN\r\n",
-            binary(b"", 0, 0x20),
             binary(b"", 0),
             binary(b"/" * 216, 0x31),
         ):
-            peer = self.connect()
+            peer = self.connect(LOCAL)
             self.assertEqual(peer.say(header), GREETING)
-            self.assertEqual(peer.wire.getPeer(), PROXY)
             self.assertEqual(peer.codes(EHLO + MAIL), ["250", "250", "550"])
 
     def test_A05_countedForTheClient(self) -> None:
