@@ -67,7 +67,7 @@ async def ask(given: Given, refresh: bytes, post: Post, now: float) -> Granted |
         return troubleWith(user, oauth2, without(_reasonOf(e), secrets))
     wait = waitIn(answer.retryAfter, now)
     if 300 <= answer.status <= 399:
-        where = printable(answer.location or "nowhere", 200)
+        where = printable(without(answer.location or "nowhere", secrets), 200)
         told = f"it points to {where}, and is not followed there: see token-url"
         return troubleWith(user, oauth2, f"HTTP {answer.status}: {told}", wait)
     try:

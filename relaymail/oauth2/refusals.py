@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from relaymail.oauth2.requests import Refusal, Secrets
 from relaymail.replies import printable
@@ -191,10 +191,22 @@ def without(said: str, secrets: Secrets) -> str:
     """
     Give what a server said as one line, and no secret in it.
     """
-    for secret in (secrets.client, secrets.refresh):
-        if secret:
-            said = said.replace(secret.decode("latin-1"), "(secret)")
+    forms = set[str]().union(
+        *(_formsOf(each) for each in (secrets.client, secrets.refresh) if each)
+    )
+    if forms:
+        # Of two that begin alike the longer one is meant.
+        inOrder = sorted(forms, key=len, reverse=True)
+        said = re.sub("|".join(map(re.escape, inOrder)), "(secret)", said)
     return printable(said, MAX_TOLD)
+
+
+def _formsOf(secret: bytes) -> set[str]:
+    """
+    Give how a secret may be said back: as it is, and as it was sent.
+    """
+    text = secret.decode("utf-8", "replace")
+    return {text, secret.decode("latin-1"), quote_plus(secret), quote(secret, "")}
 
 
 def waitIn(header: str | None, now: float) -> float:

@@ -150,7 +150,8 @@ def _refusal(said: Mapping[str, Any]) -> Refusal:
         # As Google's other services have it.
         description = error.get("message")
         error = error.get("status")
-    refusal = Refusal(_text(error), _text(description))
+    # Not cut before it is known that there is no secret in it.
+    refusal = Refusal(_text(error), _text(description, MAX_ANSWER))
     suberror = _text(said.get("suberror"))
     if suberror:
         # As Microsoft says what is behind an invalid_grant.
@@ -159,8 +160,8 @@ def _refusal(said: Mapping[str, Any]) -> Refusal:
     return refusal
 
 
-def _text(value: object) -> str:
-    return value[:MAX_SCOPE] if isinstance(value, str) else ""
+def _text(value: object, longest: int = MAX_SCOPE) -> str:
+    return value[:longest] if isinstance(value, str) else ""
 
 
 def _granted(said: Mapping[str, Any]) -> Granted:

@@ -15,7 +15,7 @@ from relaymail.oauth2.refusals import (
     troubleWith,
     waitIn,
 )
-from relaymail.oauth2.requests import Refusal
+from relaymail.oauth2.requests import Refusal, Secrets
 from relaymail.test.oauth2.samples import CONSENTED, SECRETS, SERVICE, USER
 
 #: 2026-01-01 00:00:00.
@@ -129,6 +129,16 @@ class DenialTests(SynchronousTestCase):
         self.assertNotIn("client-secret ", text)
         self.assertNotIn("refresh-0", text)
         self.assertIn("bad secret (secret) of (secret)", text)
+
+    def test_A09_secretInOtherWords(self) -> None:
+        """
+        Nor is it as it was sent, or as text that is not ASCII.
+        """
+        secrets = Secrets("p\u00e4ss +w/".encode())
+        for said in ("p\u00e4ss +w/", "p%C3%A4ss+%2Bw%2F", "p%C3%A4ss%20%2Bw%2F"):
+            told = Refusal("invalid_client", f"client_secret={said}&x=y")
+            text = denialOf(USER, SERVICE, secrets, 401, told).text
+            self.assertIn("client_secret=(secret)&x=y", text)
 
     def test_A03_oneLine(self) -> None:
         """
