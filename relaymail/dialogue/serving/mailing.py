@@ -44,9 +44,6 @@ def rcptSaid(session: Session, argument: bytes) -> Actions:
     Answer RCPT (RFC 5321 4.1.1.3).
     """
     names, known = session.names, session.recipients
-    if session.replies >= session.offer.recipients:
-        # The same one over and over, too: each has its reply in the end.
-        raise Refused(TOO_MANY_RECIPIENTS)
     recipient, said = parseRcpt(
         argument,
         session.offer.hostname,
