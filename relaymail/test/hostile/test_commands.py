@@ -226,6 +226,10 @@ class ParameterTests(CommandsTestCase):
             1,
             *(MAIL[2] + b" ORCPT=rfc822;" + each for each in (*bad[:-2], long)),
             *(MAIL[2] + b" ORCPT=" + each for each in (b"x", b";x", b"+0D+0A;x")),
+            *(
+                MAIL[2] + b" ORCPT=utf-8;a\\x{%s}b@x.example" % each
+                for each in (b"0A", b"D800", b"FFFFFF", b"2028", b"1B", b"")
+            ),
             MAIL[2] + b" NOTIFY=NEVER,SUCCESS",
             MAIL[2] + b" NOTIFY=SUCCESS NOTIFY=SUCCESS",
         )
@@ -272,7 +276,10 @@ class AuthTests(CommandsTestCase):
         commands again.
         """
         relay = self.beginUsers()
-        for initial in (b"!!!!", b"=", b"====", b"eA", b"e A==", b"AA==", b"\xff"):
+        foreign = b64encode(b"\xff\0me\0\xff")
+        for initial in (
+            b"!!!!", b"=", b"====", b"eA", b"e A==", b"AA==", b"\xff", foreign
+        ):  # fmt: skip
             wire = await self.greeted(relay)
             (code,) = await wire.say(b"AUTH %s %s" % (self.mechanism, initial))
             self.assertIn(code, (500, 501, 535), initial)

@@ -6,7 +6,7 @@ EHLO's keywords, challenges, and replies to chunks and to LMTP.
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -126,6 +126,11 @@ class Trickster(LineReceiver):
             trick = trick[min(at, len(trick) - 1)]
         if trick == b"CLOSE":
             self.transport.loseConnection()
+        elif b"NONCE" in trick:
+            first = b64decode(self.said[-1].split()[-1])
+            own = first.rpartition(b"r=")[2] + b"server"
+            trick = b"334 " + b64encode(trick.replace(b"NONCE", own))
+            self.transport.write(trick + b"\r\n")
         elif trick:
             self.transport.write(trick + b"\r\n")
         said: bytes = trick
@@ -320,6 +325,25 @@ class ChallengeTests(OffersTestCase):
         ):
             said = await self.refused(b"SCRAM-SHA-256", challenge)
             self.assertNotIn(b64encode(b"swordfish"), said)
+
+    async def test_A06_SCRAMWork(self) -> None:
+        """
+        A password is not computed for years, nor in a way that gives it away.
+        """
+        for said in (
+            b"r=NONCE,s=QSXCR+Q6sek8bf92,i=2000000000",
+            b"r=NONCE,s=QSXCR+Q6sek8bf92,i=1",
+            b"r=NONCE,s=QSXCR+Q6sek8bf92,i=-4096",
+            b"r=NONCE,s=QSXCR+Q6sek8bf92,i=" + b"9" * 1000,
+            b"r=NONCE,s=,i=4096",
+            b"r=NONCE,s=" + b"QUJD" * 400 + b",i=4096",
+            b"r=NONCE,s=!!!!,i=4096",
+            b"s=QSXCR+Q6sek8bf92,r=NONCE,i=4096",
+        ):
+            heard = await self.refused(b"SCRAM-SHA-256", said)
+            # What would begin with the channel binding, and have the proof.
+            self.assertNotIn(b"\nYz1", heard, said)
+        self.assertTrue(b64encode(b"c=biws,r=").startswith(b"Yz1"))
 
     async def test_A06_endless(self) -> None:
         """
