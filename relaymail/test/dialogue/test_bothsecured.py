@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from zope.interface import implementer
 
+from relaymail.deliver import authenticating
 from relaymail.envelopes import Entrance, Envelope, Parameters, RecipientParameters
 from relaymail.identities import ITokens
 from relaymail.intake.authentication import Authentication
@@ -73,7 +74,11 @@ class SecuredTestCase(BothSidesTestCase, CheckerCase):
     """
 
     def setUp(self) -> None:
+        """
+        Make a certificate; there are no threads in memory.
+        """
         super().setUp()
+        self.patch(authenticating, "deferToThread", maybeDeferred)
         key, self.certificate = writeCertificate(Path(self.mktemp()), NAME)
         self.context = DefaultOpenSSLContextFactory(key, self.certificate)
 
