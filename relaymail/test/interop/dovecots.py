@@ -31,6 +31,7 @@ passdb {{
   driver = passwd-file
   args = {place}/users
 }}
+{more}
 userdb {{
   driver = passwd-file
   args = {place}/users
@@ -77,6 +78,14 @@ service stats {{
 }}
 """
 
+_TOKENS = """
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {place}/tokens
+}}
+"""
+
 
 class Dovecot:
     """
@@ -95,6 +104,7 @@ class Dovecot:
         users: Mapping[str, str],
         mechanisms: str = "plain",
         relay: int = 0,
+        tokens: str = "",
     ) -> None:
         """
         Start it.
@@ -104,6 +114,8 @@ class Dovecot:
         @param mechanisms: In which ways they may say who they are.
         @param relay: The port of the relay that it gives the mail of its users to; 0
             for none.
+        @param tokens: The URL where it asks whose a token is, which it is to end
+            with; empty: it knows none.
 
         @raise SkipTest: When it is not installed, or this is not root.
         """
@@ -119,6 +131,8 @@ class Dovecot:
         os.chown(self.mail, owner.pw_uid, owner.pw_gid)
         known = "".join(f"{user}:{words}\n" for user, words in users.items())
         (place / "users").write_text(known)
+        asks = place / "tokens"
+        asks.write_text(f"tokeninfo_url = {tokens}\nusername_attribute = email\n")
         configuration = place / "dovecot.conf"
         configuration.write_text(
             _CONFIGURATION.format(
@@ -128,6 +142,7 @@ class Dovecot:
                 mechanisms=mechanisms,
                 protocols="submission" if relay else "lmtp",
                 relay=relay,
+                more=_TOKENS.format(place=place) if tokens else "",
                 submission=self.submission,
             )
         )

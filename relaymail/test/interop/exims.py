@@ -27,6 +27,7 @@ log_file_path = {place}/log/%slog
 daemon_smtp_ports = {port}
 local_interfaces = 127.0.0.1
 keep_environment =
+log_selector = +pipelining
 smtputf8_advertise_hosts = *
 chunking_advertise_hosts = *
 dsn_advertise_hosts = *

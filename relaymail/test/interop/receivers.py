@@ -87,11 +87,11 @@ class ReceiverTestCase(InteropTestCase):
         """
         return f"smtp://127.0.0.1:{self.server.port}"
 
-    def begin(self, url: str = "", **more: Any) -> int:
+    def begin(self, url: Any = "", **more: Any) -> int:
         """
         Start the relay.
 
-        @param url: Where it gives its mail; empty: to the server.
+        @param url: Where it gives its mail, a URL or a table; empty: to the server.
 
         @return: Its port.
         """
@@ -143,7 +143,7 @@ class ReceiverTestCase(InteropTestCase):
             raise AssertionError(f"{e}: {self.server.said}\n{said}") from None
         return contents
 
-    async def sent(self, url: str = "") -> bytes:
+    async def sent(self, url: Any = "") -> bytes:
         """
         Send the usual message, and give what arrives, which must be that.
         """

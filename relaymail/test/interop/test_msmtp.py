@@ -5,15 +5,43 @@ Msmtp gives mail to the relay.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import Portal
+from twisted.internet.defer import fail, succeed
+from zope.interface import implementer
+
+from relaymail.intake.checkers import UserRealm
+from relaymail.intake.credentials import IBearerToken
 from relaymail.test.endtoend.harness import MESSAGE, RECIPIENT, SENDER
 from relaymail.test.interop.programs import find, run
 from relaymail.test.interop.senders import (
     CLEAR_USER,
+    ELSEWHERE,
     LMTP,
     PASSWORD,
+    SUBMISSION,
     USER,
     SenderTestCase,
 )
+
+
+@implementer(ICredentialsChecker)
+class _Tokens:
+    """
+    Knows one token.
+    """
+
+    credentialInterfaces = (IBearerToken,)
+
+    def requestAvatarId(self, credentials: Any) -> Any:
+        """
+        Say whose it is.
+        """
+        isGood = credentials.token == b"token-1"
+        return succeed(USER.encode()) if isGood else fail(UnauthorizedLogin())
 
 
 class MsmtpTests(SenderTestCase):
@@ -94,6 +122,22 @@ class MsmtpTests(SenderTestCase):
             self.assertIn(with_.encode("ascii"), received.content)
             self.assertFrom(user)
         self.assertContents(self.server.received)
+
+    async def test_token(self) -> None:
+        """
+        It shows a token (RFC 7628) to a relay whose program knows those.
+        """
+        portal = Portal(UserRealm(), [_Tokens()])
+        self.begin(portal=portal, networks=ELSEWHERE, submission=[SUBMISSION])
+        port = self.portFor("submission")
+        wrong = _login("oauthbearer", USER, "token-2")
+        said = await self.msmtp(port, *wrong, *self.trust(), fails=True)
+        self.assertIn("535 5.7.8", said)
+        good = _login("oauthbearer", USER, "token-1")
+        said = await self.msmtp(port, *good, *self.trust())
+        self.assertIn("--> AUTH OAUTHBEARER", said)
+        await self.arrivesWith("ESMTPSA")
+        self.assertFrom(USER)
 
     async def test_refused(self) -> None:
         """

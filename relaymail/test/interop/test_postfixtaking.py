@@ -10,7 +10,7 @@ from email import message_from_bytes
 from hashlib import sha256
 from typing import Any
 
-from relaymail.test.endtoend.harness import MESSAGE, RECIPIENT, SOON
+from relaymail.test.endtoend.harness import MESSAGE, RECIPIENT, SENDER, SOON
 from relaymail.test.endtoend.processes import until
 from relaymail.test.interop.dovecots import Dovecot
 from relaymail.test.interop.postfixes import Postfix, mailboxes
@@ -21,6 +21,8 @@ from relaymail.test.interop.receivers import (
     USER,
     ReceiverTestCase,
 )
+from relaymail.test.interop.standins import Between, Owners
+from relaymail.testing.tokens import TokenServer
 
 #: All that can happen to octets.
 BINARY = bytes(range(256)) + b"\r\n.\r\n\r\r\n\n" + b"\0" * 2000
@@ -117,16 +119,19 @@ class SecurityTests(PostfixTestCase):
         await self.sent(self.login())
         self.assertIn(f"sasl_method={used}, sasl_username={USER}", postfix.said)
 
-    async def startAuthenticating(self, offered: str, kept: str) -> Postfix:
+    async def startAuthenticating(
+        self, offered: str, kept: str, tokens: str = ""
+    ) -> Postfix:
         """
         Start one that takes mail from users only.
 
         @param offered: See L{authenticates}.
         @param kept: See there.
+        @param tokens: Where Dovecot asks whose a token is.
         """
         place = self.place / "dovecot"
         place.mkdir()
-        dovecot = Dovecot(place, {USER: kept}, offered)
+        dovecot = Dovecot(place, {USER: kept}, offered, tokens=tokens)
         self.addCleanup(dovecot.stop)
         await self.listening(dovecot.port, dovecot)
         return await self.startTLS(
@@ -177,6 +182,45 @@ class SecurityTests(PostfixTestCase):
         """
         kept = "{SHA256.HEX}" + sha256(PASSWORD.encode("utf-8")).hexdigest()
         await self.authenticates("scram-sha-256 cram-md5 plain", "PLAIN", kept)
+
+    async def test_OAUTHBEARER(self) -> None:
+        """
+        It shows a token that it was given (RFC 7628), of which Dovecot asks whose it
+        is.
+        """
+        await self.showsToken("plain oauthbearer", "OAUTHBEARER")
+
+    async def test_XOAUTH2(self) -> None:
+        """
+        It does so in the older way where there is no other.
+        """
+        await self.showsToken("plain xoauth2", "XOAUTH2")
+
+    async def showsToken(self, offered: str, used: str) -> None:
+        """
+        Check that the relay shows a token, and which.
+        """
+        tokens = TokenServer().start()
+        self.addCleanup(tokens.stop)
+        asked = Owners(tokens)
+        url = asked.start(self)
+        postfix = await self.startAuthenticating(offered, "{PLAIN}another", url)
+        told = self.place / "refresh"
+        told.write_text("refresh-1\n")
+        told.chmod(0o600)
+        host = {
+            "url": f"smtp+starttls://127.0.0.1:{postfix.port}",
+            "user": USER,
+            "ca-file": self.ca,
+            "oauth2": {
+                "token-url": tokens.url,
+                "client-id": "client-1",
+                "refresh-token-file": str(told),
+            },
+        }
+        await self.sent(host)
+        self.assertEqual(asked.shown, ["token-1"])
+        self.assertIn(f"sasl_method={used}, sasl_username={USER}", postfix.said)
 
     async def test_A09_wrongPassword(self) -> None:
         """
@@ -310,7 +354,9 @@ class ParametersTests(PostfixTestCase):
         """
         await self.start()
         self.begin()
-        await self.talk(_sendBinary)
+        half = len(BINARY_MESSAGE) // 2
+        first, second = BINARY_MESSAGE[:half], BINARY_MESSAGE[half:]
+        await self.talk(lambda c: sendChunks(c, first, second))
         (arrived,) = await self.taken()
         self.assertTrue(arrived.isascii(), arrived)
         parts: Any = message_from_bytes(arrived).get_payload()
@@ -318,6 +364,27 @@ class ParametersTests(PostfixTestCase):
         self.assertEqual(part.get_payload(decode=True), BINARY)
         words = text.get_payload(decode=True)
         self.assertEqual(words.strip(), "Grüße".encode())
+
+
+class ChunksTests(PostfixTestCase):
+    """
+    BDAT (RFC 3030).
+    """
+
+    async def test_bdat(self) -> None:
+        """
+        Postfix takes the chunks that the relay sends. It does not offer BINARYMIME,
+        without which the relay sends none: here somebody in between says that it
+        does.
+        """
+        postfix = await self.start()
+        between = Between(postfix.port)
+        self.begin(f"smtp://127.0.0.1:{between.start(self)}")
+        await self.talk(lambda c: sendChunks(c, MESSAGE[:100], MESSAGE[100:]))
+        (content,) = await self.taken()
+        self.assertTrue(content.endswith(b"\n\n" + BODY), content)
+        self.assertRegex(between.said, rb"\r\nBDAT \d+ LAST\r\n")
+        self.assertNotIn(b"\r\nDATA\r\n", between.said)
 
 
 class RecipientsTests(PostfixTestCase):
@@ -391,21 +458,15 @@ def _answering(words: str) -> str:
     return f"check_recipient_access inline:{{{{{RECIPIENT} = {words}}}}}"
 
 
-def _sendBinary(client: smtplib.SMTP) -> None:
+def sendChunks(client: smtplib.SMTP, first: bytes, second: bytes) -> None:
     """
-    Give a message in two chunks.
+    Give a message of any octets in two chunks.
     """
-    half = len(BINARY_MESSAGE) // 2
-    for line in (
-        "MAIL FROM:<a@sender.example> BODY=BINARYMIME",
-        f"RCPT TO:<{RECIPIENT}>",
-    ):
+    mail, rcpt = f"MAIL FROM:<{SENDER}> BODY=BINARYMIME", f"RCPT TO:<{RECIPIENT}>"
+    for line in (mail, rcpt):
         code, said = client.docmd(line)
         assert code == 250, said
-    for chunk, last in (
-        (BINARY_MESSAGE[:half], b""),
-        (BINARY_MESSAGE[half:], b" LAST"),
-    ):
+    for chunk, last in ((first, b""), (second, b" LAST")):
         client.send(b"BDAT %d%s\r\n" % (len(chunk), last) + chunk)
         code, said = client.getreply()
         assert code == 250, said
