@@ -6,6 +6,7 @@ Programs that are not ours, run for a test and ended behind it.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -191,8 +192,29 @@ class InteropTestCase(EndToEndTestCase):
 
         @param server: What has C{said} what went wrong.
         """
+        await self._until(server, lambda: isOpen(port), f"a listener on {port}")
+
+    async def says(self, server: Any, *texts: str) -> None:
+        """
+        Wait until a server has logged something: some do so in a process of its own.
+
+        @param texts: What, each of them.
+        """
+        for text in texts:
+            await self.saysLike(server, re.escape(text))
+
+    async def saysLike(self, server: Any, pattern: str) -> None:
+        """
+        Wait until a server has logged something.
+
+        @param pattern: A regular expression.
+        """
+        found = re.compile(pattern)
+        await self._until(server, lambda: found.search(server.said), pattern)
+
+    async def _until(self, server: Any, isSo: Callable[[], Any], what: str) -> None:
         try:
-            await until(lambda: isOpen(port), f"somebody listens on {port}")
+            await until(isSo, what)
         except AssertionError as e:
             raise AssertionError(f"{e}: {server.said}") from None
 

@@ -12,7 +12,6 @@ from typing import Any
 from twisted.internet.threads import deferToThread
 
 from relaymail.test.endtoend.harness import MESSAGE, RECIPIENT, SENDER, submit
-from relaymail.test.endtoend.processes import until
 from relaymail.test.interop.exims import Exim
 from relaymail.test.interop.receivers import (
     BODY,
@@ -95,7 +94,7 @@ class TakingTests(ReceiverTestCase):
         await self.sent()
         # It says L of a group, and L- of what could have been one.
         log = rf"<= {SENDER} H=.*relay\.example.* P=esmtp L S="
-        self.assertRegex(exim.said, log)
+        await self.saysLike(exim, log)
 
     async def test_verified(self) -> None:
         """
@@ -105,7 +104,7 @@ class TakingTests(ReceiverTestCase):
         place = f"127.0.0.1:{exim.port}"
         url = f"smtp+starttls://{place}?tls=verified&ca-file={self.ca}"
         await self.sent(url)
-        self.assertRegex(exim.said, r"P=esmtps X=TLS1\.3")
+        await self.saysLike(exim, r"P=esmtps L X=TLS1\.3")
 
     async def authenticates(self, used: str, *offered: str) -> None:
         """
@@ -114,7 +113,7 @@ class TakingTests(ReceiverTestCase):
         exim = await self.startTLS(*offered)
         await self.sent(self.login())
         authenticator = used.lower().replace("-", "_")
-        self.assertRegex(exim.said, rf"P=esmtpsa .*A={authenticator}:{USER} ")
+        await self.saysLike(exim, rf"P=esmtpsa .*A={authenticator}:{USER} ")
 
     async def test_CRAMMD5(self) -> None:
         """
@@ -169,7 +168,7 @@ class TakingTests(ReceiverTestCase):
         self.assertIn(f"Envelope-to: {to}\n", text)
         self.assertIn(f"Return-path: <{sender}>\n", text)
         self.assertIn("\nSubject: Grüße\n", text)
-        self.assertRegex(exim.said, r"P=utf8esmtp ")
+        await self.saysLike(exim, r"P=utf8esmtp ")
 
     async def test_eightBit(self) -> None:
         """
@@ -223,7 +222,7 @@ class GivingTests(SenderTestCase):
         exim = await self.start(self.portOf(relay), options=options)
         to = ["b@one.example", "c@one.example"]
         await submit(exim.port, SENDER, to)
-        await until(lambda: "Completed" in exim.said, "it is done")
+        await self.says(exim, "Completed")
         received = await self.arrivesWith(protocol)
         self.assertEqual(sorted(received.recipients), to)
         body = MESSAGE.partition(b"\r\n\r\n")[2]
@@ -288,8 +287,8 @@ class GivingTests(SenderTestCase):
         await submit(exim.port)
         await self.arrivesWith(protocol)
         self.assertFrom(user)
-        await until(lambda: "=>" in exim.said, "it is told")
-        self.assertRegex(exim.said, rf"=> .* A={authenticator}")
+        await self.says(exim, "=>")
+        await self.saysLike(exim, rf"=> .* A={authenticator}")
 
     async def test_parameters(self) -> None:
         """

@@ -117,7 +117,7 @@ class SecurityTests(PostfixTestCase):
         """
         postfix = await self.startAuthenticating(offered, kept)
         await self.sent(self.login())
-        self.assertIn(f"sasl_method={used}, sasl_username={USER}", postfix.said)
+        await self.says(postfix, f"sasl_method={used}, sasl_username={USER}")
 
     async def startAuthenticating(
         self, offered: str, kept: str, tokens: str = ""
@@ -220,7 +220,7 @@ class SecurityTests(PostfixTestCase):
         }
         await self.sent(host)
         self.assertEqual(asked.shown, ["token-1"])
-        self.assertIn(f"sasl_method={used}, sasl_username={USER}", postfix.said)
+        await self.says(postfix, f"sasl_method={used}, sasl_username={USER}")
 
     async def test_A09_wrongPassword(self) -> None:
         """
@@ -230,7 +230,7 @@ class SecurityTests(PostfixTestCase):
         self.begin(self.login())
         await self.give()
         await until(lambda: self.outcomes("retry"), "the mail is kept")
-        self.assertIn("SASL PLAIN authentication failed", postfix.said)
+        await self.says(postfix, "SASL PLAIN authentication failed")
         self.assertEqual(self.outcomes("bounced"), [])
         self.assertNotIn("from=<", postfix.said)
 
@@ -401,9 +401,8 @@ class RecipientsTests(PostfixTestCase):
         self.begin()
         await self.give(content=MESSAGE + b"long line\r\n" * 9000)
         self.assertReported(await self.report(), "Action: failed", "Status: 5.3.4")
-        # The notice is the one message that came.
-        self.assertEqual(postfix.said.count("qmgr["), 2, postfix.said)
-        self.assertIn("from=<>", postfix.said)
+        await self.says(postfix, "from=<>")
+        self.assertNotIn(f"from=<{SENDER}>", postfix.said)
 
     async def test_many(self) -> None:
         """
@@ -415,7 +414,7 @@ class RecipientsTests(PostfixTestCase):
         contents = await self.taken(150)
         self.assertEqual(len(contents), 150)
         for count in (50, 100):
-            self.assertIn(f"nrcpt={count} (queue active)", postfix.said)
+            await self.says(postfix, f"nrcpt={count} (queue active)")
 
     async def test_oneIsRefused(self) -> None:
         """
