@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import ClassVar
 
+from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from relaymail.testing import scripts
@@ -118,3 +119,23 @@ class TestingYourAppTests(PageTestCase):
         functions = [name for name in scripts.__all__ if name[0].islower()]
         missing = [name for name in functions if f"``{name}``" not in self.text]
         self.assertEqual(missing, [])
+
+
+class FlowTests(PageTestCase):
+    """
+    Tests for the page that says where what is.
+    """
+
+    page = "flow.rst"
+
+    def test_places(self) -> None:
+        """
+        What it names is there.
+        """
+        names = re.findall(r"``(relaymail\.[\w.]+)``", self.text)
+        # Those of the table leave the package out.
+        table = self.text.partition("Where to add what")[2].partition("Who puts")[0]
+        names += [f"relaymail.{n}" for n in re.findall(r"``(\w+\.[\w.]+)``", table)]
+        self.assertGreater(len(names), 80)
+        for name in sorted(set(names)):
+            namedAny(name)
