@@ -17,6 +17,7 @@ from contextlib import suppress
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from twisted.internet.threads import deferToThread
@@ -26,7 +27,7 @@ from relaymail.dialogue.patience import PATIENCE
 from relaymail.replies import Phase
 from relaymail.service import Relay
 from relaymail.test.directories import shortDirectory
-from relaymail.test.endtoend.harness import EndToEndTestCase
+from relaymail.test.endtoend.harness import MESSAGE, EndToEndTestCase
 from relaymail.test.endtoend.processes import until
 
 #: Where servers are that are on nobody's path.
@@ -100,6 +101,23 @@ def run(
             f"{words}: {done.returncode} {done.stdout!r} {done.stderr!r}"
         )
     return done
+
+
+def largeMessage(lines: int) -> bytes:
+    """
+    Make a message of octets of all kinds that a line may have (RFC 6152), with many
+    dots where lines begin, and lines of all lengths.
+    """
+    chance = Random(lines)
+    octets = bytes(set(range(1, 256)) - {10, 13})
+    body = []
+    for number in range(lines):
+        dots = b"." * chance.choice((0, 0, 1, 2))
+        line = dots + bytes(chance.choices(octets, k=chance.randrange(300)))
+        # No program puts a space or a From there.
+        body.append(line + b"#" if number % 50 else b"x" * 998)
+    header = MESSAGE.partition(b"\r\n\r\n")[0]
+    return header + b"\r\n\r\n" + b"".join(line + b"\r\n" for line in body)
 
 
 class Server:

@@ -18,7 +18,7 @@ from relaymail.test.endtoend.harness import (
 )
 from relaymail.test.endtoend.processes import until
 from relaymail.test.interop.dovecots import Dovecot
-from relaymail.test.interop.programs import contentsIn
+from relaymail.test.interop.programs import contentsIn, largeMessage
 from relaymail.test.interop.receivers import BODY, PASSWORD, ReceiverTestCase
 from relaymail.test.interop.senders import ELSEWHERE, SenderTestCase
 
@@ -140,22 +140,19 @@ class SubmissionTests(SenderTestCase):
         await self.listening(dovecot.submission, dovecot)
         return dovecot
 
-    async def give(self, dovecot: Dovecot) -> list[bytes]:
+    async def give(self, dovecot: Dovecot, content: bytes = MESSAGE) -> None:
         """
         Give it a message.
-
-        @return: What it offers.
         """
 
-        def send() -> list[bytes]:
+        def send() -> None:
             port = dovecot.submission
             with smtplib.SMTP("127.0.0.1", port, timeout=CLIENT_PATIENCE) as client:
                 client.login(SENDER, PASSWORD)
-                client.sendmail(SENDER, [RECIPIENT], MESSAGE)
-                return client.ehlo_resp.splitlines() if client.ehlo_resp else []
+                client.sendmail(SENDER, [RECIPIENT], content)
 
         try:
-            return await deferToThread(send)
+            await deferToThread(send)
         except smtplib.SMTPException as e:
             raise AssertionError(f"{e}: {dovecot.said}{self.logged()}") from None
 
@@ -173,3 +170,14 @@ class SubmissionTests(SenderTestCase):
         said = dovecot.saidToRelay
         self.assertIn(b" LOGIN=" + SENDER.encode("ascii"), said)
         self.assertIn(b"BDAT ", said)
+
+    async def test_large(self) -> None:
+        """
+        A large message comes octet for octet.
+        """
+        dovecot = await self.start()
+        content = largeMessage(6000)
+        await self.give(dovecot, content)
+        (received,) = await self.arrives()
+        self.assertTrue(received.content.endswith(content.partition(b"\r\n\r\n")[2]))
+        self.assertIn(b"BDAT ", dovecot.saidToRelay)

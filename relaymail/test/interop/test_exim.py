@@ -13,6 +13,7 @@ from twisted.internet.threads import deferToThread
 
 from relaymail.test.endtoend.harness import MESSAGE, RECIPIENT, SENDER, submit
 from relaymail.test.interop.exims import Exim
+from relaymail.test.interop.programs import largeMessage
 from relaymail.test.interop.receivers import (
     BODY,
     PASSWORD,
@@ -252,6 +253,18 @@ class GivingTests(SenderTestCase):
         It sends over TLS in chunks (RFC 3030).
         """
         await self.gives("", "ESMTPS", True)
+
+    async def test_large(self) -> None:
+        """
+        A large message comes in many chunks, octet for octet.
+        """
+        relay = self.begin()
+        exim = await self.start(self.portOf(relay), options="hosts_avoid_tls = *")
+        content = largeMessage(6000)
+        await submit(exim.port, content=content)
+        (received,) = await self.arrives()
+        self.assertTrue(received.content.endswith(content.partition(b"\r\n\r\n")[2]))
+        await self.saysLike(exim, r"=> .* K C=")
 
     async def test_CRAMMD5(self) -> None:
         """

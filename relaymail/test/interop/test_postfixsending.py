@@ -13,6 +13,7 @@ from twisted.internet.threads import deferToThread
 from relaymail.test.endtoend.harness import MESSAGE, RECIPIENT, SENDER, submit
 from relaymail.test.endtoend.processes import until
 from relaymail.test.interop.postfixes import Postfix
+from relaymail.test.interop.programs import largeMessage
 from relaymail.test.interop.senders import (
     CLEAR_USER,
     ELSEWHERE,
@@ -90,6 +91,17 @@ class PostfixTests(SenderTestCase):
         self.assertTrue(received.content.endswith(BODY), received.content)
         await self.says(postfix, "status=sent (250 2.0.0 Ok")
 
+    async def test_large(self) -> None:
+        """
+        A large message comes octet for octet.
+        """
+        relay = self.begin()
+        postfix = await self.postfix(self.portOf(relay))
+        content = largeMessage(6000)
+        await self.give(postfix, SENDER, [RECIPIENT], content, ["BODY=8BITMIME"])
+        (received,) = await self.arrives()
+        self.assertTrue(received.content.endswith(content.partition(b"\r\n\r\n")[2]))
+
     async def test_verified(self) -> None:
         """
         It sends over TLS with a certificate that it trusts.
@@ -148,6 +160,14 @@ class PostfixTests(SenderTestCase):
         It shows that it knows its password, without TLS.
         """
         await self.authenticates("SCRAM-SHA-256", USER, "submission")
+
+    async def test_SCRAMoverTLS(self) -> None:
+        """
+        It does so over TLS, too, where it is offered to bind that to the connection,
+        which it cannot.
+        """
+        level = {"smtp_tls_security_level": "secure"}
+        await self.authenticates("SCRAM-SHA-256", USER, "submission", **level)
 
     async def test_CRAMMD5(self) -> None:
         """

@@ -14,6 +14,7 @@ from relaymail.test.endtoend.harness import MESSAGE, RECIPIENT, SENDER, SOON
 from relaymail.test.endtoend.processes import until
 from relaymail.test.interop.dovecots import Dovecot
 from relaymail.test.interop.postfixes import Postfix, mailboxes
+from relaymail.test.interop.programs import largeMessage
 from relaymail.test.interop.receivers import (
     BODY,
     DOMAINS,
@@ -64,6 +65,18 @@ class PlainTests(PostfixTestCase):
         content = await self.sent()
         self.assertIn(b"(Postfix) with ESMTP id", content)
 
+    async def test_large(self) -> None:
+        """
+        A large message arrives octet for octet.
+        """
+        await self.start()
+        self.begin()
+        content = largeMessage(6000)
+        await self.give(content=content, mail=["BODY=8BITMIME"])
+        (arrived,) = await self.taken()
+        body = content.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n")
+        self.assertTrue(arrived.endswith(b"\n\n" + body))
+
 
 class SecurityTests(PostfixTestCase):
     """
@@ -92,6 +105,15 @@ class SecurityTests(PostfixTestCase):
         url = f"smtp+starttls://{place}?tls=verified&ca-file={self.ca}"
         content = await self.sent(url)
         self.assertIn(b"(using TLSv1.3 with cipher", content)
+        self.assertIn(b"with ESMTPS id", content)
+
+    async def test_implicitTLS(self) -> None:
+        """
+        Mail goes over TLS from the first octet on.
+        """
+        postfix = await self.startTLS(smtpd_tls_wrappermode="yes")
+        url = f"smtps://127.0.0.1:{postfix.port}?ca-file={self.ca}"
+        content = await self.sent(url)
         self.assertIn(b"with ESMTPS id", content)
 
     async def test_unverified(self) -> None:
