@@ -100,6 +100,23 @@ class AuthenticationTests(SmtplibTestCase):
         self.beginForUsers()
         await self.authenticate("PLAIN", USER, isTLS=True)
 
+    async def test_later(self) -> None:
+        """
+        PLAIN said only when it is asked for (RFC 4954 4).
+        """
+        self.beginForUsers()
+
+        def send(client: smtplib.SMTP) -> None:
+            client.starttls(context=self.context())
+            client.ehlo()
+            client.user, client.password = USER, PASSWORD
+            client.auth("PLAIN", client.auth_plain, initial_response_ok=False)
+            client.sendmail(SENDER, [RECIPIENT], MESSAGE)
+
+        await self.talk("submission", send)
+        await self.arrivesWith("ESMTPSA")
+        self.assertFrom(USER)
+
     async def test_LOGIN(self) -> None:
         """
         LOGIN over TLS.
