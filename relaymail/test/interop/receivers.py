@@ -12,6 +12,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.threads import deferToThread
 
 from relaymail.service import Relay
@@ -23,6 +24,7 @@ from relaymail.test.endtoend.harness import (
 )
 from relaymail.test.endtoend.processes import until
 from relaymail.test.interop.programs import InteropTestCase, messagesIn
+from relaymail.test.interop.standins import Between
 from relaymail.testing.certificates import ThrowawayCA
 
 USER, PASSWORD = "me@one.example", "correct horse"
@@ -152,6 +154,25 @@ class ReceiverTestCase(InteropTestCase):
         (content,) = await self.taken()
         self.assertTrue(content.endswith(b"\n\n" + BODY), content)
         return content
+
+    async def giveMany(self, scheme: str) -> None:
+        """
+        Check that many messages go over in one session, each once, the commands for
+        the next one in the flight of the end of the last (RFC 2920 3.1).
+
+        @param scheme: That of the URL.
+        """
+        between = Between(self.server.port)
+        self.begin(f"{scheme}://127.0.0.1:{between.start(self)}", maxConnections=1)
+        marks = [b"message %d\r\n" % number for number in range(20)]
+        await gatherResults(
+            [ensureDeferred(self.give(content=MESSAGE + mark)) for mark in marks]
+        )
+        contents = await self.taken(len(marks))
+        ends = sorted(content.splitlines()[-1] + b"\r\n" for content in contents)
+        self.assertEqual(ends, sorted(marks))
+        self.assertIn(b"\r\n.\r\nMAIL FROM:", between.said)
+        self.assertLess(between.connections, 5)
 
     async def report(self) -> Message:
         """

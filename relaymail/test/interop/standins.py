@@ -13,7 +13,6 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from relaymail.test.interop.receivers import USER
 from relaymail.testing.tokens import TokenServer
 
 
@@ -26,12 +25,14 @@ class Owners(Resource):
 
     isLeaf = True
 
-    def __init__(self, tokens: TokenServer) -> None:
+    def __init__(self, tokens: TokenServer, owner: str) -> None:
         """
         @param tokens: Where they come from.
+        @param owner: Whose all of them are.
         """
         super().__init__()
         self._tokens = tokens
+        self._owner = owner
         self.shown: list[str] = []
 
     def start(self, case: TestCase) -> str:
@@ -50,7 +51,7 @@ class Owners(Resource):
         self.shown.append(token)
         request.setHeader(b"connection", b"close")
         if self._tokens.isGood(token):
-            return json.dumps({"email": USER}).encode("ascii")
+            return json.dumps({"email": self._owner}).encode("ascii")
         request.setResponseCode(401)
         return b"{}"
 
@@ -92,9 +93,10 @@ _Ours.clientProtocolFactory = _TheirFactory
 
 class Between(portforward.ProxyFactory):
     """
-    Says to the relay that a server offers BINARYMIME.
+    Listens in, and says to the relay that a Postfix offers BINARYMIME.
 
     @ivar said: What the relay has said.
+    @ivar connections: How many connections it has made.
     """
 
     noisy = False
@@ -106,6 +108,14 @@ class Between(portforward.ProxyFactory):
         """
         super().__init__("127.0.0.1", port)
         self.said = b""
+        self.connections = 0
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """
+        Count one more.
+        """
+        self.connections += 1
+        return super().buildProtocol(addr)
 
     def start(self, case: TestCase) -> int:
         """

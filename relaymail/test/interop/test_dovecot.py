@@ -107,6 +107,13 @@ class LMTPTests(ReceiverTestCase):
         self.assertReported(report, "Original-Envelope-Id: ab", "Action: delivered")
         self.assertReported(report, "Reporting-MTA: dns; relay.example")
 
+    async def test_session(self) -> None:
+        """
+        Many messages in one session.
+        """
+        await self.start()
+        await self.giveMany("lmtp")
+
     async def test_many(self) -> None:
         """
         Messages one after the other, in one session: the replies belong to their

@@ -97,6 +97,13 @@ class TakingTests(ReceiverTestCase):
         log = rf"<= {SENDER} H=.*relay\.example.* P=esmtp L S="
         await self.saysLike(exim, log)
 
+    async def test_session(self) -> None:
+        """
+        Many messages in one session.
+        """
+        await self.started(Exim, "smtp_accept_queue_per_connection = 0\n")
+        await self.giveMany("smtp")
+
     async def test_verified(self) -> None:
         """
         Mail goes over TLS with a certificate that is checked.

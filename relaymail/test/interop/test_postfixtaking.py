@@ -77,6 +77,13 @@ class PlainTests(PostfixTestCase):
         body = content.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n")
         self.assertTrue(arrived.endswith(b"\n\n" + body))
 
+    async def test_session(self) -> None:
+        """
+        Many messages in one session.
+        """
+        await self.start()
+        await self.giveMany("smtp")
+
 
 class SecurityTests(PostfixTestCase):
     """
@@ -224,7 +231,7 @@ class SecurityTests(PostfixTestCase):
         """
         tokens = TokenServer().start()
         self.addCleanup(tokens.stop)
-        asked = Owners(tokens)
+        asked = Owners(tokens, USER)
         url = asked.start(self)
         postfix = await self.startAuthenticating(offered, "{PLAIN}another", url)
         told = self.place / "refresh"
