@@ -70,7 +70,7 @@ from relaymail.dialogue.serving.replies import (
     UNKNOWN,
 )
 from relaymail.dialogue.serving.session import Names as Names
-from relaymail.dialogue.serving.session import Session
+from relaymail.dialogue.serving.session import Session, Speaker
 from relaymail.dialogue.serving.session import State as State
 from relaymail.envelopes import Entrance
 from relaymail.errors import Refused
@@ -284,6 +284,8 @@ class ServerDialogue(Session):
 
     def _obey(self, command: Command) -> Actions:
         verb = command.verb
+        if self.speaker is Speaker.PROXY and verb != "XCLIENT":
+            self.speaker = Speaker.CLIENT
         if verb in _BRING_NO_MAIL and self.isTooIdle():
             return self.end(TOO_MANY_ERRORS)
         if verb in _NOT_SMTP:
@@ -299,7 +301,7 @@ class ServerDialogue(Session):
     def _whyNot(self, verb: str, table: _Table) -> Reply:
         if verb in _NOT_SPOKEN or (verb == "STARTTLS" and not self.offer.tls):
             return NOT_HERE
-        if verb == "XCLIENT" and not self.around.mayActFor():
+        if verb == "XCLIENT" and not self.mayActFor:
             return NOT_HERE
         if verb == "AUTH" and not canAuthenticate(self):
             return NOT_HERE

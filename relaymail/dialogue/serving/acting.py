@@ -9,7 +9,7 @@ from relaymail.dialogue.actions import ActFor, Actions
 from relaymail.dialogue.parameters import BASIC
 from relaymail.dialogue.serving.keywords import offeredTo
 from relaymail.dialogue.serving.replies import NOT_HERE
-from relaymail.dialogue.serving.session import Session, State
+from relaymail.dialogue.serving.session import Session, Speaker, State
 from relaymail.dialogue.xclient import parseXclient
 from relaymail.errors import Refused
 
@@ -18,7 +18,7 @@ def xclientSaid(session: Session, argument: bytes) -> Actions:
     """
     Answer XCLIENT.
     """
-    if not session.around.mayActFor():
+    if not session.mayActFor:
         raise Refused(NOT_HERE)
     session.actedFor = parseXclient(argument)
     session.state = State.ASKING_CLIENT
@@ -30,6 +30,7 @@ def actsFor(session: Session) -> None:
     Begin anew, as the client that is spoken for.
     """
     actedFor = session.actedFor
+    session.speaker = Speaker.PROXY
     session.helo = actedFor.helo or ""
     if actedFor.proto is not None:
         session.esmtp = actedFor.proto == "ESMTP"

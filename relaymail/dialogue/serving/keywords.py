@@ -66,7 +66,7 @@ def offeredTo(session: Session) -> Offered:
         held = min(int(around.now()) + offer.holdSeconds, _LAST)
         held -= held % _ROUNDED
     return _offeredIn(
-        Case(offer, session.isUnderTLS, held, around.mechanisms(), around.mayActFor())
+        Case(offer, session.isUnderTLS, held, around.mechanisms(), session.mayActFor)
     )
 
 

@@ -48,6 +48,16 @@ class State(Enum):
     ENDED = "was sent away or left"
 
 
+class Speaker(Enum):
+    """
+    Who says what is heard.
+    """
+
+    PEER = "whoever has connected"
+    PROXY = "a proxy, that has said for whom it speaks and nothing else since"
+    CLIENT = "a client, by a proxy"
+
+
 class Names(Protocol):
     """
     Knows what the addresses that a client gives stand for.
@@ -84,6 +94,7 @@ class Session:
     @ivar isUnderTLS: Whether it is under TLS.
     @ivar user: Who the client has authenticated as, empty where it has not.
     @ivar actedFor: Whom it speaks for, if it said so.
+    @ivar speaker: Who says what is heard.
     @ivar entrance: By which kind of port it came in.
     @ivar around: What is known of its connection.
     @ivar names: What knows the names that machines use, or L{None}.
@@ -138,6 +149,7 @@ class Session:
         self._idle = 0
         self._failures = 0
         self.actedFor = ActedFor()
+        self.speaker = Speaker.PEER
         self._leaving = False
         self.refusal: Reply | None = None
         self.refusals = 1
@@ -189,6 +201,14 @@ class Session:
             or self.entrance is Entrance.SUBMISSION
             or self.around.isTrusted()
         )
+
+    @property
+    def mayActFor(self) -> bool:
+        """
+        Whether whoever is heard may say for whom it speaks.  A proxy such as nginx
+        passes on what its client says: that may not, whoever the peer is.
+        """
+        return self.speaker is not Speaker.CLIENT and self.around.mayActFor()
 
     def take(self) -> None:
         """

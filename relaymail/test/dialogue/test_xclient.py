@@ -107,6 +107,21 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(client.dialogue.user, "u")
         self.assertTrue(client.say(b"MAIL FROM:<a@b>").startswith("503"))
 
+    def test_A04_clientIsNoProxy(self) -> None:
+        """
+        A proxy may say it in several commands; once something else is said nobody may
+        say it again, for that may be what its client says.
+        """
+        client = self.client().upTo(b"EHLO c")
+        for said in (b"XCLIENT ADDR=192.0.2.1", b"XCLIENT LOGIN=u"):
+            self.assertEqual(client.say(said), "")
+            client.follow(client.dialogue.accepted())
+        self.assertNotIn("XCLIENT", client.say(b"EHLO d"))
+        for before in (b"NOOP", b"RSET", b"EHLO c", b"MAIL FROM:<a@b>"):
+            client.upTo(before)
+            told = client.say(b"XCLIENT ADDR=127.0.0.1")
+            self.assertTrue(told.startswith("502 5.5.1"), told)
+
     def test_helo(self) -> None:
         """
         Where the proxy says what the client called itself, that is said.

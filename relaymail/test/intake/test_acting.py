@@ -49,8 +49,7 @@ class ActingTests(SynchronousTestCase):
         codes = peer.codes(_EHLO + MAIL + RCPT + b"DATA\r\n" + CONTENT + b".\r\n")
         self.assertEqual(codes, ["250", "250", "250", "354", "250"])
         self.assertIn(b"from client.example ([127.0.0.9])", intake.queue.added[0][1])
-        peer.say(b"XCLIENT ADDR=192.0.2.1\r\n")
-        self.assertEqual(peer.codes(_EHLO + MAIL + RCPT), ["250", "250", "550"])
+        self.assertEqual(peer.codes(b"XCLIENT ADDR=127.0.0.8\r\n"), ["502"])
         local = intake.connect(LOCAL)
         local.say(b"XCLIENT ADDR=[UNAVAILABLE]\r\n")
         self.assertEqual(local.codes(_EHLO + MAIL + RCPT), ["250", "250", "550"])
@@ -83,12 +82,13 @@ class ActingTests(SynchronousTestCase):
 
     def test_login(self) -> None:
         """
-        Who the proxy says has authenticated counts as such, until it says another.
+        Who the proxy says has authenticated counts as such; what it says last is true.
         """
         peer = intakeWith().connect(_PROXY, entrance=Entrance.SUBMISSION)
         peer.say(b"XCLIENT ADDR=127.0.0.9 LOGIN=ali\r\n")
         self.assertEqual(peer.codes(_EHLO + MAIL), ["250", "250"])
-        peer.say(b"RSET\r\nXCLIENT ADDR=127.0.0.8\r\n")
+        peer = intakeWith().connect(_PROXY, entrance=Entrance.SUBMISSION)
+        peer.say(b"XCLIENT ADDR=127.0.0.9 LOGIN=ali\r\nXCLIENT ADDR=127.0.0.8\r\n")
         self.assertEqual(peer.codes(_EHLO + MAIL), ["250", "530"])
 
     def test_A04_loginRelays(self) -> None:
@@ -103,9 +103,9 @@ class ActingTests(SynchronousTestCase):
         self.assertEqual(codes, ["250", "250", "250", "354", "250"])
         self.assertIn(b" with ESMTPA ", intake.queue.added[0][1])
         for login in (b"", b" LOGIN=[UNAVAILABLE]"):
+            peer = intake.connect(_PROXY)
             peer.say(b"XCLIENT ADDR=192.0.2.1" + login + b"\r\n")
             self.assertEqual(peer.codes(_EHLO + MAIL + RCPT), ["250", "250", "550"])
-            peer.say(b"RSET\r\n")
 
     def test_pipelined(self) -> None:
         """

@@ -140,3 +140,28 @@ class NGINXTests(EntrancesTestCase, InteropTestCase):
         """
         proxy = await self.begin("127.0.0.1")
         self.assertEqual(await self.talk(give, proxy.port), "550", proxy.said)
+
+    async def test_A04_clientIsNoProxy(self) -> None:
+        """
+        nginx passes on what its client says once it is given mail: who speaks by it
+        cannot say for somebody else that he speaks.
+        """
+        proxy = await self.begin("127.0.0.9")
+
+        def cheat() -> tuple[int, ...]:
+            with smtplib.SMTP(
+                "127.0.0.1",
+                proxy.port,
+                timeout=CLIENT_PATIENCE,
+                source_address=(CLIENT, 0),
+            ) as client:
+                client.ehlo()
+                client.mail(SENDER)
+                refused, _ = client.rcpt(RECIPIENT)
+                client.rset()
+                taken, _ = client.docmd("XCLIENT", "ADDR=127.0.0.9 LOGIN=ali")
+                client.ehlo()
+                client.mail(SENDER)
+                return refused, taken, client.rcpt(RECIPIENT)[0]
+
+        self.assertEqual(await self.talk(cheat), (550, 502, 550), proxy.said)
