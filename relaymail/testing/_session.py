@@ -149,7 +149,8 @@ class Session(LineReceiver):
         elif self._isBearing:
             self._bearerLine(line)
         else:
-            self._command(line.decode("latin-1"))
+            # Internationalised mail has such addresses (RFC 6531).
+            self._command(line.decode("utf-8", "replace"))
 
     def rawDataReceived(self, data: bytes) -> None:
         """

@@ -13,13 +13,17 @@ it: so each is to have something of its own, such as its Message-ID.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from relaymail.dialogue.sevenbit import CannotConvert, SevenBit
+from relaymail.testing.reading import decoded, messageID, readNews
+from relaymail.testing.reading import identify as identify
+from relaymail.testing.reading import identifyHeader as identifyHeader
+from relaymail.testing.reading import isNotice as isNotice
+from relaymail.testing.reading import readNotice as readNotice
+from relaymail.testing.reading import withoutTrace as withoutTrace
 
 #: How long the relay may take to write down that a message was delivered, in
 #: seconds: many times what a disk and a network need.
@@ -27,12 +31,8 @@ SETTLING = 30.0
 #: How many problems are told.
 MAX_PROBLEMS = 50
 
-_TRACE = re.compile(rb"Received:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE)
-_BOUNDARY = re.compile(rb'boundary="([^"]+)"')
-_RECIPIENT = re.compile(
-    rb"^Final-Recipient: (?:rfc822|utf-8);\s*(\S+)\nAction: failed$", re.MULTILINE
-)
-_FOLD = re.compile(rb"\r\n[ \t]+")
+#: What notices tell of besides failures (RFC 3464 2.3.3).
+_OTHER_NEWS = ("delayed", "relayed", "delivered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,9 @@ class Ledger:
     @ivar notices: The notices that tell of each, by message, recipient and
         sender.
     @ivar discarded: What has failed and nobody is told of.
+    @ivar news: The notices that tell of each that it was relayed, delivered or
+        delayed, by that too.
+    @ivar silent: That of which the sender does not want to know that it failed.
     @ivar problems: What was noticed on the way.
     """
 
@@ -106,10 +109,15 @@ class Ledger:
     taken: dict[Item, list[Taken]] = field(default_factory=lambda: defaultdict(list))
     notices: dict[Item, set[str]] = field(default_factory=lambda: defaultdict(set))
     discarded: Counter[Item] = field(default_factory=Counter)
+    news: dict[tuple[Item, str], set[str]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    silent: set[Item] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     _originals: dict[str, bytes] = field(default_factory=dict)
     _headers: dict[str, str] = field(default_factory=dict)
     _converted: dict[str, bytes] = field(default_factory=dict)
+    _ids: dict[bytes, str] = field(default_factory=dict)
 
     # What is written into the books.
 
@@ -122,6 +130,20 @@ class Ledger:
         self._headers[identifyHeader(content)] = name
         if not content.isascii():
             self._converted[name] = _inSevenBits(content)
+        self._ids[messageID(content)] = name
+
+    def keepSilent(self, sender: str, recipient: str, content: bytes) -> None:
+        """
+        Note that nobody is to be told if a message fails for a recipient (RFC 3461
+        4.1).
+        """
+        self.silent.update(self._items(sender, (recipient,), content))
+
+    def isSilent(self, sender: str, recipient: str, content: bytes) -> bool:
+        """
+        Tell whether nobody is to be told if a message fails for a recipient.
+        """
+        return Item(self.nameOf(content), sender, recipient) in self.silent
 
     def accept(self, sender: str, recipients: Iterable[str], content: bytes) -> None:
         """
@@ -177,7 +199,7 @@ class Ledger:
         """
         Note what has failed and nobody is told of, for it has no sender.
         """
-        if sender:
+        if sender and not self.isSilent(sender, recipient, content):
             self.problem(f"mail from <{sender}> to <{recipient}> was discarded")
         self._readNotice(sender, (recipient,), content)
         for item in self._known(sender, (recipient,), content):
@@ -302,6 +324,12 @@ class Ledger:
             yield f"{item} has failed, and is queued"
         if notices > most:
             yield f"{item} has failed, and {notices} notices tell of it"
+        if notices and item in self.silent:
+            yield f"{item} has failed, and a notice tells of it that nobody wanted"
+        for action in _OTHER_NEWS:
+            told = len(self.news.get((item, action), ()))
+            if told > most:
+                yield f"{item} is {action}, and {told} notices tell of it"
 
     # How things are known.
 
@@ -343,6 +371,13 @@ class Ledger:
         for known, converted in self._converted.items():
             if converted and content.endswith(converted):
                 return known
+        if isNotice(content):
+            # It may have been converted on its way.
+            return f"notice {messageID(content).decode('ascii', 'replace')}"
+        # One that was converted for a host that takes 7-bit lines only.
+        converted = self._ids.get(messageID(content), "")
+        if converted and decoded(content) == decoded(self._originals[converted]):
+            return converted
         return name
 
     def _readNotice(
@@ -350,16 +385,22 @@ class Ledger:
     ) -> None:
         if sender or identify(content) in self._originals:
             return
-        failed, original = readNotice(content)
+        told, original = readNews(content)
+        if not told:
+            return
         name = self._headers.get(identifyHeader(original), "")
+        name = name or self._ids.get(messageID(original), "")
+        notice = self.nameOf(content)
         for to in recipients:
             if not to:
                 self.problem("a notice was made for the null sender")
-            for recipient in failed:
+            for recipient, action in told:
                 item = Item(name, to, recipient)
                 if item not in self.accepted and item not in self.perhaps:
                     self.problem(f"a notice to <{to}> tells of {item}: what is it?")
-                self.notices[item].add(identify(content))
+                isFailure = action == "failed"
+                found = self.notices[item] if isFailure else self.news[item, action]
+                found.add(notice)
 
 
 def _inSevenBits(content: bytes) -> bytes:
@@ -368,68 +409,3 @@ def _inSevenBits(content: bytes) -> bytes:
         return converter.feed(content) + converter.end()
     except CannotConvert:
         return b""
-
-
-def identify(content: bytes) -> str:
-    """
-    Give a short name for a message: equal for equal contents, whatever trace
-    fields are before them.
-
-    @param content: The message, canonical CRLF.
-    """
-    return blake2b(withoutTrace(content), digest_size=5).hexdigest()
-
-
-def identifyHeader(content: bytes) -> str:
-    """
-    Give a short name for the header of a message.
-
-    @param content: The message or its header, canonical CRLF.
-    """
-    header = withoutTrace(content).partition(b"\r\n\r\n")[0]
-    return blake2b(header.rstrip(b"\r\n"), digest_size=5).hexdigest()
-
-
-def isNotice(content: bytes) -> bool:
-    """
-    Tell whether a message is a notice (RFC 3464).
-
-    @param content: The message, canonical CRLF.
-    """
-    return bool(_partsOf(content))
-
-
-def readNotice(content: bytes) -> tuple[list[str], bytes]:
-    """
-    Read a notice (RFC 3464).
-
-    @param content: The message, canonical CRLF.
-
-    @return: The recipients of which it says that the message failed, none where it
-        is no notice, and what it gives back of the message.
-    """
-    parts = _partsOf(content)
-    if not parts:
-        return [], b""
-    report = _FOLD.sub(b" ", parts[2]).replace(b"\r\n", b"\n")
-    failed = [found.decode("utf-8") for found in _RECIPIENT.findall(report)]
-    return failed, parts[3].partition(b"\r\n\r\n")[2]
-
-
-def _partsOf(content: bytes) -> list[bytes]:
-    header = content.partition(b"\r\n\r\n")[0]
-    boundary = _BOUNDARY.search(header)
-    if boundary is None or b"multipart/report" not in header:
-        return []
-    parts = content.split(b"\r\n--" + boundary[1])
-    return parts if len(parts) >= 4 else []
-
-
-def withoutTrace(content: bytes) -> bytes:
-    """
-    Give a message without the fields that relays have put before it.
-    """
-    start = 0
-    while (found := _TRACE.match(content, start)) is not None:
-        start = found.end()
-    return content[start:]

@@ -33,7 +33,10 @@ class Witness:
 
     @ivar ledger: The books.
     @ivar serving: The addresses of the hosts of each domain.
+    @ivar lateness: How late what is due may be tried, in seconds.
     """
+
+    lateness = LATE
 
     def __init__(self, node: RelayMachine, ledger: Ledger) -> None:
         """
@@ -86,7 +89,8 @@ class Witness:
         """
         See that a message was given to a host of its domain.
         """
-        if self._node.configuration.delivery.smartHosts:
+        delivery = self._node.configuration.delivery
+        if delivery.smartHosts or message.sender in dict(delivery.senderHosts):
             return
         for recipient in message.recipients:
             serving = self.serving.get(recipient.rpartition("@")[2])
@@ -118,7 +122,8 @@ class Witness:
             next_ = event["more"].partition("next=")[2].split()[0]
             until = datetime.fromisoformat(next_).timestamp()
             self._retried[name] = (self._network.seconds(), until)
-        if event["outcome"] in ("bounced", "expired") and not sender:
+        isSilent = not sender or self.ledger.isSilent(sender, recipient, content)
+        if event["outcome"] in ("bounced", "expired") and isSilent:
             self.ledger.discard(sender, recipient, content)
         elif "ambiguous=yes" in event["more"]:
             self.ledger.doubt(sender, recipient, content)
@@ -226,7 +231,7 @@ class Witness:
         found = [
             f"{name} was due {now - due:.0f} s ago, and nobody woke"
             for name, due in relay.queue.getResting().items()
-            if due < now - LATE and not self._isSuspended(relay, name)
+            if due < now - self.lateness and not self._isSuspended(relay, name)
         ]
         if not relay.manager.managed:
             waiting = relay.queue.getWaiting()

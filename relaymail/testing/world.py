@@ -26,16 +26,16 @@ happened last.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from functools import partial
 from typing import IO, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import Envelope, Parameters, RecipientParameters
 from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.service import Relay
 from relaymail.testing.assertions import Assertions, Message
@@ -212,7 +212,12 @@ class World(Assertions):
             globalLogPublisher.removeObserver(self._observer)
 
     def send(
-        self, sender: str, *recipients: str, content: bytes | None = None
+        self,
+        sender: str,
+        *recipients: str,
+        content: bytes | None = None,
+        parameters: Parameters | None = None,
+        own: Sequence[RecipientParameters] = (),
     ) -> Message:
         """
         Give the relay a message, as a program does that it runs in; it is
@@ -222,13 +227,22 @@ class World(Assertions):
         @param recipients: The forward-paths.
         @param content: The message, canonical CRLF; L{None} for one that is
             like no other.
+        @param parameters: What is said of it with MAIL: it is then put into the
+            queue as it is.
+        @param own: What is said of each recipient with RCPT, then.
 
         @return: The message.
         """
         if content is None:
             content = self.compose(sender)
         message = self._give(sender, recipients, content)
-        self.network.callLater(0, self._send, message)
+        envelope = None
+        if parameters is not None:
+            envelope = Envelope(sender, recipients, parameters, tuple(own))
+            for recipient, said in zip(recipients, own, strict=False):
+                if not said.wantsFailure:
+                    self.ledger.keepSilent(sender, recipient, content)
+        self.network.callLater(0, self._send, message, envelope)
         return message
 
     def submit(
@@ -306,14 +320,18 @@ class World(Assertions):
         self._own.add(self.ledger.nameOf(content))
         return Message(sender, recipients, content)
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: Message, envelope: Envelope | None) -> None:
         if self.node.relay is None:
             return self._refused(message)
         self._unanswered[id(message)] = message
-        self.node.machine.callLater(0, self._hand, message)
+        self.node.machine.callLater(0, self._hand, message, envelope)
 
-    def _hand(self, message: Message) -> None:
-        given = self.relay.send(message.sender, message.recipients, message.content)
+    def _hand(self, message: Message, envelope: Envelope | None) -> None:
+        relay = self.relay
+        if envelope is not None:
+            given = maybeDeferred(relay.queue.add, envelope, message.content)
+        else:
+            given = relay.send(message.sender, message.recipients, message.content)
         given.addCallback(partial(self._accepted, message))
         given.addErrback(partial(self._failed, message))
 

@@ -14,7 +14,7 @@ import errno
 import functools
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -23,14 +23,26 @@ from attrs import evolve
 from twisted.internet.defer import maybeDeferred
 from twisted.python.failure import Failure
 
+from relaymail.deliver.steering import LONGEST_REST
+from relaymail.envelopes import Parameters
 from relaymail.errors import ConfigurationError, QueueError
 from relaymail.inspection import Listed, NameState, Page, Selection
 from relaymail.schedule.rates import Rate
 from relaymail.test.simulation.contents import makeBody
+from relaymail.test.simulation.sayings import (
+    SLOWNESS,
+    Said,
+    abilities,
+    canAny,
+    fewer,
+    limitsIn,
+    say,
+)
 from relaymail.testing.assertions import Message
 from relaymail.testing.certificates import Throwaway, selfSigned
 from relaymail.testing.clients import Drop, Manner, Misdeed, ResetAfterDot, Stall
 from relaymail.testing.dns import Fault
+from relaymail.testing.ledger import Item
 from relaymail.testing.links import Link
 from relaymail.testing.network import Fate
 from relaymail.testing.relays import DIRECTORY, SPOOL
@@ -51,6 +63,15 @@ PREFIXES = ("192.0.2.", "192.0.2.", "2001:db8::")
 #: The addresses of smart hosts, and how many worlds have them.
 SMART = ("203.0.113.1", "203.0.113.2")
 SMART_ONES = 0.15
+#: The address of the smart host of one sender, who that is, and how many worlds have
+#: it where not all mail goes to smart hosts.
+OWN, OWNER = "203.0.113.3", SENDERS[1]
+OWN_ONES = 0.3
+#: In how many worlds senders say more of their mail than for whom it is, and hosts
+#: differ in what they can do; and in how many of those the smart hosts speak LMTP.
+TALKATIVE, STORES = 0.6, 0.4
+#: How many messages have addresses there that are not ASCII.
+FOREIGN = 0.05
 #: How many worlds have their queue in a directory; the others have a spool.
 DIRECTORIES = 0.4
 #: In how many worlds the hosts offer STARTTLS.
@@ -129,6 +150,8 @@ class Fortune(Enum):
 
     DELIVERED = "delivered"
     FAILED = "failed"
+    #: A host may be able to take it, and in time, or not.
+    OPEN = "delivered or failed"
     #: An operator wanted it to fail, or to be removed, and it may have been too
     #: late for that.
     EITHER = "either"
@@ -170,6 +193,12 @@ class RandomWorld:
             _certificate().contextFactory if self.chance.random() < TLS_ONES else None
         )
         self._isDirectory = random.Random(f"queue {seed}").random() < DIRECTORIES
+        self._sayings = random.Random(f"said {seed}")
+        self._isTalkative = self._sayings.random() < TALKATIVE
+        isStore = self._isTalkative and self._sayings.random() < STORES
+        self._isStore = isStore and bool(self._smart)
+        hasOwn = self._isTalkative and self._sayings.random() < OWN_ONES
+        self._own = (OWN,) if hasOwn and not self._smart else ()
         self.world = World(
             seed,
             queue=DIRECTORY if self._isDirectory else SPOOL,
@@ -177,15 +206,23 @@ class RandomWorld:
             largestRow=500,
             maxConnections=self.chance.choice((2, 3, 100)),
             maxMessagesPerConnection=self.chance.choice((1, 3, 100)),
-            smartHosts=[f"smtp://{address}" for address in self._smart],
+            smartHosts=[f"{self._scheme}://{address}:25" for address in self._smart],
+            senderHosts=[f"{OWNER}=smtp://{address}" for address in self._own],
         )
         self.fortunes: list[tuple[Message, str, Fortune]] = []
+        if self._isTalkative:
+            # Mail for one destination may go to several sites, and waits for both.
+            self.world.witness.lateness += LONGEST_REST
+        self._said: dict[int, Said] = {}
+        self._isBroken = False
         self._servers: dict[str, SMTPServer] = {}
         self._usual: dict[str, dict[str, Any]] = {}
         link = self._link()
         self.world.network.setLink(link)
         self._moods = (*MOODS, EARLY) if link.segment is None else MOODS
-        for address in self._smart:
+        if self._isStore:
+            self._moods = tuple(mood for mood in self._moods if "." not in mood)
+        for address in (*self._smart, *self._own):
             self._host(address, f"smart{address[-1]}.example")
         self.domains = [self._domain(n) for n in range(self.chance.randint(2, 5))]
         self.domains.append(Domain("nowhere.example", self._smart, False))
@@ -207,6 +244,10 @@ class RandomWorld:
                 self._later(self._operator.uniform(0, within), self._operate)
         self._later(BREAKING, self._mendAll)
 
+    @property
+    def _scheme(self) -> str:
+        return "lmtp" if self._isStore else "smtp"
+
     def live(self) -> None:
         """
         Let it all happen, looking at the books now and then.
@@ -227,6 +268,10 @@ class RandomWorld:
         self.world.assertSettled()
         for message, recipient, fortune in self.fortunes:
             self._checkFortune(message, recipient, fortune)
+            said = self._said.get(id(message))
+            if said is not None and recipient in message.accepted:
+                self._checkSaid(message, recipient, said)
+        self._checkLimits()
 
     def _callTheRoll(self) -> None:
         """
@@ -250,15 +295,66 @@ class RandomWorld:
         delivered = ledger.count(content, recipient)
         if recipient not in message.accepted or fortune is Fortune.EITHER:
             return
+        if fortune is Fortune.OPEN:
+            fortune = Fortune.DELIVERED if delivered else Fortune.FAILED
         isDelivered = fortune is Fortune.DELIVERED
         if bool(delivered) is not isDelivered:
             self.world.fail(f"{recipient}: {delivered} times, but {fortune}")
-        if not isDelivered and message.sender:
+        isSilent = ledger.isSilent(message.sender, recipient, content)
+        if not isDelivered and message.sender and not isSilent:
             self.world.assertBounced(message, recipient)
         if isDelivered and ledger.bounces(content, recipient):
             self.world.fail(f"{recipient} bounced, but {fortune}")
 
+    def _checkSaid(self, message: Message, recipient: str, said: Said) -> None:
+        """
+        See that what was said of a message was heeded.
+        """
+        ledger, parameters = self.world.ledger, said.parameters
+        item = Item(ledger.nameOf(message.content), message.sender, recipient)
+        times = [taken.at for taken in ledger.taken.get(item, ())]
+        if parameters.requireTLS and times:
+            self.world.fail(f"{item} went without TLS")
+        held, by = parameters.holdUntil, parameters.deliverBy
+        # An operator may have hastened it.
+        isEarly = held is not None and times and min(times) < held and not self.orders
+        if held is not None and isEarly:
+            self.world.fail(f"{item} went {held - min(times):.0f} s too early")
+        if by is not None and by.returns and times and max(times) > by.at + SLOWNESS:
+            self.world.fail(f"{item} went {max(times) - by.at:.0f} s too late")
+        own = said.own[message.recipients.index(recipient)] if said.own else None
+        if own is None or not own.wantsSuccess or not message.sender or not times:
+            return
+        told = sum(
+            len(ledger.news.get((item, action), ()))
+            for action in ("relayed", "delivered")
+        )
+        hosts = self._hostsFor(message.sender, recipient)
+        isPassedOn = canAny(hosts, "DSN")
+        if not told and not isPassedOn and not self._isBroken and not self.orders:
+            self.world.fail(f"nobody was told that {item} was delivered")
+
+    def _checkLimits(self) -> None:
+        """
+        See that hosts were given no more than they said they bear (RFC 9422).
+        """
+        for address, server in self._servers.items():
+            for session in server.sessions:
+                mails, most = limitsIn(session)
+                if max(mails, default=0) > most.get("RCPTMAX", 1000):
+                    self.world.fail(f"{address} was given {max(mails)} recipients")
+                if len(mails) > most.get("MAILMAX", 1000):
+                    self.world.fail(f"{address} was given {len(mails)} messages")
+
     # How it is made.
+
+    def _hostsFor(self, sender: str, recipient: str) -> list[Sequence[str]]:
+        """
+        Give what each of the hosts can do that a message may go to.
+        """
+        (domain,) = [d for d in self.domains if recipient.endswith(f"@{d.name}")]
+        hosts = self._own if self._own and sender == OWNER else domain.hosts
+        return [self._servers[address].keywords for address in hosts]
 
     def _link(self) -> Link:
         chance = self.chance
@@ -289,11 +385,20 @@ class RandomWorld:
         if self.chance.random() < 0.3:
             keywords = ("8BITMIME",)
         self._usual[address] = {}
+        if self._isTalkative:
+            keywords = abilities(self._sayings)
+        if self._isStore:
+            words = ("store.example", *keywords)
+            self._usual[address] = {
+                "LHLO": "\n".join([*(f"250-{w}" for w in words), "250 ETRN"]),
+                ".": fewer(self._sayings, self.world.network.seconds() + BREAKING),
+            }
         self._servers[address] = self.world.host(
             address,
             name=name,
             keywords=keywords,
             contextFactory=self._contextFactory,
+            answers=dict(self._usual[address]),
         )
 
     def _at(self, within: float, call: Callable[[], None]) -> None:
@@ -308,19 +413,51 @@ class RandomWorld:
         chance, world = self.chance, self.world
         sender = chance.choice(SENDERS)
         recipients, fortunes = [], []
+        isForeign = self._isTalkative and self._sayings.random() < FOREIGN
         for n in range(chance.choice((1, 1, 2, 3, 6))):
             domain = chance.choice(self.domains)
             isKnown = domain.isReachable and chance.random() < 0.8
             recipient = f"{'user' if isKnown else 'gone'}{n}.{chance.randint(0, 99)}"
+            if isForeign:
+                recipient = f"gr\u00f6\u00dfe.{recipient}"
             recipient += f"@{domain.name}"
             recipients.append(recipient)
             fortunes.append(Fortune.DELIVERED if isKnown else Fortune.FAILED)
             if not isKnown:
                 self._refuse(domain, recipient)
         body = makeBody(chance)
-        message = world.send(sender, *recipients, content=world.compose(sender, body))
+        content = world.compose(sender, body)
+        said = None
+        if self._isTalkative:
+            now = world.network.seconds()
+            said = say(self._sayings, now, recipients, content.isascii())
+            message = world.send(
+                sender,
+                *recipients,
+                content=content,
+                parameters=said.parameters,
+                own=said.own,
+            )
+            self._said[id(message)] = said
+        else:
+            message = world.send(sender, *recipients, content=content)
         for recipient, fortune in zip(recipients, fortunes, strict=True):
+            if said is not None and fortune is Fortune.DELIVERED:
+                fortune = self._fortune(sender, recipient, said.parameters)
             self.fortunes.append((message, recipient, fortune))
+
+    def _fortune(self, sender: str, recipient: str, asked: Parameters) -> Fortune:
+        """
+        Say what must become of a message that a host would take as such.
+        """
+        hosts = self._hostsFor(sender, recipient)
+        by = asked.deliverBy
+        if asked.requireTLS or (asked.utf8 and not canAny(hosts, "SMTPUTF8")):
+            return Fortune.FAILED
+        if by is not None and by.returns:
+            return Fortune.OPEN if canAny(hosts, "DELIVERBY") else Fortune.FAILED
+        # A host that does not know EHLO for a while cannot do it.
+        return Fortune.OPEN if asked.utf8 else Fortune.DELIVERED
 
     def _manners(self, size: int) -> tuple[Manner, Misdeed | None]:
         """
@@ -344,7 +481,7 @@ class RandomWorld:
         """
         Let nobody know a recipient.
         """
-        for address in domain.hosts:
+        for address in (*domain.hosts, *self._own):
             self._usual[address][f"RCPT {recipient}"] = "550 5.1.1 Who is that?"
             self._servers[address].answers.update(self._usual[address])
 
@@ -419,6 +556,7 @@ class RandomWorld:
 
     def _breakDisk(self) -> None:
         chance, disk = self.chance, self.world.node.disk
+        self._isBroken = True
         if not self._isDirectory and chance.random() < 0.5:
             code = chance.choice(DATABASE_ERRORS)
             self.world.note(f"the database fails to commit: {code}")
