@@ -252,7 +252,7 @@ class ClientTests(SegmentsTestCase):
         self.giveAll(mails)
         return hosting.heard, settled
 
-    @settings(deadline=None, max_examples=2500)
+    @settings(deadline=None, max_examples=80)
     @given(
         st.integers(3, 60),
         st.lists(st.sampled_from(OFFERS), max_size=10, unique=True),
