@@ -5,6 +5,7 @@ What a TLS session with a host is made with.
 
 from __future__ import annotations
 
+import os
 from functools import cache, lru_cache
 from ipaddress import ip_address
 from typing import Any
@@ -48,7 +49,7 @@ def creatorFor(host: Host) -> IOpenSSLClientConnectionCreator | None:
             return None
         case TLSNeed.VERIFIED:
             try:
-                return _verifying(host.name, host.caFile)
+                return _verifying(host.name, host.caFile, _stampOf(host.caFile))
             except UnicodeError as e:
                 told = f"no certificate can be valid for {host.name!r}: {e}"
                 trouble = Trouble(Phase.CONNECT, TroubleKind.TLS, told)
@@ -80,8 +81,21 @@ def _unverifiedContext() -> SSL.Context:
     return CertificateOptions(verify=False).getContext()
 
 
+def _stampOf(path: str | None) -> tuple[int, ...]:
+    """
+    Give what is another after a file was replaced; nothing where there is none.
+    """
+    try:
+        known = None if path is None else os.stat(path)
+    except OSError:
+        return ()
+    return () if known is None else (known.st_mtime_ns, known.st_size, known.st_ino)
+
+
 @lru_cache(maxsize=64)
-def _verifying(name: str, caFile: str | None) -> IOpenSSLClientConnectionCreator:
+def _verifying(
+    name: str, caFile: str | None, stamp: tuple[int, ...]
+) -> IOpenSSLClientConnectionCreator:
     if caFile is None:
         return optionsForClientTLS(name)
     return optionsForClientTLS(name, trustRoot=_trusted(caFile))

@@ -155,6 +155,20 @@ class CreatorTests(SynchronousTestCase):
         host = self.host(TLSNeed.VERIFIED, caFile=str(path))
         handshake(creatorFor(host), self.server)
 
+    def test_replaced(self) -> None:
+        """
+        A file that was replaced is read again, and one that is as it was is not.
+        """
+        host = self.host(TLSNeed.VERIFIED, caFile=self.path)
+        before = creatorFor(host)
+        self.assertIs(creatorFor(host), before)
+        key, path = writeCertificate(Path(self.mktemp()), "mx.example.org")
+        other = DefaultOpenSSLContextFactory(key, path)
+        self.assertRaises(SSL.Error, handshake, creatorFor(host), other)
+        Path(path).replace(self.path)
+        handshake(creatorFor(host), other)
+        self.assertRaises(SSL.Error, handshake, creatorFor(host), self.server)
+
     def test_nameThatNoCertificateHas(self) -> None:
         """
         A host whose name cannot be in a certificate is a trouble with TLS, not
