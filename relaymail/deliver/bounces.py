@@ -108,12 +108,19 @@ class Bounces:
         for (_, news), names in settled.items():
             wanted: list[_Settled] = []
             for each in names:
-                if _isWanted(each.letter, news):
+                if self._mayTell(each.letter, news):
                     wanted.append(each)
                 else:
                     self._settle(each, news, isTold=False)
             if wanted:
                 self._tellOf(wanted, news, hostname)
+
+    def _mayTell(self, letter: Letter, news: News) -> bool:
+        if news is News.DELAYED and not hasattr(self._queue, "told"):
+            # A queue of a program that cannot remember it would tell of it anew
+            # with each attempt.
+            return False
+        return _isWanted(letter, news)
 
     def _tellOf(self, names: list[_Settled], news: News, hostname: str) -> None:
         try:

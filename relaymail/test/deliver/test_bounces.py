@@ -147,6 +147,33 @@ class BouncesTests(SynchronousTestCase):
         self.assertEqual(self.queue.nextDue(), 60.0)
         self.assertTrue(self.queue.letter(name).isTold)
 
+    def test_D32_notRemembered(self) -> None:
+        """
+        Nobody is told that mail is late by a queue that could not remember it: he
+        would be with each attempt.
+        """
+        (name,) = self.successResultOf(
+            self.queue.add(Envelope("a@example.com", ("b@x.example",)), b"y\r\n")
+        )
+        self.queue.setRelaying(name)
+
+        class Older:
+            """
+            A queue that was written before there was such a notice.
+            """
+
+            def __getattr__(older, name: str) -> Any:
+                if name == "told":
+                    raise AttributeError(name)
+                return getattr(self.queue, name)
+
+        bounces = Bounces(Older())
+        late = Retry("4.3.0", Phase.MAIL, Reply(451, (b"Later",)))
+        bounces.add(name, self.queue.letter(name), late, News.DELAYED, 60.0, 5e5)
+        bounces.flush("relay.example")
+        self.assertEqual(self.notices(), [])
+        self.assertEqual(self.queue.nextDue(), 60.0)
+
     def noted(self, name: str, calls: list[str]) -> Any:
         """
         Give a method of the queue that is noted when it is called.
