@@ -17,7 +17,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from relaymail.dialogue.sevenbit import CannotConvert, SevenBit
 from relaymail.testing.reading import decoded, messageID, readNews
 from relaymail.testing.reading import identify as identify
 from relaymail.testing.reading import identifyHeader as identifyHeader
@@ -116,7 +115,6 @@ class Ledger:
     problems: list[str] = field(default_factory=list)
     _originals: dict[str, bytes] = field(default_factory=dict)
     _headers: dict[str, str] = field(default_factory=dict)
-    _converted: dict[str, bytes] = field(default_factory=dict)
     _ids: dict[bytes, str] = field(default_factory=dict)
 
     # What is written into the books.
@@ -128,8 +126,6 @@ class Ledger:
         name = identify(content)
         self._originals[name] = content
         self._headers[identifyHeader(content)] = name
-        if not content.isascii():
-            self._converted[name] = _inSevenBits(content)
         self._ids[messageID(content)] = name
 
     def keepSilent(self, sender: str, recipient: str, content: bytes) -> None:
@@ -363,13 +359,9 @@ class Ledger:
         name = identify(content)
         if name in self._originals:
             return name
-        # One to which the relay has given a Date or a Message-ID, or that it has
-        # converted for a host that takes 7-bit lines only.
+        # One to which the relay has given a Date or a Message-ID.
         for known, original in self._originals.items():
             if content.endswith(original):
-                return known
-        for known, converted in self._converted.items():
-            if converted and content.endswith(converted):
                 return known
         if isNotice(content):
             # It may have been converted on its way.
@@ -401,11 +393,3 @@ class Ledger:
                 isFailure = action == "failed"
                 found = self.notices[item] if isFailure else self.news[item, action]
                 found.add(notice)
-
-
-def _inSevenBits(content: bytes) -> bytes:
-    converter = SevenBit()
-    try:
-        return converter.feed(content) + converter.end()
-    except CannotConvert:
-        return b""
