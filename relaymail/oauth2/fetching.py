@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConsumer, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
@@ -30,6 +31,9 @@ from relaymail.oauth2.requests import MAX_ANSWER
 PATIENCE = 30.0
 #: How long a connection may take to be made, in seconds.
 CONNECT_PATIENCE = 10.0
+#: How much is read of an answer with its header, in bytes: some hundred lines, and a
+#: body that is too large.
+MAX_HEARD = 4 * MAX_ANSWER
 #: How many idle connections to a server are kept, and for how long, in seconds:
 #: tokens are had by the hour.
 MAX_IDLE = 1
@@ -118,21 +122,23 @@ class Fetcher:
 
 class _Pool(HTTPConnectionPool):
     """
-    Connections whose beginning and end are not in the log.
+    Connections whose beginning and end are not in the log, and on which answers have
+    a bound.
     """
 
     def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
         """
         Give one that is idle, or make one.
         """
-        found: Deferred[Any] = super().getConnection(key, _Silent(endpoint))
+        found: Deferred[Any] = super().getConnection(key, _Bounded(endpoint))
         return found
 
 
 @implementer(IStreamClientEndpoint)
-class _Silent:
+class _Bounded:
     """
-    An endpoint whose factories log nothing.
+    An endpoint whose factories log nothing, and whose connections read no more of an
+    answer than there may be: the header of one has no end in Twisted.
     """
 
     def __init__(self, endpoint: Any) -> None:
@@ -143,8 +149,40 @@ class _Silent:
         Connect.
         """
         protocolFactory.noisy = False
-        connected: Deferred[Any] = self._endpoint.connect(protocolFactory)
-        return connected
+        factory = _Wrapping(protocolFactory)
+        connected: Deferred[Any] = self._endpoint.connect(factory)
+        return connected.addCallback(lambda wrapper: wrapper.wrappedProtocol)
+
+
+class _Wrapper(ProtocolWrapper):
+    """
+    A connection that is cut where the server says too much.
+    """
+
+    transport: Any
+    _heard = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass it on, unless that is too much.
+        """
+        self._heard += len(data)
+        if self._heard > MAX_HEARD:
+            self.transport.abortConnection()
+        else:
+            super().dataReceived(data)
+
+    def write(self, data: bytes) -> None:
+        """
+        Ask: what comes now is another answer.
+        """
+        self._heard = 0
+        super().write(data)
+
+
+class _Wrapping(WrappingFactory):
+    protocol = _Wrapper
+    noisy = False
 
 
 def _header(response: treq.response._Response, name: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import TimeoutError
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorPluggableNameResolver
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -141,6 +141,19 @@ class FetcherTests(SynchronousTestCase):
         answer = self.successResultOf(self.answer)
         self.assertEqual(len(answer.body), MAX_ANSWER + 1)
         self.assertTrue(self.transport.disconnecting)
+
+    def test_A06_endlessHeader(self) -> None:
+        """
+        So is a header, in fields without end, or in one.
+        """
+        for more in (b"X-A: " + b"y" * 1000 + b"\r\n", b" " + b"y" * 1000 + b"\r\n"):
+            self.setUp()
+            self.protocol.dataReceived(b"HTTP/1.1 200 OK\r\nX-A: b\r\n")
+            for _ in range(300):
+                self.protocol.dataReceived(more)
+            self.assertTrue(self.transport.isAborted)
+            self.protocol.connectionLost(Failure(ConnectionAborted()))
+            self.failureResultOf(self.answer)
 
     def test_untilTheEnd(self) -> None:
         """
