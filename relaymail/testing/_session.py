@@ -149,8 +149,7 @@ class Session(LineReceiver):
         elif self._isBearing:
             self._bearerLine(line)
         else:
-            # Internationalised mail has such addresses (RFC 6531).
-            self._command(line.decode("utf-8", "replace"))
+            self._command(line.decode("latin-1"))
 
     def rawDataReceived(self, data: bytes) -> None:
         """

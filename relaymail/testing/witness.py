@@ -68,7 +68,7 @@ class Witness:
         client = endOf(session).peer
         isAlive = client.connected and not client.isGone
         if isAlive and command.upper().startswith("RCPT"):
-            self._tried.add(command.partition("<")[2].partition(">")[0])
+            self._tried.add(_meant(command.partition("<")[2].partition(">")[0]))
 
     def received(self, host: str, isHonest: bool, message: Received) -> None:
         """
@@ -83,7 +83,8 @@ class Witness:
             lambda: bool(message.answer) and end.peer.received >= written,
             isHonest=isHonest,
         )
-        self.ledger.take(message.sender, message.recipients, message.content, taken)
+        recipients = [_meant(recipient) for recipient in message.recipients]
+        self.ledger.take(_meant(message.sender), recipients, message.content, taken)
 
     def _checkHost(self, address: str, message: Received) -> None:
         """
@@ -241,6 +242,13 @@ class Witness:
     def _isSuspended(self, relay: Relay, name: str) -> bool:
         destination = domainOf(str(relay.queue.getEnvelope(name)[1]))
         return relay.manager.suspendedUntil(destination) is not None
+
+
+def _meant(address: str) -> str:
+    """
+    Give an address of which a server has the bytes, as characters (RFC 6531).
+    """
+    return address.encode("latin-1").decode("utf-8", "replace")
 
 
 def endOf(session: Any) -> Stream:

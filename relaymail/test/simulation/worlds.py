@@ -481,8 +481,10 @@ class RandomWorld:
         """
         Let nobody know a recipient.
         """
+        # A server has the bytes of an address, as characters.
+        key = f"RCPT {recipient}".encode().decode("latin-1")
         for address in (*domain.hosts, *self._own):
-            self._usual[address][f"RCPT {recipient}"] = "550 5.1.1 Who is that?"
+            self._usual[address][key] = "550 5.1.1 Who is that?"
             self._servers[address].answers.update(self._usual[address])
 
     def _break(self) -> None:
