@@ -479,6 +479,8 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
 
     def _flush(self) -> None:
         self.bounces.flush(self._theHostname())
+        # What rests since may be due before anything else is.
+        self.wake()
 
     # The end.
 

@@ -10,6 +10,8 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import fail
+
 from relaymail.envelopes import (
     NO_PARAMETERS,
     NOTHING_SAID,
@@ -18,10 +20,12 @@ from relaymail.envelopes import (
     Parameters,
     RecipientParameters,
 )
+from relaymail.errors import QueueFull
 from relaymail.queue.directory import Queue
 from relaymail.relaymanager import SmartHostESMTPRelayingManager
 from relaymail.test.stories.harness import FIRST, HOME, SENDER, Logged, StoryTestCase
 from relaymail.testing.cases import WorldTestCase
+from relaymail.testing.dns import Fault
 from relaymail.testing.doubles import CONTENT, MailWorld
 from relaymail.testing.world import World
 
@@ -298,6 +302,20 @@ class DelayTests(ToldTestCase):
         self.asked("", seconds=8 * HOUR)
         self.assertEqual(self.actions(), [[(B, "delayed")], [(B, "failed")]])
         self.assertEmpty()
+
+    def test_D32_noRoomAndTheDestinationFails(self) -> None:
+        """
+        So where the destination is suspended in the same turn: nobody forgets to look
+        when its time has come.
+        """
+        self.world.zones["example.org"] = Fault.SERVFAIL
+        (name,) = self.asked("", seconds=HOUR)
+        self.patch(self.world.queue, "add", lambda *args: fail(QueueFull("no room")))
+        self.world.run(4 * HOUR)
+        before = self.world.queue.letter(name).attempts
+        self.world.run(8 * HOUR)
+        self.assertGreater(self.world.queue.letter(name).attempts, before + 2)
+        self.flushLoggedErrors(QueueFull)
 
     def test_D32_noRoomForTheNotice(self) -> None:
         """
