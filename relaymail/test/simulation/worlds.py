@@ -138,7 +138,7 @@ PLACE_ORDERS = ("suspend", "resume", "flush")
 #: How often he has the relay read its configuration again, and where it takes mail,
 #: too, then.
 RELOADS = 0.05
-ANOTHER = "tcp:2626"
+ANOTHER = "tcp:2626:interface=198.51.100.1"
 #: Why.
 WHY = "the operator wished it"
 
