@@ -212,9 +212,11 @@ class Exchange:
         assert isinstance(step, Ends)
         if not IAcceptance.providedBy(self._avatar):
             raise TypeError("the portal gave an avatar that is no IAcceptance")
+        user = getattr(self._avatar, "user", "") or step.user
+        if not user:
+            raise TypeError("the portal does not say whose the token is")
         if self._source:
             guard.succeeded(self._source, self._user)
-        user = getattr(self._avatar, "user", "") or step.user
         return Authenticated(user, self._avatar)
 
     async def _next(self, response: bytes | None) -> Step:

@@ -29,6 +29,7 @@ from relaymail.dialogue.sasl.scram import NOT_OFFERED, SHA256, UNBOUND, Channel
 from relaymail.envelopes import Client
 from relaymail.errors import ConfigurationError, Refused
 from relaymail.identities import Authenticated, Challenge, IAuthentication, IExchange
+from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.authentication import Authentication, fromFile
 from relaymail.intake.checkers import Overloaded, UserRealm, UsersPortal
 from relaymail.intake.credentials import IBearerToken, IScramCredentials
@@ -491,6 +492,28 @@ class PortalTests(AuthenticationCase):
         self.authentication = self.of(portal)
         with self.assertRaises(TypeError):
             self.converse("PLAIN", PLAINAuthenticator(b"tim"), b"pw")
+
+    def test_nobodyInParticular(self) -> None:
+        """
+        Nobody is let in of whom neither the client nor the portal says who it is.
+        """
+
+        class Realm:
+            def requestAvatar(self, name: bytes, mind: object, *wanted: Any) -> Any:
+                """
+                Give one that does not say it.
+                """
+                return wanted[0], NetworkAcceptance(), lambda: None
+
+        realm: Any = Realm()
+        self.authentication = self.of(Portal(realm, [Checker(b"tim", IBearerToken)]))
+        for user, isKnown in ((b"tim", True), (b"", False)):
+            client = OAUTHBEARERAuthenticator(user)
+            if isKnown:
+                self.converse("OAUTHBEARER", client, b"token", begins=True)
+                continue
+            with self.assertRaises(TypeError):
+                self.converse("OAUTHBEARER", client, b"token", begins=True)
 
     def test_goneWhileChecked(self) -> None:
         """
