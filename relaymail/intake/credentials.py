@@ -14,13 +14,14 @@ import hmac
 
 from twisted.cred.credentials import ICredentials, IUsernameHashedPassword
 from twisted.internet.defer import Deferred
-from zope.interface import Attribute, implementer
+from zope.interface import Attribute, Interface, implementer
 
 from relaymail.dialogue.sasl.scram import ScramKind, Verifier
 from relaymail.dialogue.sasl.steps import DigestClaim, ScramClaim, TokenClaim
 
 
-class IScramCredentials(ICredentials):
+# Interface is said, too, for what reads this without twisted.cred.
+class IScramCredentials(ICredentials, Interface):
     """
     A client that is about to show that it knows a password (RFC 5802).
     """
@@ -39,7 +40,7 @@ class IScramCredentials(ICredentials):
         """
 
 
-class IBearerToken(ICredentials):
+class IBearerToken(ICredentials, Interface):
     """
     A client that shows a token (RFC 7628).
     """

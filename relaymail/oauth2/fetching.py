@@ -89,7 +89,7 @@ class Fetcher:
         @param url: Where to.
         @param form: The body.
 
-        @return: Fires with the answer.  Fails as L{treq.post} does, and with a
+        @return: Fires with the answer.  Fails as C{treq.post} does, and with a
             C{TimeoutError} of Twisted's.
         """
         d = Deferred.fromCoroutine(self._post(url, form))
