@@ -286,9 +286,9 @@ class BothSidesTests(SynchronousTestCase):
     def test_REQUIRETLS(self) -> None:
         """
         REQUIRETLS (RFC 8689): it is said under TLS that was verified, and offered
-        under TLS only.
+        under TLS only; no more than the header is to come back.
         """
-        said = Envelope("a@b.example", TO, Parameters(requireTLS=True))
+        said = Envelope("a@b.example", TO, Parameters(ret="HDRS", requireTLS=True))
         self.assertEqual(self.arrives(said, isVerified=True), said)
         wanted = TroubleKind.NO_REQUIRETLS
         self.assertIs(Client(Server()).send(said, b"", isVerified=True), wanted)
