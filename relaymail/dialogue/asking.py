@@ -26,6 +26,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from relaymail.dialogue.extensions import Extensions
+from relaymail.dialogue.parameters import MAX_ORCPT
 from relaymail.dialogue.xtext import encodeUnitext, encodeXtext
 from relaymail.envelopes import (
     NO_PARAMETERS,
@@ -141,7 +142,8 @@ def askForRecipient(recipient: str, said: RecipientParameters) -> bytes:
 
     @param recipient: The address.
     @param said: What the sender said of it; without an original recipient the
-        address is that.
+        address is that.  One that is too long in ASCII is left out: else a host
+        would refuse the recipient for it.
     """
     kind, _, original = said.orcpt.partition(";")
     if not said.orcpt:
@@ -149,7 +151,8 @@ def askForRecipient(recipient: str, said: RecipientParameters) -> bytes:
     isUTF8 = kind.lower() == "utf-8"
     encoded = encodeUnitext(original) if isUTF8 else encodeXtext(original)
     notify = b" NOTIFY=" + said.notify.encode("ascii") if said.notify else b""
-    return notify + b" ORCPT=" + kind.encode("ascii") + b";" + encoded
+    orcpt = kind.encode("ascii") + b";" + encoded
+    return notify if len(orcpt) > MAX_ORCPT else notify + b" ORCPT=" + orcpt
 
 
 def _formOf(parameters: Parameters, extensions: Extensions, eightBit: bool) -> Form:

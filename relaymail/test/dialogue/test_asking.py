@@ -252,6 +252,15 @@ class RecipientTests(SynchronousTestCase):
             askForRecipient("b\u00f6b@c", said), b" ORCPT=utf-8;b\\x{F6}b@c"
         )
 
+    def test_tooLong(self) -> None:
+        """
+        What was short enough as UTF-8 and is not as ASCII is left out (RFC 3461 4.2).
+        """
+        said = RecipientParameters("NEVER", "utf-8;" + 240 * "\u00fc" + "@c")
+        self.assertEqual(askForRecipient("b@c", said), b" NOTIFY=NEVER")
+        said = RecipientParameters("NEVER", "utf-8;" + 80 * "\u00fc" + "@c")
+        self.assertIn(b" ORCPT=", askForRecipient("b@c", said))
+
     @settings(deadline=None, max_examples=100)
     @given(st.text(max_size=40), st.sampled_from(["", "rfc822", "utf-8", "x400"]))
     def test_A03_oneWord(self, text: str, kind: str) -> None:
