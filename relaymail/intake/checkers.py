@@ -20,10 +20,12 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import Interface, implementer
 
+from relaymail.dialogue.answers import answer
 from relaymail.dialogue.sasl.errors import UnusableSecret
 from relaymail.dialogue.sasl.preparing import prepared
 from relaymail.dialogue.sasl.scram import SHA256, Verifier, matches
 from relaymail.envelopes import Client
+from relaymail.errors import Refused
 from relaymail.intake.credentials import IScramCredentials
 from relaymail.intake.users import UsersFile
 from relaymail.interfaces import IAcceptance
@@ -36,6 +38,8 @@ _MOST_WAITING = 200
 #: How many passwords that were right are remembered: programs that open a connection
 #: for each message say the same one each time.
 _REMEMBERED = 1024
+
+_CHANGED = answer(451, "4.7.0", "The user has changed: authenticate again")
 
 _Result = TypeVar("_Result")
 
@@ -50,13 +54,19 @@ class Overloaded(Exception):
 @implementer(IAcceptance)
 class UserAcceptance:
     """
-    Somebody who may send mail to everybody.
+    Somebody who may send mail to everybody, as long as he is in the file with the
+    password that he had: a session may last long.
 
     @ivar user: Who that is.
     """
 
-    def __init__(self, user: str) -> None:
+    def __init__(self, user: str, users: UsersFile | None = None) -> None:
+        """
+        @param users: The file; L{None}: he is somebody for good.
+        """
         self.user = user
+        self._users = users
+        self._mark = None if users is None else users.mark(user)
 
     def isTrusted(self, host: str) -> bool:
         """
@@ -67,7 +77,11 @@ class UserAcceptance:
     def acceptSender(self, client: Client, sender: str) -> None:
         """
         Take any sender.
+
+        @raise Refused: When the user is not what he was.
         """
+        if self._users is not None and self._users.mark(self.user) != self._mark:
+            raise Refused(_CHANGED)
 
     def acceptRecipient(self, client: Client, sender: str, recipient: str) -> None:
         """
@@ -80,6 +94,12 @@ class UserRealm:
     """
     Makes of each user a L{UserAcceptance}.
     """
+
+    def __init__(self, users: UsersFile | None = None) -> None:
+        """
+        @param users: The file that they are in; L{None}: they are users for good.
+        """
+        self._users = users
 
     def requestAvatar(
         self, avatarId: Any, mind: object, *interfaces: type[Interface]
@@ -95,7 +115,7 @@ class UserRealm:
         user = avatarId.decode("utf-8") if isinstance(avatarId, bytes) else avatarId
         if not user:
             raise NotImplementedError("nobody in particular may not send mail")
-        return IAcceptance, UserAcceptance(user), lambda: None
+        return IAcceptance, UserAcceptance(user, self._users), lambda: None
 
 
 @implementer(ICredentialsChecker)
@@ -217,7 +237,7 @@ class UsersPortal(Portal):
             everybody may send mail to everybody.
         """
         self._checker = UsersChecker(users, reactor)
-        Portal.__init__(self, realm or UserRealm())
+        Portal.__init__(self, realm or UserRealm(users))
         every = (IUsernamePassword, IScramCredentials, IUsernameHashedPassword)
         self.registerChecker(self._checker, *every)
 

@@ -24,6 +24,7 @@ from zope.interface.verify import verifyObject
 from relaymail.dialogue.sasl.scram import SHA256, matches
 from relaymail.dialogue.sasl.steps import DigestClaim, ScramClaim
 from relaymail.envelopes import Client
+from relaymail.errors import Refused
 from relaymail.intake import checkers
 from relaymail.intake.checkers import (
     Overloaded,
@@ -311,6 +312,29 @@ class PortalTests(CheckerCase):
         self.assertIsNone(avatar.acceptSender(client, "a@example.com"))
         self.assertIsNone(avatar.acceptRecipient(client, "", "b@example.org"))
         logOut()
+
+    def test_A04_userWhoIsNoMore(self) -> None:
+        """
+        Who is taken out of the file, or has another password there, sends nothing more
+        in the sessions that he has; others do.
+        """
+        users = self.usersFile(line("tim", "pw"), line("tom", "pw"))
+        portal = UsersPortal(users, None)
+        found: list[Any] = []
+        for name in (b"tim", b"tom"):
+            login = portal.login(UsernamePassword(name, b"pw"), None, IAcceptance)
+            found.append(self.successResultOf(login)[1])
+        tim, tom = found
+        tim.acceptSender(Client("192.0.2.9"), "a@b")
+        with open(users.path, encoding="utf-8") as file:
+            lines = file.readlines()
+        for instead in ("# nobody\n", line("tim", "another")):
+            with open(users.path, "w", encoding="utf-8") as file:
+                file.writelines([instead, lines[1]])
+            with self.assertRaises(Refused) as raised:
+                tim.acceptSender(Client("192.0.2.9"), "a@b")
+            self.assertEqual(raised.exception.reply.code, 451)
+            tom.acceptSender(Client("192.0.2.9"), "a@b")
 
     def test_otherAvatars(self) -> None:
         """
