@@ -100,10 +100,15 @@ def readHost(
     @param tokensFor: As for L{readRoutes}.
     @param read: Reads secrets; L{None} for L{readSecret}.
 
-    @raise ConfigurationError: When that cannot be read.
+    @raise ConfigurationError: When that cannot be read, or whom to trust cannot.
     """
     if isinstance(smart, Host):
         return smart
+    if smart.caFile is not None:
+        # It takes a while to import, and few name one.
+        from relaymail.route.tlscontexts import trustedIn
+
+        trustedIn(smart.caFile)
     return toHost(smart, read or readSecret, tokensFor)
 
 

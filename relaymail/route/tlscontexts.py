@@ -98,21 +98,33 @@ def _verifying(
 ) -> IOpenSSLClientConnectionCreator:
     if caFile is None:
         return optionsForClientTLS(name)
-    return optionsForClientTLS(name, trustRoot=_trusted(caFile))
+    return optionsForClientTLS(name, trustRoot=trustedIn(caFile))
 
 
-def _trusted(path: str) -> Any:
+def trustedIn(path: str) -> Any:
+    """
+    Give whom a file says to trust.
+
+    @param path: A file of certificates (PEM).
+
+    @return: A trust root of Twisted's.
+
+    @raise ConfigurationError: When the file cannot be used.
+    """
     try:
         with FilePath(path).open() as file:
             text = file.read(_MAX_CA_FILE)
         pieces = text.split(_CERTIFICATE_END)[:-1]
         found = [Certificate.loadPEM(piece + _CERTIFICATE_END) for piece in pieces]
     except (OSError, SSL.Error, crypto.Error) as e:
+        why = getattr(e, "strerror", None) or e
         raise ConfigurationError(
-            f"the certificates in {path} cannot be used: {e}"
+            f"the certificates in {path} cannot be used: {why}"
         ) from e
     if not found:
-        raise ConfigurationError(f"there is no certificate (PEM) in {path}")
+        raise ConfigurationError(
+            f"the certificates in {path} cannot be used: there is none (PEM) in it"
+        )
     return trustRootFromCertificates(found)
 
 

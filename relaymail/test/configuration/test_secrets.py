@@ -18,10 +18,12 @@ from relaymail.configuration import (
     readToken,
     secrets,
 )
+from relaymail.configuration.secrets import readHost
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Bearer, Credentials, Host
 from relaymail.route.passwords import PasswordKind
-from relaymail.route.smarthosts import SmartHost
+from relaymail.route.smarthosts import SmartHost, parseSmartHost
+from relaymail.testing.certificates import selfSigned
 
 
 class PasswordTests(SynchronousTestCase):
@@ -127,6 +129,22 @@ class PasswordTests(SynchronousTestCase):
         told = configure(queue="s", hostname="a.b", smartHosts=host)
         error = self.assertRaises(ConfigurationError, readHosts, told)
         self.assertIn("cannot be read", str(error))
+
+    def test_A02_trusted(self) -> None:
+        """
+        Whom to trust is read when the relay is told of it, not when the first mail
+        goes: without it no mail would.
+        """
+        path = Path(self.mktemp()).absolute()
+        smart = parseSmartHost(f"smtps://mail.example?ca-file={path}")
+        error = self.assertRaises(ConfigurationError, readHost, smart)
+        self.assertIn(f"{path} cannot be used: No such file", str(error))
+        path.write_text("nothing")
+        error = self.assertRaises(ConfigurationError, readHost, smart)
+        self.assertIn("there is none (PEM)", str(error))
+        _, cert = selfSigned("mail.example").write(f"{path}-d")
+        smart = parseSmartHost(f"smtps://mail.example?ca-file={cert}")
+        self.assertEqual(readHost(smart).caFile, str(cert))
 
     def test_hostOfAProgram(self) -> None:
         """
