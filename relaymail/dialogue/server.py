@@ -53,6 +53,8 @@ from relaymail.dialogue.serving.replies import (
     AUTHENTICATED,
     BEHIND_TLS,
     IN_CHUNKS,
+    IS_LMTP,
+    IS_SMTP,
     LEAVING,
     LOCAL_FAILURE,
     NO_ARGUMENT,
@@ -84,6 +86,8 @@ _NOT_SPOKEN = frozenset({"EXPN", "TURN", "ETRN", "SEND", "SOML", "SAML"})
 _NOT_SMTP = frozenset({"GET", "POST", "PUT", "CONNECT", "PROXY"})
 #: The third line of such a header in version 2.
 _PROXY_LINE = b"\0"
+#: Who says one that is not for this kind of port has the wrong port.
+_HELLOS = frozenset({"HELO", "EHLO", "LHLO"})
 _NO_ARGUMENTS = frozenset({"DATA", "RSET", "QUIT", "STARTTLS"})
 _BRING_NO_MAIL = frozenset(
     {"HELO", "EHLO", "LHLO", "RSET", "NOOP", "VRFY", "HELP", "AUTH", "XCLIENT"}
@@ -305,9 +309,10 @@ class ServerDialogue(Session):
             return NOT_HERE
         if verb == "AUTH" and not canAuthenticate(self):
             return NOT_HERE
-        if verb not in table[State.RCPT] and verb not in table[State.READY]:
-            return UNKNOWN
         isLMTP = self.entrance is Entrance.LMTP
+        if verb not in table[State.RCPT] and verb not in table[State.READY]:
+            isHello = verb in _HELLOS
+            return (IS_LMTP if isLMTP else IS_SMTP) if isHello else UNKNOWN
         if verb == "DATA" and self.state is State.MAIL:
             # RFC 2033 4.2 names its code, and it is another.
             return NO_RECIPIENTS_YET if isLMTP else NO_RECIPIENTS
