@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from relaymail.addresses import literalAddress, normalDomain
 from relaymail.errors import MalformedAddress
 
-_TCP = re.compile(r"(?:tcp[46]?|ssl):(?:port=)?(\d{1,5})(?![^:])")
+# The port comes first, or has its name wherever it is.
+_TCP = re.compile(r"(?:tcp[46]?|ssl):(?:|(?:(?:\\.|[^:\\])*:)*?port=)(\d{1,5})(?![^:])")
 _INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
 _UNIX = re.compile(r"unix:(?:address=)?((?:\\.|[^:\\])+)")
 #: What an endpoint without an interface listens on.

@@ -129,6 +129,10 @@ class ReachTests(SynchronousTestCase):
         self.assertEqual(
             ownAddresses(["tcp:25"]), (frozenset({"0.0.0.0", "::"}), frozenset({25}))
         )
+        self.assertEqual(
+            ownAddresses([r"tcp:interface=\:\:1:backlog=5:port=24"]),
+            (frozenset({"::1"}), frozenset({24})),
+        )
 
     @given(st.text(max_size=20))
     @settings(max_examples=50, deadline=None)
