@@ -234,11 +234,12 @@ class _Batch:
         sound = [change for _, change in self._sound()]
         arrive = tuple(name for change in sound for name in change.arrive)
         leave = tuple(name for change in sound for name in change.leave)
+        tell = tuple(draft for change in sound for draft in change.tell)
         path = f"{self._directory}/{(arrive or leave)[0]}-J"
         draft = path + "0"
         file = self._disk.create(draft)
         try:
-            self._disk.write(file, formatJournal(Journal(arrive, leave)))
+            self._disk.write(file, formatJournal(Journal(arrive, leave, tell)))
             self._disk.finish(file)
             self._disk.rename(draft, path)
         except BaseException:

@@ -40,6 +40,8 @@ class Change(Protocol):
 
     @ivar arrive: The names that are there once it is made.
     @ivar leave: The names that are gone once it is made.
+    @ivar tell: The drafts of records that are renamed when it is made, which is not
+        to be done in part.
     @ivar durable: Whether somebody waits for it to survive a power cut.
     @ivar isNotice: Whether it adds a notice, which has the null reverse-path.
     @ivar needsNotice: Whether it must not be made where a notice that was
@@ -50,6 +52,7 @@ class Change(Protocol):
 
     arrive: Sequence[str]
     leave: Sequence[str]
+    tell: Sequence[str]
     durable: bool
     isNotice: bool
     needsNotice: bool
@@ -80,6 +83,7 @@ class BaseChange:
 
     arrive: Sequence[str] = ()
     leave: Sequence[str] = ()
+    tell: Sequence[str] = ()
     durable = True
     isNotice = False
     needsNotice = False
@@ -363,6 +367,15 @@ class Telling(Statement):
     """
 
     needsNotice = True
+
+    def __init__(
+        self, disk: Disk, base: str, name: str, record: Record, serial: int
+    ) -> None:
+        """
+        @param serial: See L{Statement.__init__}.
+        """
+        super().__init__(disk, base, name, record, serial)
+        self.tell = (f"{name}-T{serial}",)
 
 
 class PassingStatement(Statement):

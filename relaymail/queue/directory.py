@@ -158,7 +158,10 @@ class Queue(WindowInspection):
             return
         lock = self._hands.lock(self.directory)
         try:
-            recover(self._hands, self.directory, self.clock.seconds())
+            for name in recover(self._hands, self.directory, self.clock.seconds()):
+                if name in self._entries:
+                    # It was read before.
+                    self._entries[name].isTold = True
             self.readDirectory()
         except BaseException:
             lock.release()

@@ -50,6 +50,7 @@ OTHERS = frozenset({ASIDE, "control", "tokens"})
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")
 _OWN = re.compile(r"-(?:[HCS]|T\d+|J0?)\Z")
+_STATEMENT = re.compile(r"-T\d+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,13 @@ class Journal:
 
     @ivar arrive: The names whose content is to be renamed into place.
     @ivar leave: The names that are to go.
+    @ivar tell: The drafts of records that say that somebody was told: each is to be
+        renamed to what it is a draft of.
     """
 
     arrive: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    tell: tuple[str, ...] = ()
 
 
 def isName(name: str) -> bool:
@@ -107,6 +111,14 @@ def isOwnFile(file: str) -> bool:
     excepted.
     """
     return _OWN.search(file) is not None and isName(file)
+
+
+def recordOf(draft: str) -> str | None:
+    """
+    Give the record that a draft becomes, or L{None} for what is no draft of one.
+    """
+    name = _STATEMENT.sub("", draft)
+    return f"{name}-S" if name != draft and isName(name) else None
 
 
 def formatRecord(record: Record) -> bytes:
@@ -164,6 +176,8 @@ def formatJournal(journal: Journal) -> bytes:
     Write a journal.
     """
     fields = {"arrive": journal.arrive, "leave": journal.leave}
+    if journal.tell:
+        fields["tell"] = journal.tell
     return json.dumps(fields).encode("ascii") + b"\n"
 
 
@@ -175,9 +189,11 @@ def parseJournal(data: bytes) -> Journal | None:
     """
     fields = _object(data, MAX_JOURNAL)
     arrive, leave = _names(fields.get("arrive")), _names(fields.get("leave"))
-    if arrive is None or leave is None:
+    # One that was written before there was this has none.
+    tell = _names(fields.get("tell", []))
+    if arrive is None or leave is None or tell is None:
         return None
-    return Journal(arrive, leave)
+    return Journal(arrive, leave, tell) if all(map(recordOf, tell)) else None
 
 
 def _object(data: bytes, limit: int) -> Mapping[str, Any]:

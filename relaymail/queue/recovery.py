@@ -14,7 +14,13 @@ from twisted.logger import Logger
 from relaymail.errors import QueueError, UnreadableEntry
 from relaymail.queue.changes import bringIn, takeOut
 from relaymail.queue.disk import Disk
-from relaymail.queue.records import ASIDE, MAX_JOURNAL, isName, parseJournal
+from relaymail.queue.records import (
+    ASIDE,
+    MAX_JOURNAL,
+    isName,
+    parseJournal,
+    recordOf,
+)
 
 #: How old, in seconds, what was being received must be before it counts as
 #: given up: another process may feed the queue, and RFC 5321 4.5.3.2 lets a
@@ -25,20 +31,23 @@ _DRAFT = re.compile(r"(.+)-(?:T\d+|J0)\Z")
 _log = Logger()
 
 
-def recover(disk: Disk, directory: str, now: float) -> None:
+def recover(disk: Disk, directory: str, now: float) -> list[str]:
     """
     Finish the journals that are there and clear away what is no longer of
     worth.  Only the holder of the directory's lock may do this.
 
     @param now: The time, in seconds of the epoch.
 
+    @return: The names of which a journal said that their senders were told.
+
     @raise QueueError: When a journal cannot be finished: mail may be missing
         until it is, so the queue is not to be used.
     """
     files = set(disk.names(directory))
     journals = sorted(file for file in files if file.endswith("-J"))
+    told: list[str] = []
     for file in journals:
-        _finish(disk, directory, file)
+        told += _finish(disk, directory, file)
     if journals:
         files = set(disk.names(directory))
     for file in files:
@@ -51,6 +60,7 @@ def recover(disk: Disk, directory: str, now: float) -> None:
     # What a process that was killed had no time to make durable is taken for
     # true from here on.
     disk.sync(directory)
+    return told
 
 
 def putAside(disk: Disk, directory: str, name: str, why: str) -> bool:
@@ -95,7 +105,7 @@ def moveAside(disk: Disk, directory: str, name: str, why: str) -> None:
     disk.sync(directory)
 
 
-def _finish(disk: Disk, directory: str, file: str) -> None:
+def _finish(disk: Disk, directory: str, file: str) -> list[str]:
     path = f"{directory}/{file}"
     try:
         journal = parseJournal(disk.read(path, MAX_JOURNAL))
@@ -105,16 +115,23 @@ def _finish(disk: Disk, directory: str, file: str) -> None:
         _log.error("The journal {path} is damaged; it is set aside", path=path)
         moveAside(disk, directory, file, "a damaged journal")
         disk.rename(path, f"{directory}/{ASIDE}/{file}")
-        return
+        return []
     _log.info("Finishing what {path} decided", path=path)
     for name in journal.arrive:
         # One that is not there was brought in before, or taken back.
         if disk.find(f"{directory}/{name}-C") is not None:
             bringIn(disk, f"{directory}/{name}")
+    told = []
+    for draft in journal.tell:
+        # One that is not there has become the record before.
+        if disk.find(f"{directory}/{draft}") is not None:
+            disk.rename(f"{directory}/{draft}", f"{directory}/{recordOf(draft)}")
+            told.append(draft.rpartition("-")[0])
     for name in journal.leave:
         takeOut(disk, f"{directory}/{name}")
     disk.sync(directory)
     disk.unlink(path)
+    return told
 
 
 def _isOrphan(

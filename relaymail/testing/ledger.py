@@ -367,9 +367,9 @@ class Ledger:
             # It may have been converted on its way.
             return f"notice {messageID(content).decode('ascii', 'replace')}"
         # One that was converted for a host that takes 7-bit lines only.
-        converted = self._ids.get(messageID(content), "")
-        if converted and decoded(content) == decoded(self._originals[converted]):
-            return converted
+        same = self._ids.get(messageID(content), "")
+        if same and decoded(content) == decoded(self._originals[same]):
+            return same
         return name
 
     def _readNotice(

@@ -20,6 +20,7 @@ from relaymail.queue.records import (
     isName,
     parseJournal,
     parseRecord,
+    recordOf,
 )
 from relaymail.replies import MAX_TEXT, printable
 
@@ -113,8 +114,19 @@ class JournalTests(SynchronousTestCase):
         """
         What is written is read.
         """
-        journal = Journal(("1_2.5_3_4", "b"), ("c",))
-        self.assertEqual(parseJournal(formatJournal(journal)), journal)
+        for tell in ((), ("c-T7", "1_2.5_3_4-T12")):
+            journal = Journal(("1_2.5_3_4", "b"), ("c",), tell)
+            self.assertEqual(parseJournal(formatJournal(journal)), journal)
+
+    def test_whatIsNoDraft(self) -> None:
+        """
+        Only drafts of records become records.
+        """
+        self.assertEqual(recordOf("1_2.5_3_4-T12"), "1_2.5_3_4-S")
+        for name in ("c", "c-T", "c-H", "-T7", "../c-T7", "c-T7x"):
+            self.assertIsNone(recordOf(name), name)
+            data = json.dumps({"arrive": [], "leave": [], "tell": [name]}).encode()
+            self.assertIsNone(parseJournal(data))
 
     def test_A08_pathsAreRefused(self) -> None:
         """

@@ -6,10 +6,15 @@ after each durable operation and each write to a connection.
 
 from __future__ import annotations
 
+from relaymail.envelopes import DeliverBy, Parameters, RecipientParameters
 from relaymail.testing.assertions import Message
 from relaymail.testing.cases import WorldTestCase
+from relaymail.testing.ledger import Item
 from relaymail.testing.relays import DIRECTORY, SPOOL, RelayMachine
+from relaymail.testing.servers import Script, Session
 from relaymail.testing.world import World
+
+HOUR = 3600.0
 
 #: How long the story lasts, in seconds: all is tried again, and what a crash
 #: left over is a day old.
@@ -30,8 +35,11 @@ class Story:
     one knows nobody; one answers before it was asked, once.  Of what fails,
     one sender is told, and one is nobody.
 
+    @cvar lasting: How long it lasts, in seconds.
     @ivar world: The world it happens in.
     """
+
+    lasting = LASTING
 
     def __init__(self, queue: str = SPOOL) -> None:
         """
@@ -69,7 +77,7 @@ class Story:
 
         @raise AssertionError: When something is wrong.
         """
-        self.world.run(LASTING)
+        self.world.run(self.lasting)
         self.world.node.machine.points.crashAt = None
         # What was being written when it went down is cleared away at a start.
         self.world.crash()
@@ -88,12 +96,12 @@ class Story:
                 world.fail(f"{recipient} was delivered {delivered} times")
 
 
-def moments(queue: str) -> int:
+def moments(kind: type[Story], queue: str) -> int:
     """
-    Count the moments of the story.
+    Count the moments of a story.
     """
-    story = Story(queue)
-    story.world.run(LASTING)
+    story = kind(queue)
+    story.world.run(kind.lasting)
     return story.world.node.machine.points.passed
 
 
@@ -111,11 +119,74 @@ def goDownAgain(node: RelayMachine, count: int) -> None:
     node.onStart = start
 
 
+class ToldStory(Story):
+    """
+    A mail store (RFC 2033) takes the message for one recipient, has no room for
+    another one for hours, and does not know the third; and it does not take in time
+    what must be there soon.  The senders are told what they want to know, once.
+    """
+
+    lasting = LASTING + 12 * HOUR
+
+    def __init__(self, queue: str = SPOOL) -> None:
+        world = self.world = World(queue=queue, smartHosts=["lmtp://192.0.2.1:25"])
+        now = world.network.seconds()
+        self._full = now + 9 * HOUR
+        answers: Script = {
+            "LHLO": "250-store\n250-DELIVERBY\n250 PIPELINING",
+            "RCPT gone@one.example": "550 5.1.1 Nobody here",
+            "RCPT late@one.example": "450 4.2.1 Later",
+            ".": self._keep,
+        }
+        world.host("192.0.2.1", answers)
+        held = Parameters(priority=3, holdUntil=now + 300)
+        soon = Parameters(deliverBy=DeliverBy(now + 2 * HOUR, returns=True))
+        both = "SUCCESS,DELAY"
+        self.messages = [
+            self._say("a@example.com", held, now=both, full=both, gone="NEVER"),
+            self._say("b@example.com", soon, late=""),
+        ]
+
+    def _say(self, sender: str, said: Parameters, **wishes: str) -> Message:
+        own = [RecipientParameters(wish) for wish in wishes.values()]
+        to = [f"{name}@one.example" for name in wishes]
+        return self.world.send(sender, *to, parameters=said, own=own)
+
+    def _keep(self, session: Session, argument: str) -> str:
+        asked, isFull = session.recipients, session.seconds() < self._full
+        full = [isFull and each.startswith("full") for each in asked]
+        session.recipients = [x for x, no in zip(asked, full, strict=True) if not no]
+        return "\n".join("452 4.2.2 Full" if no else "250 2.0.0 Kept" for no in full)
+
+    def _check(self, message: Message) -> None:
+        ledger = self.world.ledger
+        for recipient in message.accepted:
+            item = Item(ledger.nameOf(message.content), message.sender, recipient)
+            found = {a: len(n) for (i, a), n in ledger.news.items() if i == item}
+            told = {**_TOLD[recipient.partition("@")[0]]}
+            if told.pop("failed", 0):
+                self.world.assertBounced(message, recipient)
+            if found != told:
+                self.world.fail(f"of {item} {found} was told, not {told}")
+
+
+#: What is told of each, how often.
+_TOLD = {
+    "now": {"delivered": 1},
+    "full": {"delayed": 1, "delivered": 1},
+    "gone": {},
+    "late": {"failed": 1},
+}
+
+
 class CrashTests(WorldTestCase):
     """
     The relay goes down at one moment.
+
+    @cvar story: What is told.
     """
 
+    story: type[Story] = Story
     queue = SPOOL
     #: 3 for every third moment, and so on.
     step = 1
@@ -131,13 +202,13 @@ class CrashTests(WorldTestCase):
         @param step: 2 for every second of the moments that are tried, and so
             on.
         """
-        count = moments(self.queue)
+        count = moments(self.story, self.queue)
         self.assertGreater(count, AT_LEAST)
         # From one part of the story to another: what is wrong is found soon.
         for moment in sorted(
             range(0, count, step * self.step), key=lambda m: m * STRIDE % count
         ):
-            story = Story(self.queue)
+            story = self.story(self.queue)
             story.world.node.cutsPower = power
             story.world.node.machine.points.crashAt = moment + 1
             if again is not None:
@@ -168,5 +239,24 @@ class DirectoryCrashTests(CrashTests):
     The relay goes down at one moment, with its queue in a directory.
     """
 
+    queue = DIRECTORY
+    step, powerStep = 5, 1
+
+
+class ToldTests(CrashTests):
+    """
+    The relay goes down at one moment of the other story.
+    """
+
+    story = ToldStory
+    step = 4
+
+
+class DirectoryToldTests(CrashTests):
+    """
+    So with its queue in a directory.
+    """
+
+    story = ToldStory
     queue = DIRECTORY
     step, powerStep = 5, 1
