@@ -20,6 +20,7 @@ from relaymail.outcome import verdicts
 from relaymail.queue import batch, directory
 from relaymail.queue.directory import Queue
 from relaymail.queue.disk import Disk
+from relaymail.queue.records import Journal
 from relaymail.queue.spool import rows, spool
 from relaymail.queue.spool.spool import Spool
 from relaymail.queue.statements import Statements
@@ -216,3 +217,10 @@ def nobodyIsTold(patch: Patch) -> None:
     Nobody is told of mail that has come.
     """
     patch(Window, "_tell", lambda self: None)
+
+
+def toldBehindTheNotice(patch: Patch) -> None:
+    """
+    That a sender was told is written behind the notice.
+    """
+    patch(batch, "Journal", lambda arrive, leave, tell: Journal(arrive, leave))

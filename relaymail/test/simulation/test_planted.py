@@ -18,6 +18,7 @@ from relaymail.testing.cases import WorldTestCase
 
 _CRASHES = "relaymail.test.simulation.test_crashes.CrashTests"
 _DIRECTORY = "relaymail.test.simulation.test_crashes.DirectoryCrashTests"
+_TOLD = "relaymail.test.simulation.test_crashes.DirectoryToldTests"
 _WORLDS = "relaymail.test.simulation.test_worlds.WorldTests"
 
 #: The test that finds each bug.
@@ -36,6 +37,7 @@ FOUND_BY: dict[Callable[[planted.Patch], None], str] = {
     planted.neverGoodAgain: f"{_WORLDS}.test_worlds_080",
     planted.sharedConnection: f"{_WORLDS}.test_worlds_090",
     planted.nobodyIsTold: f"{_WORLDS}.test_worlds_080",
+    planted.toldBehindTheNotice: f"{_TOLD}.test_P3_killed",
 }
 
 #: The page that says so.
