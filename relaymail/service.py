@@ -433,10 +433,11 @@ def _shownHosts(delivery: Delivery) -> str:
     Say where mail goes.
     """
     usual = ", ".join(h.name for h in delivery.smartHosts) or "the mail exchange hosts"
-    if not delivery.senderHosts:
+    others = [sender for sender, _ in delivery.senderHosts]
+    if not others:
         return usual
-    count = len(delivery.senderHosts)
-    return f"{usual}, and that of {count} senders or their domains to hosts of theirs"
+    whose = others[0] if len(others) == 1 else f"{len(others)} senders or domains"
+    return f"{usual}, and that of {whose} to hosts of their own"
 
 
 def _lastWords() -> str:

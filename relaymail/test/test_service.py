@@ -35,6 +35,7 @@ from relaymail.queue.spool.schema import QueueDamaged
 from relaymail.schedule.rates import Rate
 from relaymail.service import STOP_PATIENCE, Relay
 from relaymail.test.certificates import writeCertificate
+from relaymail.test.stories.harness import Logged
 
 CLIENT = IPv4Address("TCP", "127.0.0.1", 4321)
 
@@ -129,6 +130,21 @@ class StartTests(RelayTestCase):
         A relay is a service.
         """
         self.assertTrue(IService.providedBy(self.make()))
+
+    def test_toldWhere(self) -> None:
+        """
+        The log says to whom mail is given, senders with hosts of their own included.
+        """
+        shop = {"@shop.example": ["a.example"]}
+        for senders, told in (
+            ({}, "gives it to mx.example"),
+            (shop, "mx.example, and that of @shop.example to hosts of their own"),
+            ({**shop, "b@x.example": ["a.example"]}, "and that of 2 senders or"),
+        ):
+            with Logged() as logged:
+                relay = self.start(smartHosts=["mx.example"], senderHosts=senders)
+            self.assertIn(told, "\n".join(logged.texts))
+            self.stop(relay)
 
     def test_nothingIsOpenedBeforeTheStart(self) -> None:
         """
