@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet.protocol import Protocol
-from twisted.internet.ssl import CertificateOptions, TLSVersion, optionsForClientTLS
+from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -90,19 +90,18 @@ class BindingsTests(SynchronousTestCase):
     """
 
     def connect(
-        self, certificate: Throwaway, most: TLSVersion = TLSVersion.TLSv1_3
+        self, certificate: Throwaway, most: int = SSL.TLS1_3_VERSION
     ) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """
         Connect, and give the bindings of the client and of the server.
+
+        @param most: The newest version of TLS that the server takes.
         """
-        options = optionsForClientTLS(
-            "mx.example.org",
-            trustRoot=certificate.trustRoot,
-            extraCertificateOptions={"lowerMaximumSecurityTo": most}
-            if most is not TLSVersion.TLSv1_3
-            else {},
-        )
-        client, server = connectTLS(certificate.contextFactory, options)
+        options = optionsForClientTLS("mx.example.org", trustRoot=certificate.trustRoot)
+        begin = certificate.contextFactory
+        if most != SSL.TLS1_3_VERSION:
+            begin.getContext().set_max_proto_version(most)
+        client, server = connectTLS(begin, options)
         return bindingsOf(client), bindingsOf(server)
 
     def test_bothEnds(self) -> None:
@@ -132,7 +131,7 @@ class BindingsTests(SynchronousTestCase):
         Below TLS 1.3 nothing is exported (RFC 9266 3).
         """
         certificate = selfSigned("mx.example.org", kind=KeyKind.P256)
-        client, server = self.connect(certificate, TLSVersion.TLSv1_2)
+        client, server = self.connect(certificate, SSL.TLS1_2_VERSION)
         self.assertEqual(list(client), ["tls-server-end-point"])
         self.assertEqual(client, server)
 

@@ -12,7 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from incremental import Version
+from twisted._version import __version__ as TWISTED
 from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import SkipTest
 
 from relaymail.cli.authtest import Result, Trial, targetsOf
 from relaymail.configuration import readFile
@@ -201,6 +204,9 @@ class FlowTests(TokensTestCase):
         """
         No secret is given to a token server whose certificate nobody vouches for.
         """
+        if Version("Twisted", 25, 5, 0) > TWISTED:
+            # Its web server changes a TLS context that is in use already.
+            raise SkipTest("HTTPS servers of this Twisted need an older pyOpenSSL")
         certificate = selfSigned("127.0.0.1")
         strange = TokenServer(contextFactory=certificate.contextFactory).start()
         self.addCleanup(strange.stop)
