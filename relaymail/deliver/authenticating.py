@@ -30,16 +30,16 @@ from twisted.python.failure import Failure
 from relaymail.bindings import bindingsOf
 from relaymail.deliver.session import replyOf
 from relaymail.deliver.smtpclient import SMTPClient
+from relaymail.dialogue.replyreader import withoutSecrets
 from relaymail.dialogue.sasl.choosing import Means, authenticatorsFor
 from relaymail.dialogue.sasl.errors import SASLError, ServerNotProven
 from relaymail.errors import TokenError
 from relaymail.identities import ITokens
 from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 
-#: The most challenges one exchange may have; SCRAM, the longest in use, has 2.
+#: The most challenges of one exchange; SCRAM, the longest in use, has 2.
 _MAX_CHALLENGES = 10
-#: The longest AUTH command, in octets with its CRLF; what an initial response would
-#: make longer is sent after it (RFC 4954 4).
+#: The longest AUTH command, in octets; a longer response follows it (RFC 4954 4).
 _MAX_COMMAND = 512
 #: Octets of chance in a nonce.
 _NONCE_BYTES = 18
@@ -161,13 +161,13 @@ class Authenticating(SMTPClient):
         Take a line of the server's, without our secret where the server says
         it back: replies are logged, and told to people.
         """
-        if self._response:
-            text = line[4:].replace(self._response, b"(response)")
-            if self.secret:
-                # Some say what they have decoded.
-                text = text.replace(self.secret, b"(secret)")
-            line = line[:4] + text
+        if not (line.startswith(b"334") and 334 in self._expected):
+            # A challenge, which is for the mechanism, may look like a short secret.
+            line = self._shown(line)
         return SMTPClient.lineReceived(self, line)
+
+    def _shown(self, line: bytes) -> bytes:
+        return withoutSecrets(line, self._response, self.secret)
 
     # The states, in the order in which a session comes to them.
 

@@ -132,7 +132,7 @@ class Session(LineReceiver, TimeoutMixin):
         if self.timeout is not None:
             self.resetTimeout()
         if self.debug:
-            self.log.append(b"<<< " + line)
+            self.log.append(b"<<< " + self._shown(line))
         try:
             reply = self._reader.read(line)
         except MalformedReply as e:
@@ -154,6 +154,12 @@ class Session(LineReceiver, TimeoutMixin):
         Close a session whose server sends a line without end.
         """
         self._brokenOff("Invalid response from SMTP server: a line without end")
+
+    def _shown(self, line: bytes) -> bytes:
+        """
+        Give a line of the server's as it is kept in the log.
+        """
+        return line
 
     def _replyReceived(self, reply: Reply) -> Any:
         respond = (

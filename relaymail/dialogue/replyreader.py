@@ -82,3 +82,18 @@ class ReplyReader:
 @lru_cache(maxsize=_REMEMBERED)
 def _usual(line: bytes) -> Reply:
     return Reply(int(line[:3]), (line[4:],))
+
+
+def withoutSecrets(line: bytes, response: bytes, secret: bytes | None) -> bytes:
+    """
+    Give a line as it may be logged and told: without what the client has just said of
+    its secret, should the server say it back.
+
+    @param line: The line, without its line end.
+    @param response: The client's last response, as it was sent; empty for none.
+    @param secret: The secret itself: some servers say what they have decoded.
+    """
+    if not response:
+        return line
+    text = line[4:].replace(response, b"(response)")
+    return line[:4] + (text.replace(secret, b"(secret)") if secret else text)

@@ -137,6 +137,19 @@ class BestTests(BestCase):
         self.assertEqual(self.hear(b"334 " + b64(signature)), [b""])
         self.assertEqual(self.hear(b"235 2.7.0 welcome"), MAIL)
 
+    def test_challengeLikeTheSecret(self) -> None:
+        """
+        A challenge may have the letters of a short secret in it, and is taken as it
+        is; only in the log they are left out.
+        """
+        self.begin()
+        self.client.secret = b"Z"
+        challenge = b"r=clientserver,s=c2FsdA==,i=4096"
+        self.assertIn(b"Z", b64(challenge))
+        [proof] = self.hear(b"334 " + b64(challenge))
+        self.assertTrue(base64.b64decode(proof).startswith(b"c=biws,r=clientserver,p="))
+        self.assertNotIn(b"Z", self.client.log.str().split(b"<<< 334")[1])
+
     def test_wrongSignature(self) -> None:
         """
         To a server that does not know the password nothing more is said, by no

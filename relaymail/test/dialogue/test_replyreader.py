@@ -13,6 +13,7 @@ from relaymail.dialogue.replyreader import (
     MAX_LINES,
     MalformedReply,
     ReplyReader,
+    withoutSecrets,
 )
 from relaymail.replies import Reply
 
@@ -144,3 +145,22 @@ class ReplyReaderTests(SynchronousTestCase):
             except MalformedReply:
                 return
             self.assertTrue(reply is None or 100 <= reply.code <= 999)
+
+
+class SecretTests(SynchronousTestCase):
+    """
+    Tests for L{withoutSecrets}.
+    """
+
+    def test_A09_saidBack(self) -> None:
+        """
+        Neither a response nor what is in it stands in a line that is shown; the code
+        stays.
+        """
+        line = b"535 no dG9w, that is top"
+        self.assertEqual(
+            withoutSecrets(line, b"dG9w", b"top"),
+            b"535 no (response), that is (secret)",
+        )
+        self.assertEqual(withoutSecrets(b"535 535", b"5", None)[:3], b"535")
+        self.assertEqual(withoutSecrets(line, b"", b"top"), line)
