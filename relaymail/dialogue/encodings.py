@@ -90,27 +90,15 @@ class Unchanged:
         return CRLF if self._length else b""
 
 
-class Ignored(Unchanged):
+class Held:
     """
-    Writes what stands before the first part and behind the last, for nobody to
-    read (RFC 2046 5.1.1): lines that cannot be sent are left empty.
-
-    @ivar hasLost: Whether one was.
+    Keeps each line to its end, for what may come to be written otherwise.
     """
 
     def __init__(self) -> None:
-        super().__init__("")
         self._line = b""
-        self._isLost = self.hasLost = False
-
-    def text(self, text: bytes) -> bytes:
-        """
-        See L{Unchanged.text}.
-        """
-        self._isLost |= len(self._line) + len(text) > MAX_LINE or not isClean(text)
-        self.hasLost |= self._isLost
-        self._line = b"" if self._isLost else self._line + text
-        return b""
+        # Whether the line is not what it was.
+        self._isChanged = False
 
     def lineEnd(self) -> bytes:
         """
@@ -122,7 +110,7 @@ class Ignored(Unchanged):
         """
         See L{Unchanged.close}.
         """
-        line, self._line, self._isLost = self._line, b"", False
+        line, self._line, self._isChanged = self._line, b"", False
         return line
 
     def finish(self) -> bytes:
@@ -131,6 +119,30 @@ class Ignored(Unchanged):
         """
         line = self.close()
         return line + CRLF if line else b""
+
+
+class Ignored(Held):
+    """
+    Writes what stands before the first part and behind the last, for nobody to
+    read (RFC 2046 5.1.1): lines that cannot be sent are left empty.
+
+    @ivar hasLost: Whether one was.
+    """
+
+    encoding = "7bit"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hasLost = False
+
+    def text(self, text: bytes) -> bytes:
+        """
+        See L{Unchanged.text}.
+        """
+        self._isChanged |= len(self._line) + len(text) > MAX_LINE or not isClean(text)
+        self.hasLost |= self._isChanged
+        self._line = b"" if self._isChanged else self._line + text
+        return b""
 
 
 class Preamble(Ignored):
@@ -297,7 +309,7 @@ class Base64:
         return line
 
 
-class Base64Again:
+class Base64Again(Held):
     """
     Writes what is said to be base64 already: lines that can be sent stay as they
     are; of others what means nothing is left out (RFC 2045 6.8).
@@ -306,10 +318,6 @@ class Base64Again:
     """
 
     encoding = ""
-
-    def __init__(self) -> None:
-        self._line = b""
-        self._isChanged = False
 
     def text(self, text: bytes) -> bytes:
         """
@@ -327,29 +335,9 @@ class Base64Again:
             line[at : at + MAX_ENCODED] + CRLF for at in range(0, whole, MAX_ENCODED)
         )
 
-    def lineEnd(self) -> bytes:
-        """
-        See L{Unchanged.lineEnd}.
-        """
-        return self.close() + CRLF
-
-    def close(self) -> bytes:
-        """
-        See L{Unchanged.close}.
-        """
-        line, self._line, self._isChanged = self._line, b"", False
-        return line
-
-    def finish(self) -> bytes:
-        """
-        See L{Unchanged.finish}.
-        """
-        line = self.close()
-        return line + CRLF if line else b""
-
 
 #: What writes a body.
-Writer = Unchanged | Quoted | Base64 | Base64Again
+Writer = Unchanged | Ignored | Quoted | Base64 | Base64Again
 
 
 def _quotedByte(octet: int) -> bytes:
