@@ -66,6 +66,8 @@ class Parameters:
     @ivar holdUntil: Before when it is not to be sent (RFC 4865 4), in seconds of
         the queue's clock; L{None}: at once.
     @ivar deliverBy: Until when it is of use (RFC 2852 4), if that was said.
+    @ivar tlsOptional: Whether its header says C{TLS-Required: No} (RFC 8689 3): it
+        goes also where what the destination wants of TLS cannot be had.
     """
 
     body: str = ""
@@ -76,6 +78,7 @@ class Parameters:
     priority: int = 0
     holdUntil: float | None = None
     deliverBy: DeliverBy | None = None
+    tlsOptional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,24 @@ NOTHING_SAID = RecipientParameters()
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    Where a message came in from.
+
+    @ivar host: The network address of the client, as text; empty where it came from
+        no network: from a program of this machine, or from the relay itself.
+    @ivar user: Who the client had authenticated as, empty where it had not.
+    """
+
+    host: str = ""
+    user: str = ""
+
+
+#: It came from no network, and of nobody who said who he is.
+NO_ORIGIN = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """
     Who a message is from and for (RFC 5321 2.3.1).
@@ -133,12 +154,14 @@ class Envelope:
     @ivar parameters: What MAIL said beyond the sender.
     @ivar recipientParameters: What each RCPT said beyond the recipient, in the
         order of the recipients; empty where none said anything.
+    @ivar origin: Where it came in from.
     """
 
     sender: str
     recipients: tuple[str, ...]
     parameters: Parameters = NO_PARAMETERS
     recipientParameters: tuple[RecipientParameters, ...] = ()
+    origin: Origin = NO_ORIGIN
 
     def parametersOf(self, index: int) -> RecipientParameters:
         """
@@ -187,6 +210,9 @@ class Outline:
     @ivar arrived: When the message was accepted, in seconds of the queue's
         clock.
     @ivar parameters: What MAIL said beyond the sender.
+    @ivar origin: Where the message came in from.
+    @ivar isReleased: Whether an operator released it after it was held: no rule
+        holds it again.
     """
 
     sender: str
@@ -195,6 +221,8 @@ class Outline:
     attempts: int = 0
     arrived: float = 0.0
     parameters: Parameters = NO_PARAMETERS
+    origin: Origin = NO_ORIGIN
+    isReleased: bool = False
 
 
 class Letter(list[Any]):

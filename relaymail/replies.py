@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from relaymail.protections import TLSResult
+
 #: The longest text of a reply that is kept, logged or put in a notice, in
 #: characters: a reply is one readable line wherever it is stored.
 MAX_TEXT = 512
@@ -71,6 +73,8 @@ class TroubleKind(Enum):
     NO_REQUIRETLS = "the host cannot promise TLS for the rest of the way"
     NO_DELIVERBY = "the host cannot promise to deliver in time"
     NO_CONVERSION = "the host does not take such content, and it cannot be converted"
+    POLICY = "a rule of this relay refuses it"
+    DISCARDED = "a rule of this relay throws it away"
     LOCAL = "a failure of this relay"
     OPERATOR = "taken out of the queue by the operator of this relay"
 
@@ -137,11 +141,13 @@ class Trouble:
     @ivar phase: Where it happened.
     @ivar kind: What it was.
     @ivar detail: What is known beyond that, as one printable line.
+    @ivar result: What it is called in reports, where it is one of TLS.
     """
 
     phase: Phase
     kind: TroubleKind
     detail: str = ""
+    result: TLSResult | None = None
 
     @property
     def text(self) -> str:

@@ -197,6 +197,8 @@ _STATUS: dict[Kind, str] = {
     TroubleKind.NO_REQUIRETLS: "4.7.30",
     TroubleKind.NO_DELIVERBY: "4.3.3",
     TroubleKind.NO_CONVERSION: "4.6.3",
+    TroubleKind.POLICY: "4.7.1",
+    TroubleKind.DISCARDED: "4.7.1",
     TroubleKind.LOCAL: "4.3.0",
     TroubleKind.OPERATOR: "4.0.0",
 }
@@ -241,12 +243,17 @@ _ANYWHERE: dict[Kind, Row] = {
     TroubleKind.NO_REQUIRETLS: _next(Fate.BOUNCE, "5.7.30", lane=_ANSWERS),
     TroubleKind.NO_DELIVERBY: _next(Fate.BOUNCE, "5.3.3", _FINE, _ANSWERS),
     TroubleKind.NO_CONVERSION: _next(Fate.BOUNCE, "5.6.3", _FINE, _ANSWERS),
+    # RFC 3463 3.8, X.7.1: it is by wish of who runs this relay.
+    TroubleKind.POLICY: _row(Fate.BOUNCE, "5.7.1"),
     TroubleKind.LOCAL: _row(Fate.RETRY, "4.3.0"),
     TroubleKind.OPERATOR: _row(Fate.BOUNCE, OPERATOR_STATUS),
 }
 
 #: What holds for one kind of evidence in one phase.
 _ROWS: dict[tuple[Phase, Kind], Row] = {
+    # What the policies of a destination want cannot be had now (RFC 8461 5, RFC 7672
+    # 2.1): its mail waits, and never goes with less.
+    (Phase.RESOLVE, TroubleKind.TLS): _next(Fate.RETRY, "4.7.5", lane=_FAILS),
     (Phase.CONNECT, TroubleKind.TLS): _next(Fate.RETRY, "4.7.5", _BAD, _FAILS),
     (Phase.GREETING, Said.NEVER): _next(Fate.BOUNCE, "5.3.2"),
     (Phase.AUTH, Said.NEVER): _next(Fate.RETRY, "4.7.8", _BAD, _FAILS),

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from relaymail.protections import Applied
+from relaymail.route.tlsa import TLSA
+
 if TYPE_CHECKING:
     from relaymail.identities import ITokens
 
@@ -22,6 +25,7 @@ class TLSNeed(Enum):
     OFFERED = "encrypted where the host offers it"
     ENCRYPTED = "encrypted, the certificate not looked at"
     VERIFIED = "encrypted, with a certificate that is valid for the host"
+    DANE = "encrypted, with a certificate that the host's TLSA records name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,15 @@ class Host:
         C{name} is then what people call it.
     @ivar requireTLS: Whether the connection is for mail that may go over TLS
         only (RFC 8689 4.2.1).
+    @ivar tlsa: Its TLSA records, where C{tls} is C{DANE}.
+    @ivar names: The names that its certificate may have, where that is not C{name}
+        alone; the first is the one that TLS asks for (SNI).
+    @ivar certFile: The path of the certificate (PEM) that this relay shows there.
+    @ivar keyFile: The path of its key.
+    @ivar source: The addresses of this machine that connections to it come from, one
+        for each family; none: the system's choice.
+    @ivar helo: What this relay calls itself there; empty: as everywhere.
+    @ivar why: Why the session needs what it needs, for people.
     """
 
     name: str
@@ -91,6 +104,13 @@ class Host:
     lmtp: bool = False
     path: str | None = None
     requireTLS: bool = False
+    tlsa: tuple[TLSA, ...] = ()
+    names: tuple[str, ...] = ()
+    certFile: str | None = None
+    keyFile: str | None = None
+    source: tuple[str, ...] = ()
+    helo: str = ""
+    why: str = field(default="", compare=False)
 
     def __hash__(self) -> int:
         """
@@ -106,9 +126,16 @@ class Route:
 
     @ivar lane: What connections may be shared within: two routes with the
         same hosts, credentials and TLS needs have equal lanes.
+    @ivar until: How long it may be taken for the route, in seconds of the reactor's
+        clock; L{None}: for one attempt.
+    @ivar applied: The policies that say how its sessions are protected.
+    @ivar left: The hosts that are not tried, each with why, for people.
     """
 
     hosts: tuple[Host, ...]
+    until: float | None = field(default=None, compare=False)
+    applied: tuple[Applied, ...] = field(default=(), compare=False)
+    left: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def lane(self) -> tuple[Host, ...]:

@@ -54,8 +54,8 @@ def creatorFor(host: Host) -> IOpenSSLClientConnectionCreator | None:
                 told = f"no certificate can be valid for {host.name!r}: {e}"
                 trouble = Trouble(Phase.CONNECT, TroubleKind.TLS, told)
                 raise RouteError(trouble) from e
-        case TLSNeed.OFFERED | TLSNeed.ENCRYPTED:
-            return _Unverified(host.name)
+        case TLSNeed.OFFERED | TLSNeed.ENCRYPTED | TLSNeed.DANE:
+            return _Unverified(host.names[0] if host.names else host.name)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 #: What every room may import.
 NOUNS = frozenset(
     {"addresses", "envelopes", "headers", "replies", "outcomes", "errors"}
-    | {"inspection", "alarms"}
+    | {"inspection", "alarms", "protections"}
 )
 SHARED = NOUNS | {"interfaces", "identities", "dialogue", "prompt", "bindings"}
 

@@ -130,6 +130,19 @@ class FaultRowTests(VerdictCase):
         for phase in (Phase.RESOLVE, Phase.CONNECT):
             self.assertFates(phase, TroubleKind.LOOP, BOUNCE, "5.4.6")
 
+    def test_rulesRefuse(self) -> None:
+        """
+        What a rule of this relay refuses bounces as that (RFC 3463 3.8).
+        """
+        self.assertFates(Phase.RESOLVE, TroubleKind.POLICY, BOUNCE, "5.7.1")
+
+    def test_protectionsThatCannotBeHad(self) -> None:
+        """
+        Mail waits while no host is protected as its destination wants.
+        """
+        v = judge(Phase.RESOLVE, Trouble(Phase.RESOLVE, TroubleKind.TLS))
+        self.assertEqual((v.fate, v.status), (Fate.RETRY, "4.7.5"))
+
     def test_A07_forbiddenAddressMeansNextHostThenBounce(self) -> None:
         """
         An address that is not to be connected to is passed over; without
