@@ -9,19 +9,15 @@ else may enter.  Nothing here is called in the reactor's thread.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+
+from relaymail.keeping import PrivateDirectory, nameOf
+from relaymail.keeping import Unstorable as Unstorable
+from relaymail.keeping import digestOf as digestOf
 
 #: How much of a file is read, in bytes: two tokens and a little.
 MAX_FILE = 65536
-
-_OPEN = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +42,6 @@ class Stored:
     scope: str = ""
 
 
-class Unstorable(OSError):
-    """
-    The directory of tokens cannot be used.
-    """
-
-
-def digestOf(secret: bytes) -> str:
-    """
-    Give a digest that tells a secret from all others.
-    """
-    return hashlib.sha256(secret).hexdigest()
-
-
 class TokenStore:
     """
     A directory of tokens.
@@ -69,6 +52,7 @@ class TokenStore:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._files = PrivateDirectory(path)
 
     def check(self) -> None:
         """
@@ -77,8 +61,7 @@ class TokenStore:
         @raise FileNotFoundError: When it is not there yet.
         @raise OSError: When it cannot.
         """
-        with self._directory():
-            pass
+        self._files.check()
 
     def load(self, account: str) -> Stored | None:
         """
@@ -87,14 +70,8 @@ class TokenStore:
         @raise OSError: When the directory or the file cannot be used: others may
             write it, or it is no file.
         """
-        try:
-            with self._directory() as directory:
-                file = os.open(_nameOf(account), os.O_RDONLY | _OPEN, dir_fd=directory)
-                with os.fdopen(file, "rb") as opened:
-                    self._check(os.fstat(file), stat.S_ISREG, 0o077)
-                    return _parsed(opened.read(MAX_FILE + 1))
-        except FileNotFoundError:
-            return None
+        data = self._files.read(nameOf(account), MAX_FILE)
+        return None if data is None else _parsed(data)
 
     def save(self, account: str, stored: Stored) -> None:
         """
@@ -103,21 +80,7 @@ class TokenStore:
 
         @raise OSError: When it cannot be kept.
         """
-        name = _nameOf(account)
-        _make(os.path.abspath(self.path))
-        with self._directory() as directory:
-            draft = f"{name}.new"
-            with suppress(FileNotFoundError):
-                # Of a process that was killed.
-                os.unlink(draft, dir_fd=directory)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
-            file = os.open(draft, flags, 0o600, dir_fd=directory)
-            with os.fdopen(file, "wb") as opened:
-                opened.write(_written(stored))
-                opened.flush()
-                os.fsync(file)
-            os.rename(draft, name, src_dir_fd=directory, dst_dir_fd=directory)
-            os.fsync(directory)
+        self._files.write(nameOf(account), _written(stored))
 
     def forget(self, account: str) -> None:
         """
@@ -125,55 +88,7 @@ class TokenStore:
 
         @raise OSError: When that cannot be done.
         """
-        with suppress(FileNotFoundError), self._directory() as directory:
-            os.unlink(_nameOf(account), dir_fd=directory)
-            os.fsync(directory)
-
-    @contextmanager
-    def _directory(self) -> Iterator[int]:
-        opened = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
-        try:
-            self._check(os.fstat(opened), stat.S_ISDIR, 0o077)
-            yield opened
-        finally:
-            os.close(opened)
-
-    def _check(self, found: os.stat_result, isKind: Any, closed: int) -> None:
-        """
-        See that something is what it should be, and open to nobody else.
-
-        @raise Unstorable: When it is not.
-        """
-        mode = stat.S_IMODE(found.st_mode)
-        if not isKind(found.st_mode) or mode & closed or found.st_uid != os.geteuid():
-            raise Unstorable(
-                0,
-                f"it belongs to user {found.st_uid} with mode {mode:04o}, and is to "
-                f"belong to user {os.geteuid()} and nobody else",
-            )
-
-
-def _make(path: str) -> None:
-    """
-    Make a directory, and those above it, for this user alone; one that is there is
-    left as it is.
-    """
-    above = os.path.dirname(path)
-    if not os.path.lexists(above):
-        _make(above)
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        return
-    opened = os.open(above, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def _nameOf(account: str) -> str:
-    return f"{digestOf(account.encode('utf-8', 'surrogateescape'))}.json"
+        self._files.remove(nameOf(account))
 
 
 def _written(stored: Stored) -> bytes:

@@ -23,7 +23,11 @@ NOUNS = frozenset(
     {"addresses", "envelopes", "headers", "replies", "outcomes", "errors"}
     | {"inspection", "alarms", "protections"}
 )
-SHARED = NOUNS | {"interfaces", "identities", "dialogue", "prompt", "bindings"}
+SHARED = (
+    NOUNS
+    | {"interfaces", "identities", "dialogue", "prompt", "bindings"}
+    | {"fetching", "keeping"}
+)
 
 #: The rooms: the mail walks through them, and they do not know each other.
 ROOMS = frozenset({"intake", "queue", "schedule", "route", "outcome"})
@@ -65,6 +69,7 @@ HANDS = (
     WIRING
     | BESIDE
     | {"engine", "intake", "interfaces", "identities", "prompt", "bindings"}
+    | {"fetching", "keeping"}
 )
 
 #: The pure modules of the queue's room: it is about files.
