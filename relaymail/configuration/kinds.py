@@ -10,23 +10,25 @@ them: each kind takes all three, and gives what the attributes hold.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from relaymail.addresses import normalDomain
+from relaymail.configuration.kind import Kind as Kind
 from relaymail.configuration.names import (
     parseLocal,
+    parseMailbox,
     parseOrigin,
     parseTarget,
 )
+from relaymail.configuration.routes import readRoute, showRoute
 from relaymail.configuration.smarthosts import (
     readSenderHosts,
     readSmartHost,
     showSenderHosts,
 )
+from relaymail.configuration.transport import HELO, LEVEL, SOURCE, SWITCH
 from relaymail.configuration.values import (
-    Read,
     Unfit,
     eachOf,
     orNone,
@@ -34,7 +36,6 @@ from relaymail.configuration.values import (
     shownValue,
     tableOf,
     textOr,
-    valueAt,
 )
 from relaymail.configuration.words import (
     checkHostname,
@@ -58,63 +59,6 @@ from relaymail.schedule.backoff import (
     showDuration,
 )
 from relaymail.schedule.rates import Rate, parseRate
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """
-    What the values of an option are.
-
-    @ivar name: What they are called, with an article.
-    @ivar expected: What is to be written.
-    @ivar read: Gives the value of what was written.
-    @ivar show: Gives, for a value, what may be written in a file: text, a number, a
-        list or a table.
-    @ivar isRight: Whether a value that a program gave can be used.
-    @ivar isHidden: Whether what was written may be a secret.
-    """
-
-    name: str
-    expected: str
-    read: Read
-    show: Callable[[Any], Any] = lambda value: value
-    isRight: Callable[[Any], bool] = lambda value: True
-    isHidden: bool = False
-
-    def take(self, value: Any, base: str = "") -> Any:
-        """
-        Read what was written.
-
-        @param base: The directory that paths begin at; empty: the working
-            directory.
-
-        @raise Unfit: When it is not of this kind; each problem has its sentence.
-        """
-        try:
-            found = self.read(value, base)
-        except Unfit as e:
-            raise Unfit(
-                *(
-                    (at, text or self._sentence(valueAt(value, at)))
-                    for at, text in e.problems
-                )
-            ) from None
-        except ConfigurationError as e:
-            raise Unfit(((), str(e))) from None
-        problem = self.problem(found)
-        if problem is not None:
-            raise Unfit(((), problem))
-        return found
-
-    def problem(self, value: Any) -> str | None:
-        """
-        Say what is wrong with a value as attributes hold it.
-        """
-        return None if self.isRight(value) else self._sentence(value)
-
-    def _sentence(self, value: Any) -> str:
-        shown = "what stands there" if self.isHidden else shownValue(value)
-        return f"{shown} is not {self.name}: write {self.expected}"
 
 
 def _number(value: Any, base: str) -> int:
@@ -344,6 +288,25 @@ KINDS: dict[str, Kind] = {
         showSenderHosts,
         _isTuple,
         isHidden=True,
+    ),
+    "routes": Kind(
+        "a list of routes",
+        "tables with criteria (to, from, client, user) and via, or, in one line, such "
+        "as to=example.org via=mail.example.org",
+        eachOf(readRoute),
+        lambda value: [showRoute(each) for each in value],
+        _isTuple,
+        isHidden=True,
+    ),
+    "TLS level": LEVEL,
+    "source": SOURCE,
+    "helo": HELO,
+    "switch": SWITCH,
+    "mailbox": Kind(
+        "an address",
+        "such as postmaster@example.com",
+        textOr(lambda text: parseMailbox(text) if text else ""),
+        isRight=_isText,
     ),
     "name server": Kind(
         "a DNS server",

@@ -10,6 +10,10 @@ from typing import Any
 
 import attrs
 
+from relaymail.configuration.delivery import DEFAULT_CONNECTIONS as DEFAULT_CONNECTIONS
+from relaymail.configuration.delivery import DEFAULT_MESSAGES as DEFAULT_MESSAGES
+from relaymail.configuration.delivery import DEFAULT_PACE as DEFAULT_PACE
+from relaymail.configuration.delivery import Delivery as Delivery
 from relaymail.configuration.intake import DEFAULT_SIZE as DEFAULT_SIZE
 from relaymail.configuration.intake import DEFAULT_SMTP as DEFAULT_SMTP
 from relaymail.configuration.intake import MAX_SIZE as MAX_SIZE
@@ -19,156 +23,12 @@ from relaymail.configuration.options import Option, option, optionsOf
 from relaymail.configuration.places import DEFAULT_QUEUE as DEFAULT_QUEUE
 from relaymail.configuration.places import socketBeside
 from relaymail.errors import ConfigurationError
-from relaymail.intake.networks import Network
-from relaymail.outcome.news import DEFAULT_DELAY_NOTICE
 from relaymail.queue.place import QueuePlace
-from relaymail.route.hosts import Host
 from relaymail.route.passwords import PasswordKind, PasswordSource
-from relaymail.route.smarthosts import SmartHost
-from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY
-from relaymail.schedule.rates import Rate
 
-#: How many connections to other hosts there may be: each costs a descriptor
-#: and some tens of kilobytes, and the usual limit is 1024 descriptors.
-DEFAULT_CONNECTIONS = 100
-#: The most that can be asked for.
-MAX_CONNECTIONS = 50_000
-#: How many connections there may be to one destination: L{relaymail.schedule.paces}
-#: says why.
-DEFAULT_PACE = 20
-#: How many messages one connection carries: enough to make the cost of
-#: setting it up small, few enough that a host behind a balancer is left again.
-DEFAULT_MESSAGES = 100
-#: The most that can be asked for.
-MAX_MESSAGES = 1_000_000
 #: The longest path of a socket, in bytes: the system takes 107, and what is made
 #: beside it while it is put in place has a longer name.
 MAX_SOCKET = 100
-
-
-@attrs.frozen(kw_only=True)
-class Delivery:
-    """
-    [delivery]: where mail goes, how fast, and for how long it is tried.
-    """
-
-    smartHosts: tuple[SmartHost | Host, ...] = option(
-        (),
-        "smart hosts",
-        "The hosts that get all mail, in the order in which they are tried. Each is a "
-        "HOST[:PORT], a URL or a table; see Smart hosts.",
-        standard="none: the mail exchange hosts of each destination",
-        example='["smtps://mail.example.com"]',
-        flag="smarthost",
-        isRepeated=True,
-    )
-    senderHosts: tuple[tuple[str, tuple[SmartHost | Host, ...]], ...] = option(
-        (),
-        "sender hosts",
-        "The hosts that get the mail of some senders instead: an address, or @domain "
-        "for all others there, with one smart host or a list of them.",
-        standard="none",
-        example='{ "@example.org" = "smtps://mail.example.org" }',
-        flag="sender-host",
-        isRepeated=True,
-    )
-    dns: str | None = option(
-        None,
-        "name server",
-        "The DNS server to ask.",
-        standard="the system's",
-        example='"192.0.2.53:53"',
-    )
-    mxPort: int = option(
-        SMTP_PORT, "port", "The port of mail exchange hosts.", least=1, most=65535
-    )
-    allowDestinations: tuple[Network, ...] = option(
-        (),
-        "networks",
-        "Networks that mail may go to although they are private, loopback or "
-        "otherwise not of the Internet.",
-        standard="none",
-        example='["10.0.0.0/8"]',
-        flag="allow-destination",
-        isRepeated=True,
-    )
-    retry: tuple[float, ...] = option(
-        DEFAULT_RETRY,
-        "durations",
-        "The delays between attempts; the last one repeats.",
-        unit="seconds, where no unit is written",
-        example='["1m", "10m", "1h"]',
-    )
-    expire: float = option(
-        DEFAULT_EXPIRY,
-        "duration",
-        "How long mail is tried before it bounces.",
-        unit="seconds, where no unit is written",
-        example='"3d"',
-    )
-    delayNotice: float = option(
-        DEFAULT_DELAY_NOTICE,
-        "delay",
-        "How long mail is tried before its sender is told, once and after an attempt, "
-        "that it is late, unless the sender asked not to be (NOTIFY of RFC 3461). With "
-        "0 only those are told who ask for it (NOTIFY=DELAY), after 4 hours.",
-        unit="seconds, where no unit is written",
-        example='"1h"',
-    )
-    maxConnections: int = option(
-        DEFAULT_CONNECTIONS,
-        "number",
-        "The most connections to other hosts at a time.",
-        unit="connections",
-        least=1,
-        most=MAX_CONNECTIONS,
-    )
-    maxConnectionsPerDestination: int = option(
-        DEFAULT_PACE,
-        "number",
-        "The most connections to the hosts of one destination at a time, or to the "
-        "smart hosts.",
-        unit="connections",
-        least=1,
-        most=MAX_CONNECTIONS,
-    )
-    maxMessagesPerConnection: int = option(
-        DEFAULT_MESSAGES,
-        "number",
-        "The most messages that one connection carries.",
-        unit="messages",
-        least=1,
-        most=MAX_MESSAGES,
-    )
-    destinationRates: tuple[tuple[str, Rate], ...] = option(
-        (),
-        "destination rates",
-        "How many recipients of a destination may be sent to in a time; * is each "
-        "destination that is not named.",
-        unit="recipients",
-        standard="none: no limit",
-        example='{ "example.org" = "100/m", "*" = "10/s" }',
-        flag="destination-rate",
-        isRepeated=True,
-    )
-    senderRates: tuple[tuple[str, Rate], ...] = option(
-        (),
-        "sender rates",
-        "How many recipients a sender may send to in a time: an address, a domain for "
-        "all of its addresses together, or * for each other address.",
-        unit="recipients",
-        standard="none: no limit",
-        example='{ "news@example.com" = "1000/h", "*" = "100/h" }',
-        flag="sender-rate",
-        isRepeated=True,
-    )
-
-    @property
-    def everySmartHost(self) -> tuple[SmartHost | Host, ...]:
-        """
-        The smart hosts of everybody, and those of senders.
-        """
-        return (*self.smartHosts, *(h for _, hosts in self.senderHosts for h in hosts))
 
 
 @attrs.frozen(kw_only=True)
@@ -351,7 +211,7 @@ class Configuration:
         short="H",
     )
     intake: Intake = Intake()  # noqa: RUF009 - it is frozen
-    delivery: Delivery = Delivery()
+    delivery: Delivery = Delivery()  # noqa: RUF009 - it is frozen
     machines: Machines = Machines()
     control: Control = Control()
     file: str | None = attrs.field(default=None, eq=False)
