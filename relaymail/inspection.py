@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
 
+from relaymail.envelopes import NO_ORIGIN, Origin
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -99,6 +101,8 @@ class Listed:
     @ivar why: Why it is held or was set aside, or empty.
     @ivar parameters: What MAIL and RCPT said, and whether the sender was told that
         it is late, for people to read; or empty.
+    @ivar origin: Where its message came in from.
+    @ivar isReleased: Whether an operator released it after it was held.
     """
 
     name: str
@@ -115,6 +119,8 @@ class Listed:
     reply: str = ""
     why: str = ""
     parameters: str = ""
+    origin: Origin = NO_ORIGIN
+    isReleased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,13 +274,14 @@ class IInspectable(Interface):
 
     def release(name: str) -> Deferred[None]:
         """
-        Keep a name back no longer: it is due now.
+        Keep a name back no longer: it is due now, and no rule keeps it back again
+        (L{Outline.isReleased<relaymail.envelopes.Outline>}).
         """
 
     def requeue(name: str) -> Deferred[None]:
         """
         Begin anew with a name, also with one that is held or was set aside, as
-        if its message had just arrived.
+        if its message had just arrived; a rule may keep it back again.
         """
 
     def claim(name: str) -> Deferred[None] | None:

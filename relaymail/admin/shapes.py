@@ -73,6 +73,9 @@ _ENTRY: dict[str, Schema] = {
     "reply": TEXT,
     "why": TEXT,
     "parameters": TEXT,
+    "client": TEXT,
+    "user": TEXT,
+    "released": FLAG,
 }
 _AGE: dict[str, Schema] = {"name": TEXT, "total": COUNT, "ages": listOf(COUNT)}
 

@@ -55,6 +55,9 @@ def entryView(entry: Listed) -> Document:
         "reply": printable(entry.reply),
         "why": printable(entry.why),
         "parameters": printable(entry.parameters, MAX_PARAMETERS),
+        "client": printable(entry.origin.host),
+        "user": printable(entry.origin.user),
+        "released": entry.isReleased,
     }
 
 

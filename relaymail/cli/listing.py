@@ -184,9 +184,10 @@ def _showEntry(entry: Mapping[str, Any]) -> None:
             ("destination", entry["destination"]),
             ("size", f"{entry['size']} octets"),
             ("parameters", entry.get("parameters")),
+            ("came from", _origin(entry)),
             ("arrived", _withAge(entry["arrived"], time)),
             ("attempts", entry["attempts"]),
-            ("state", entry["state"]),
+            ("state", _state(entry)),
             ("why", entry["why"]),
             ("next attempt", _due(entry, time)),
             ("last status", entry["status"]),
@@ -200,6 +201,19 @@ def _showEntry(entry: Mapping[str, Any]) -> None:
         click.echo()
         for line in str(entry["header"]).splitlines():
             click.echo(_printed(line))
+
+
+def _origin(entry: Mapping[str, Any]) -> str:
+    """
+    Say where the message came in from, or nothing where there is nothing to say.
+    """
+    host, user = entry.get("client") or "", entry.get("user") or ""
+    return f"{host or 'this host'} as {user}" if user else host
+
+
+def _state(entry: Mapping[str, Any]) -> str:
+    isReleased = entry.get("released")
+    return f"{entry['state']}, released by hand" if isReleased else entry["state"]
 
 
 def _withAge(then: float, time: float) -> str:

@@ -112,6 +112,9 @@ def entryOf(listed: Listed) -> dict[str, Any]:
         "reply": listed.reply,
         "why": listed.why,
         "parameters": listed.parameters,
+        "client": listed.origin.host,
+        "user": listed.origin.user,
+        "released": listed.isReleased,
     }
 
 

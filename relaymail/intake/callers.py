@@ -15,7 +15,7 @@ from relaymail.bindings import bindingsOf
 from relaymail.dialogue.serving.session import Session
 from relaymail.dialogue.serving.surroundings import Surroundings
 from relaymail.dialogue.xclient import ActedFor
-from relaymail.envelopes import Client, Entrance
+from relaymail.envelopes import NO_ORIGIN, Client, Entrance, Origin
 from relaymail.identities import Authenticated, IExchange
 from relaymail.intake.networks import Networks
 from relaymail.intake.peers import hostOf, tlsOf
@@ -55,6 +55,8 @@ class Caller(Surroundings):
         # The address where it stays: a socket's, or of whom the peer speaks for.
         self._fixed: Any = None
         self._user = ""
+        # As it was last judged; L{None}: it is to be made.
+        self._origin: Origin | None = NO_ORIGIN
         self.acceptance: IAcceptance | None = None
 
     def connected(self, transport: Any) -> None:
@@ -72,6 +74,7 @@ class Caller(Surroundings):
         """
         self._address = _NOBODY
         self._client = None
+        self._origin = None
         self._user = ""
         self.acceptance = None
 
@@ -80,7 +83,7 @@ class Caller(Surroundings):
         Take who it is.
         """
         self._user, self.acceptance = found.user, found.acceptance
-        self._client = None
+        self._client = self._origin = None
 
     def actFor(self, actedFor: ActedFor) -> Any:
         """
@@ -164,6 +167,17 @@ class Caller(Surroundings):
         self._lookAgain()
         return isinstance(self._address, UNIXAddress)
 
+    def origin(self) -> Origin:
+        """
+        Give where a message comes in from that is taken now: from the client whose
+        MAIL and RCPT were judged.
+        """
+        found = self._origin
+        if found is None:
+            host, user = self._peer.host, self._user
+            found = self._origin = Origin(host, user) if host or user else NO_ORIGIN
+        return found
+
     def now(self) -> float:
         """
         Give the time of the queue's clock, in seconds.
@@ -205,7 +219,7 @@ class Caller(Surroundings):
     def _lookAt(self, address: Any) -> None:
         if address == self._address:
             return
-        self._address, self._client = address, None
+        self._address, self._client, self._origin = address, None, None
         self._peer = Client(
             host=hostOf(address),
             port=getattr(address, "port", 0),

@@ -128,6 +128,7 @@ class Arrivals:
                 envelope=(envelope.sender, recipient),
                 content=content,
                 recipientParameters=envelope.parametersOf(index),
+                origin=envelope.origin,
             )
             for index, (name, recipient, content) in enumerate(
                 zip(change.arrive, envelope.recipients, change.contents, strict=True)

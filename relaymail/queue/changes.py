@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import IO, Protocol
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import NO_ORIGIN, Envelope
 from relaymail.errors import QueueUnusable
 from relaymail.outcomes import Bounce, Outcome
 from relaymail.queue.contents import DiskContent
@@ -129,7 +129,7 @@ class Addition(BaseChange):
 
     @ivar contents: What was stored for each name, once prepared.
     @ivar due: When it is to be sent, in seconds.
-    @ivar isSaying: Whether something was said of it that its envelopes cannot
+    @ivar isSaying: Whether something is known of it that its envelopes cannot
         hold.
     """
 
@@ -155,7 +155,11 @@ class Addition(BaseChange):
         self.arrived = arrived
         self.due = heldUntil(envelope.parameters, arrived) or arrived
         parameters = envelope.parameters
-        self.isSaying = bool(envelope.recipientParameters) or saysMore(parameters)
+        self.isSaying = (
+            bool(envelope.recipientParameters)
+            or saysMore(parameters)
+            or envelope.origin != NO_ORIGIN
+        )
         self._content = content
         self._made: list[str] = []
 
@@ -185,6 +189,7 @@ class Addition(BaseChange):
                 self.due,
                 parameters=self.envelope.parameters,
                 recipientParameters=self.envelope.parametersOf(index),
+                origin=self.envelope.origin,
             )
             self._writeFile(f"{self.base}{name}-S", formatRecord(record))
             self._made.append(f"{self.base}{name}-S")

@@ -17,7 +17,7 @@ from typing import IO
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from relaymail.envelopes import NOTHING_SAID, Envelope, Letter
+from relaymail.envelopes import NO_ORIGIN, NOTHING_SAID, Envelope, Letter
 from relaymail.errors import UnreadableEntry
 from relaymail.queue.directory import Queue
 from relaymail.queue.said import fieldsOf
@@ -93,7 +93,7 @@ def _read(source: Queue, name: str) -> Letter | None:
 def _move(source: Queue, target: Spool, names: list[str]) -> int:
     letters = [source.letter(name) for name in names]
     first = letters[0]
-    envelope = _envelopeOf(letters)
+    envelope = _envelopeOf(source, names, letters)
     places = [_placeOf(source, name) for name in names]
     with TemporaryFile() as content, first.file as file:
         _copyWithCRLF(file, content)
@@ -105,7 +105,9 @@ def _move(source: Queue, target: Spool, names: list[str]) -> int:
     return len(names)
 
 
-def _envelopeOf(letters: Sequence[Letter]) -> Envelope:
+def _envelopeOf(
+    source: Queue, names: Sequence[str], letters: Sequence[Letter]
+) -> Envelope:
     # It is not written with each of them what was said of all.
     parameters = max(
         (letter.parameters for letter in letters), key=lambda p: len(fieldsOf(p))
@@ -113,7 +115,10 @@ def _envelopeOf(letters: Sequence[Letter]) -> Envelope:
     said = tuple(letter.recipientParameters for letter in letters)
     recipients = tuple(letter.recipient for letter in letters)
     hasSaid = any(each is not NOTHING_SAID for each in said)
-    return Envelope(letters[0].sender, recipients, parameters, said if hasSaid else ())
+    said = said if hasSaid else ()
+    origins = (source.getEntry(name).origin for name in names)
+    origin = next((found for found in origins if found != NO_ORIGIN), NO_ORIGIN)
+    return Envelope(letters[0].sender, recipients, parameters, said, origin)
 
 
 def _placeOf(source: Queue, name: str) -> Place:

@@ -238,6 +238,8 @@ class WindowInspection(Window):
             entry.status,
             entry.text,
             parameters=shown(entry.parameters, entry.recipientParameters, entry.isTold),
+            origin=entry.origin,
+            isReleased=entry.isReleased,
         )
 
     def _sizeOf(self, name: str) -> int:
@@ -311,7 +313,7 @@ class WindowInspection(Window):
         self._withdraw(name)
         entry.arrived, entry.attempts = self.clock.seconds(), 0
         entry.status = entry.text = ""
-        entry.isTold = False
+        entry.isTold = entry.isReleased = False
         self._wait(name)
         self._tell()
         return self._renewed(name, entry)

@@ -104,6 +104,7 @@ class MemoryQueue(WindowInspection):
                 envelope=(envelope.sender, recipient),
                 content=stored,
                 recipientParameters=envelope.parametersOf(index),
+                origin=envelope.origin,
             )
             names.append(self._store(entry))
         self._tell()
@@ -199,6 +200,7 @@ class MemoryQueue(WindowInspection):
     def _release(self, name: str) -> None:
         entry = self._free(name)
         if self.held.pop(name, None) is not None:
+            entry.isReleased = True
             self._arrive(name, entry)
             self._tell()
 

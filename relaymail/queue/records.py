@@ -16,14 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from relaymail.envelopes import (
+    NO_ORIGIN,
     NO_PARAMETERS,
     NOTHING_SAID,
+    Origin,
     Parameters,
     RecipientParameters,
 )
 from relaymail.queue.said import (
     fieldsOf,
     fieldsOfRecipient,
+    originIn,
+    originText,
     parametersIn,
     recipientParametersIn,
     seconds,
@@ -31,9 +35,9 @@ from relaymail.queue.said import (
 from relaymail.replies import printable
 
 #: The longest record that is looked at, in bytes: some numbers and words, a text of
-#: at most L{relaymail.replies.MAX_TEXT} characters, and what MAIL and RCPT said, of
-#: at most L{relaymail.queue.said.MAX_ORCPT}, escaped.
-MAX_RECORD = 16 * 1024
+#: at most L{relaymail.replies.MAX_TEXT} characters, and what MAIL and RCPT said and
+#: where it came from, of at most L{relaymail.queue.said.MAX_ORCPT} each, escaped.
+MAX_RECORD = 32 * 1024
 #: The longest journal that is looked at, in bytes: more than a batch writes,
 #: 200 changes of messages with 10 000 recipients each.
 MAX_JOURNAL = 256 * 1024 * 1024
@@ -68,6 +72,7 @@ class Record:
     @ivar parameters: What MAIL said beyond the sender.
     @ivar recipientParameters: What RCPT said beyond the recipient.
     @ivar isTold: Whether the sender was told that it is late.
+    @ivar origin: Where the message came in from.
     """
 
     arrived: float
@@ -79,6 +84,7 @@ class Record:
     parameters: Parameters = NO_PARAMETERS
     recipientParameters: RecipientParameters = NOTHING_SAID
     isTold: bool = False
+    origin: Origin = NO_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,8 @@ def formatRecord(record: Record) -> bytes:
     fields.update(fieldsOfRecipient(record.recipientParameters))
     if record.isTold:
         fields["told"] = True
+    if record.origin != NO_ORIGIN:
+        fields["origin"] = originText(record.origin)
     return json.dumps(fields).encode("ascii") + b"\n"
 
 
@@ -168,6 +176,7 @@ def parseRecord(data: bytes) -> Record | None:
         parametersIn(fields),
         recipientParametersIn(fields),
         fields.get("told") is True,
+        originIn(fields.get("origin")),
     )
 
 

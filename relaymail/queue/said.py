@@ -13,13 +13,16 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
 from relaymail.envelopes import (
+    NO_ORIGIN,
     NO_PARAMETERS,
     NOTHING_SAID,
     DeliverBy,
+    Origin,
     Parameters,
     RecipientParameters,
 )
@@ -29,6 +32,11 @@ from relaymail.replies import printable
 MAX_ENVID = 100
 #: The longest name of an original recipient, in characters (RFC 3461 4.2).
 MAX_ORCPT = 500
+#: The longest text of an origin, in characters: an address, and a name of an account
+#: that nobody would type.
+MAX_ORIGIN = 500
+#: How many origins are remembered as they are read: much mail comes from few places.
+_ORIGINS = 1024
 #: The longest object that is looked at, in characters: some numbers and words.
 MAX_OPTIONS = 4 * 1024
 #: The most urgent, and with its sign turned the least (RFC 6710 5).
@@ -54,6 +62,7 @@ def saysMore(parameters: Parameters) -> bool:
         or parameters.priority
         or parameters.holdUntil is not None
         or parameters.deliverBy is not None
+        or parameters.tlsOptional
     )
 
 
@@ -70,7 +79,7 @@ def heldUntil(parameters: Parameters, now: float) -> float | None:
 
 def optionsOf(parameters: Parameters) -> dict[str, Any]:
     """
-    Give what MAIL said of when to send it.
+    Give what was said of when to send it, and of how it need not be protected.
     """
     fields: dict[str, Any] = {}
     if parameters.priority:
@@ -80,6 +89,8 @@ def optionsOf(parameters: Parameters) -> dict[str, Any]:
     by = parameters.deliverBy
     if by is not None:
         fields["deliverBy"] = [by.at, by.returns, by.traced]
+    if parameters.tlsOptional:
+        fields["tlsOptional"] = True
     return fields
 
 
@@ -121,6 +132,7 @@ def parametersIn(fields: Mapping[str, Any]) -> Parameters:
         _priority(fields.get("priority")),
         seconds(fields.get("holdUntil")),
         _deliverBy(fields.get("deliverBy")),
+        fields.get("tlsOptional") is True,
     )
     return NO_PARAMETERS if found == NO_PARAMETERS else found
 
@@ -132,6 +144,23 @@ def recipientParametersIn(fields: Mapping[str, Any]) -> RecipientParameters:
     notify = _oneOf(fields.get("notify"), _NOTIFY)
     orcpt = _text(fields.get("orcpt"), MAX_ORCPT)
     return RecipientParameters(notify, orcpt) if notify or orcpt else NOTHING_SAID
+
+
+def originText(origin: Origin) -> str:
+    """
+    Give an origin as one text: the address and, behind a space, the user.  No
+    address has a space.
+    """
+    host, user = origin.host, origin.user
+    both = _text(f"{host} {user}", MAX_ORIGIN) if user else ""
+    return both or _text(host, MAX_ORIGIN)
+
+
+def originIn(text: object) -> Origin:
+    """
+    Read an origin.
+    """
+    return _originIn(text) if text and isinstance(text, str) else NO_ORIGIN
 
 
 def optionsIn(text: str) -> Mapping[str, Any] | None:
@@ -163,6 +192,7 @@ def shown(
         "BODY=BINARYMIME" if parameters.body == "BINARYMIME" else "",
         "SMTPUTF8" if parameters.utf8 else "",
         "REQUIRETLS" if parameters.requireTLS else "",
+        "TLS-Required: No" if parameters.tlsOptional else "",
         parameters.ret and f"RET={parameters.ret}",
         parameters.envid and f"ENVID={printable(parameters.envid)}",
         f"MT-PRIORITY={parameters.priority}" if parameters.priority else "",
@@ -194,6 +224,12 @@ def seconds(value: object) -> float | None:
     except OverflowError:
         return None
     return found if math.isfinite(found) else None
+
+
+@lru_cache(maxsize=_ORIGINS)
+def _originIn(text: str) -> Origin:
+    host, _, user = _text(text, MAX_ORIGIN).partition(" ")
+    return Origin(host, user) if host or user else NO_ORIGIN
 
 
 def _moment(seconds: float) -> str:

@@ -111,6 +111,7 @@ class Statements:
             entry.parameters,
             entry.recipientParameters,
             entry.isTold,
+            entry.origin,
         )
         change = kind(self._disk, self._base, name, record, self._number())
         return self._writer.submit(change)

@@ -56,6 +56,7 @@ class StoredNames:
             stated=True,
             recipientParameters=record.recipientParameters,
             isTold=record.isTold,
+            origin=record.origin,
         )
         return entry, due
 

@@ -18,9 +18,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python import log
 
 from relaymail.envelopes import (
+    NO_ORIGIN,
     NO_PARAMETERS,
     NOTHING_SAID,
     Letter,
+    Origin,
     Outline,
     Parameters,
     RecipientParameters,
@@ -54,6 +56,8 @@ class Entry:
     @ivar content: Its content, once known.
     @ivar recipientParameters: What RCPT said beyond the recipient.
     @ivar isTold: Whether its sender was told that it is late.
+    @ivar origin: Where its message came in from.
+    @ivar isReleased: Whether an operator released it after it was held.
     """
 
     arrived: float
@@ -67,6 +71,8 @@ class Entry:
     content: IKeyedContent | None = None
     recipientParameters: RecipientParameters = NOTHING_SAID
     isTold: bool = False
+    origin: Origin = NO_ORIGIN
+    isReleased: bool = False
 
     def letter(self, items: list[Any], content: IKeyedContent) -> Letter:
         """
@@ -229,7 +235,14 @@ class Window:
         entry = self._entries[name]
         key = self.contentKey(name)
         return Outline(
-            sender, recipient, key, entry.attempts, entry.arrived, entry.parameters
+            sender,
+            recipient,
+            key,
+            entry.attempts,
+            entry.arrived,
+            entry.parameters,
+            entry.origin,
+            entry.isReleased,
         )
 
     def postpone(self, message: AnyPath, when: float) -> Deferred[None] | None:

@@ -186,7 +186,11 @@ class Session:
             recipients = self.recipients
             said = tuple(recipients.values()) if self._hasSaid else ()
             self._envelope = Envelope(
-                self.sender, tuple(recipients), self.parameters, said
+                self.sender,
+                tuple(recipients),
+                self.parameters,
+                said,
+                self.around.origin(),
             )
         return self._envelope
 

@@ -5,6 +5,8 @@ What a session cannot know by itself: the client's connection, and the time.
 
 from __future__ import annotations
 
+from relaymail.envelopes import NO_ORIGIN, Origin
+
 
 class Surroundings:
     """
@@ -41,6 +43,12 @@ class Surroundings:
         Tell whether the peer is a proxy that may say for whom it speaks.
         """
         return False
+
+    def origin(self) -> Origin:
+        """
+        Give where a message comes in from that is taken now.
+        """
+        return NO_ORIGIN
 
     def now(self) -> float:
         """

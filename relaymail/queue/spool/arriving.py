@@ -169,6 +169,7 @@ class Arriving:
                 parameters=envelope.parameters,
                 envelope=(envelope.sender, place.address),
                 content=content,
+                origin=envelope.origin,
                 id=number,
                 message=message,
                 recipients=len(change.places),

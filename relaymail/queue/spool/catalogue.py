@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO
 
 from relaymail.errors import UnreadableEntry
+from relaymail.queue.said import originIn
 from relaymail.queue.spool.bodies import Bodies, SpoolContent
 from relaymail.queue.spool.recipients import Row, findRow
 from relaymail.queue.spool.rows import Stand
@@ -130,6 +131,8 @@ class Catalogue:
             ),
             recipientParameters=recipientParametersOf(row),
             isTold=bool(row.told),
+            origin=originIn(row.origin),
+            isReleased=bool(row.released),
             id=row.id,
             message=row.message,
             recipients=row.recipients,

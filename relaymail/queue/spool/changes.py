@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from relaymail.envelopes import NO_PARAMETERS, Envelope
 from relaymail.outcomes import Bounce, Delivered, Outcome
-from relaymail.queue.said import saysMore
+from relaymail.queue.said import originText, saysMore
 from relaymail.queue.spool.bodies import Bodies, Body
 from relaymail.queue.spool.rows import Stand, Transaction
 from relaymail.queue.spool.saying import columnsOf
@@ -180,6 +180,7 @@ class Arrival(Change):
             transaction.saying.append(((*row, *said), recipients))
         else:
             transaction.messages.append(row)
+        origin = originText(envelope.origin)
         for number, place in enumerate(self.places, message):
             recipient = (
                 number,
@@ -191,6 +192,7 @@ class Arrival(Change):
                 place.lease,
                 place.status,
                 place.reply,
+                origin,
             )
             if isSaying:
                 said = self._saidOf(number - message, place)

@@ -22,7 +22,8 @@ from relaymail.queue.spool.saying import parametersOf
 
 _TURN = (
     "UPDATE recipient SET due = ?, attempts = ?, lease = ?, status = ?, reply = ?, "
-    "aside = ?, held = ?, since = coalesce(?, since), told = ? WHERE id = ?"
+    "aside = ?, held = ?, since = coalesce(?, since), told = ?, released = ? "
+    "WHERE id = ?"
 )
 _STANDS = (
     "SELECT lease IS NULL, held IS NOT NULL, aside IS NOT NULL FROM recipient "
@@ -98,7 +99,7 @@ def _count(transaction: Transaction, row: Row, by: int) -> None:
 def _valuesOf(before: Row, row: Row) -> tuple[object, ...]:
     since = None if row.arrived == before.arrived else row.arrived
     stand = (row.due, row.attempts, row.lease, row.status, row.reply)
-    return (*stand, row.aside, row.held, since, row.told, row.id)
+    return (*stand, row.aside, row.held, since, row.told, row.released, row.id)
 
 
 def held(why: str) -> Turn:
@@ -123,7 +124,7 @@ def released(now: float) -> Turn:
         if row.aside is not None or row.held is None:
             return None if row.aside is not None else row
         due = heldUntil(parametersOf(row), now) or now
-        return replace(row, lease=None, held=None, due=due)
+        return replace(row, lease=None, held=None, due=due, released=1)
 
     return turn
 
@@ -160,6 +161,7 @@ def renewed(now: float) -> Turn:
         aside=None,
         held=None,
         told=0,
+        released=0,
     )
 
 

@@ -13,7 +13,8 @@ COLUMNS = (
     "SELECT r.id, r.message, r.address, r.destination, r.due, r.attempts, r.lease, "
     "r.status, r.reply, m.recipients, m.sender, m.size, m.body, m.eightbit, "
     "coalesce(r.since, m.arrived), m.content IS NULL, r.held, r.aside, "
-    "r.told, m.ret, m.envid, m.utf8, m.requiretls, m.options, r.orcpt, r.notify "
+    "r.told, m.ret, m.envid, m.utf8, m.requiretls, m.options, r.orcpt, r.notify, "
+    "r.origin, r.released "
     "FROM recipient r LEFT JOIN message m ON m.id = r.message "
 )
 _ONE = COLUMNS + "WHERE r.id = ?"
@@ -50,6 +51,9 @@ class Row:
     @ivar options: What MAIL said besides, as JSON.
     @ivar orcpt: What RCPT said, as L{RecipientParameters
         <relaymail.envelopes.RecipientParameters>} have it; so C{notify}.
+    @ivar origin: Where it came in from, as L{originText
+        <relaymail.queue.said.originText>} gives it.
+    @ivar released: Whether an operator released it after it was held.
     """
 
     id: int
@@ -78,6 +82,8 @@ class Row:
     options: str | None = ""
     orcpt: str = ""
     notify: str = ""
+    origin: str = ""
+    released: int = 0
 
 
 def findRow(

@@ -34,11 +34,12 @@ _NEW_SAYING_MESSAGE = (
 )
 _NEW_RECIPIENT = (
     "INSERT INTO recipient (id, message, address, destination, due, attempts, lease, "
-    "status, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "status, reply, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _NEW_SAYING_RECIPIENT = (
     "INSERT INTO recipient (id, message, address, destination, due, attempts, lease, "
-    "status, reply, orcpt, notify, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "status, reply, origin, orcpt, notify, told) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE = (
     "UPDATE recipient SET due = ?, attempts = ?, lease = ?, status = ?, reply = ?, "

@@ -20,7 +20,7 @@ from relaymail.queue.disk import Disk, Trying
 #: Says in the file that it is a spool of relaymail: C{RMSP}.
 APPLICATION_ID = 0x524D5350
 #: The version of the tables.
-VERSION = 3
+VERSION = 4
 
 #: How many bytes of the database are kept in memory, in KiB: what is written
 #: now and read soon.
@@ -71,7 +71,11 @@ CREATE TABLE recipient (
     aside TEXT,                         -- why it was set aside
     held TEXT,                          -- why an operator keeps it back
     since REAL,                         -- when it began anew, had it not just arrived
-    told INTEGER NOT NULL DEFAULT 0     -- whether its sender knows that it is late
+    told INTEGER NOT NULL DEFAULT 0,    -- whether its sender knows that it is late
+    -- Where the message came in from.  With the message it would stand behind a
+    -- content where the tables are older, and be read through all of that.
+    origin TEXT NOT NULL DEFAULT '',
+    released INTEGER NOT NULL DEFAULT 0 -- whether an operator held it no longer
 );
 CREATE INDEX resting ON recipient (destination, due) WHERE lease IS NULL;
 CREATE INDEX kept ON recipient (id) WHERE held IS NOT NULL OR aside IS NOT NULL;
@@ -98,6 +102,10 @@ CREATE TABLE suspension (destination TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOU
 CREATE INDEX kept ON recipient (id) WHERE held IS NOT NULL OR aside IS NOT NULL;
 """,
     3: "ALTER TABLE recipient ADD COLUMN told INTEGER NOT NULL DEFAULT 0;",
+    4: """
+ALTER TABLE recipient ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+ALTER TABLE recipient ADD COLUMN released INTEGER NOT NULL DEFAULT 0;
+""",
 }
 
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from relaymail.inspection import Listed, NameState, Page, Selection
+from relaymail.queue.said import originIn
 from relaymail.queue.spool.narrowing import narrowed
 from relaymail.queue.spool.saying import shownColumns
 
@@ -35,7 +36,7 @@ _LISTED = (
     "SELECT r.id, r.message, m.sender, r.address, r.destination, m.size, "
     "coalesce({since}, m.arrived), r.attempts, r.due, r.lease, r.status, r.reply, "
     "r.aside, {held}, m.body, m.ret, m.envid, m.utf8, m.requiretls, m.options, "
-    "r.notify, r.orcpt, {told} "
+    "r.notify, r.orcpt, {told}, {origin}, {released} "
     "FROM recipient r {by} LEFT JOIN message m ON m.id = r.message "
 )
 #: The end of so many numbers, past those whose names have gone: to count the names
@@ -97,15 +98,21 @@ class Columns:
         @param version: That of its tables.
         """
         self._isOld = version < 2
-        self._told = "0" if version < 3 else "r.told"
+        self._names = {
+            "{held}": "NULL" if version < 2 else "r.held",
+            "{since}": "NULL" if version < 2 else "r.since",
+            "{told}": "0" if version < 3 else "r.told",
+            "{origin}": "''" if version < 4 else "r.origin",
+            "{released}": "0" if version < 4 else "r.released",
+        }
 
     def __call__(self, statement: str) -> str:
         """
         Give a statement as that database takes it.
         """
-        names = ("NULL", "NULL") if self._isOld else ("r.held", "r.since")
-        statement = statement.replace("{held}", names[0]).replace("{since}", names[1])
-        return statement.replace("{told}", self._told)
+        for name, column in self._names.items():
+            statement = statement.replace(name, column)
+        return statement
 
     def rows(self, statement: str, state: NameState | None = None) -> str:
         """
@@ -250,7 +257,9 @@ def listed(row: Sequence[Any], now: float) -> Listed:
         status,
         reply,
         aside or held or "",
-        shownColumns(row[14:]),
+        shownColumns(row[14:23]),
+        originIn(row[23]),
+        bool(row[24]),
     )
 
 

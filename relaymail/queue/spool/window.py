@@ -185,6 +185,8 @@ class SpoolWindow(Window):
             entry.attempts,
             entry.arrived,
             entry.parameters,
+            entry.origin,
+            entry.isReleased,
         )
 
     def contentKey(self, message: AnyPath) -> Hashable:

@@ -178,6 +178,9 @@ class QueueTests(SynchronousTestCase):
                         "reply": "",
                         "why": "",
                         "parameters": "",
+                        "client": "",
+                        "user": "",
+                        "released": False,
                     }
                 ],
                 "next": None,

@@ -22,6 +22,7 @@ from relaymail.admin.views import (
     headerView,
     standingView,
 )
+from relaymail.envelopes import Origin
 from relaymail.inspection import AgeRow, DestinationCount, Listed, NameState
 from relaymail.schedule.paces import Standing, State
 
@@ -63,8 +64,9 @@ class ViewTests(SynchronousTestCase):
         """
         Text from outside is one printable line, wherever it stands.
         """
+        texts_ = EVIL, EVIL, EVIL, EVIL
         entry = Listed(
-            EVIL, EVIL, EVIL, EVIL, EVIL, 1, 0.0, 0, 0.0, NameState.HELD, *[EVIL] * 4
+            EVIL, *texts_, 1, 0.0, 0, 0.0, NameState.HELD, *texts_, Origin(EVIL, EVIL)
         )
         standing = Standing(State.SUSPENDED, EVIL)
         for document in (

@@ -44,6 +44,9 @@ def entry(**known: Any) -> dict[str, Any]:
         "reply": "450 later",
         "why": "",
         "parameters": "",
+        "client": "",
+        "user": "",
+        "released": False,
     }
     return {**usual, **known}
 

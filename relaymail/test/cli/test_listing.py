@@ -93,6 +93,27 @@ class ListTests(CommandTestCase):
         del before["parameters"]
         self.assertNotIn("parameters", self.run_("queue", "show", "7").stdout)
 
+    def test_originShown(self) -> None:
+        """
+        So is where it came from, and that it was released by hand; also by a relay
+        that does not tell of it.
+        """
+        for said, shown in (
+            ({"client": "192.0.2.1"}, "came from:    192.0.2.1\n"),
+            ({"client": "192.0.2.1", "user": "al"}, "came from:    192.0.2.1 as al\n"),
+            ({"user": "al"}, "came from:    this host as al\n"),
+            ({"released": True}, "state:        resting, released by hand\n"),
+            ({"user": HOSTILE}, "came from:    this host as "),
+        ):
+            self.answers["GET queue/7"] = entry(**said)
+            self.assertIn(shown, self.run_("queue", "show", "7").stdout)
+        self.answers["GET queue/7"] = before = entry()
+        for name in ("client", "user", "released"):
+            del before[name]
+        told = self.run_("queue", "show", "7").stdout
+        self.assertNotIn("came from", told)
+        self.assertIn("state:        resting\n", told)
+
     def test_hostile(self) -> None:
         """
         What others wrote is one line that no terminal obeys.

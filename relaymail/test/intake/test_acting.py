@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.envelopes import Entrance
+from relaymail.envelopes import Entrance, Origin
 from relaymail.intake.limits import Limits
 from relaymail.intake.networks import parseNetworks
 from relaymail.test.intake.harness import (
@@ -48,7 +48,9 @@ class ActingTests(SynchronousTestCase):
         peer.say(b"RSET\r\nXCLIENT ADDR=127.0.0.9 PORT=77\r\n")
         codes = peer.codes(_EHLO + MAIL + RCPT + b"DATA\r\n" + CONTENT + b".\r\n")
         self.assertEqual(codes, ["250", "250", "250", "354", "250"])
-        self.assertIn(b"from client.example ([127.0.0.9])", intake.queue.added[0][1])
+        ((envelope, content),) = intake.queue.added
+        self.assertIn(b"from client.example ([127.0.0.9])", content)
+        self.assertEqual(envelope.origin, Origin("127.0.0.9"))
         self.assertEqual(peer.codes(b"XCLIENT ADDR=127.0.0.8\r\n"), ["502"])
         local = intake.connect(LOCAL)
         local.say(b"XCLIENT ADDR=[UNAVAILABLE]\r\n")

@@ -9,9 +9,12 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.dialogue.server import Offer, ServerDialogue
-from relaymail.envelopes import Client, Entrance
+from relaymail.envelopes import NO_ORIGIN, Client, Entrance, Origin
+from relaymail.identities import Authenticated
+from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.callers import Caller
 from relaymail.test.intake.harness import (
+    CONTENT,
     LOCAL,
     MAIL,
     RCPT,
@@ -93,6 +96,48 @@ class CallerTests(SynchronousTestCase):
         """
         self.assertTrue(self.caller(Wire(UNIXAddress(None))).isLocal())
         self.assertFalse(self.caller(Wire(LOCAL)).isLocal())
+
+    def test_origin(self) -> None:
+        """
+        Mail comes from the client that was judged, and who it said it is; while
+        nothing changes that is the same.
+        """
+        wire = Wire(STRANGER)
+        caller = self.caller(wire)
+        caller.clientOf(self.session)
+        self.assertEqual(caller.origin(), Origin("192.0.2.9"))
+        self.assertIs(caller.origin(), caller.origin())
+        caller.authenticated(Authenticated("alice", NetworkAcceptance(())))
+        caller.clientOf(self.session)
+        self.assertEqual(caller.origin(), Origin("192.0.2.9", "alice"))
+        caller.forget()
+        caller.clientOf(self.session)
+        self.assertEqual(caller.origin(), Origin("192.0.2.9"))
+        wire.peerAddr = LOCAL
+        caller.clientOf(self.session)
+        self.assertEqual(caller.origin(), Origin("127.0.0.1"))
+
+    def test_originOfThisHost(self) -> None:
+        """
+        What comes by a UNIX socket comes from no network.
+        """
+        caller = self.caller(Wire(UNIXAddress(None)))
+        caller.clientOf(self.session)
+        self.assertIs(caller.origin(), NO_ORIGIN)
+        caller.authenticated(Authenticated("alice", NetworkAcceptance(())))
+        self.assertEqual(caller.origin(), Origin("", "alice"))
+
+    def test_A04_originOfEachMessage(self) -> None:
+        """
+        What comes over one connection comes from whom it was at that time.
+        """
+        peer = self.intake.connect()
+        transaction = MAIL + RCPT + b"DATA\r\n" + CONTENT + b".\r\n"
+        peer.say(b"EHLO c\r\n" + transaction)
+        peer.wire.peerAddr = IPv4Address("TCP", "127.0.0.2", 1)
+        peer.say(transaction)
+        origins = [envelope.origin for envelope, _ in self.intake.queue.added]
+        self.assertEqual(origins, [Origin("127.0.0.1"), Origin("127.0.0.2")])
 
     def test_now(self) -> None:
         """

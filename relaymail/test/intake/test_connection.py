@@ -9,7 +9,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.dialogue.answers import answer
-from relaymail.envelopes import Envelope, Parameters
+from relaymail.envelopes import Envelope, Origin, Parameters
 from relaymail.errors import QueueFull, QueueUnusable, Refused
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.limits import Limits
@@ -49,7 +49,12 @@ class DeliveryTests(SynchronousTestCase):
         ((envelope, content),) = intake.queue.added
         self.assertEqual(
             envelope,
-            Envelope("a@b.example", ("c@d.example",), Parameters("8BITMIME")),
+            Envelope(
+                "a@b.example",
+                ("c@d.example",),
+                Parameters("8BITMIME"),
+                origin=Origin("127.0.0.1"),
+            ),
         )
         received, _, rest = content.partition(b"+0000\r\n")
         self.assertTrue(

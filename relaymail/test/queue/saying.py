@@ -8,9 +8,11 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from relaymail.envelopes import (
+    NO_ORIGIN,
     NO_PARAMETERS,
     NOTHING_SAID,
     Envelope,
+    Origin,
     Parameters,
     RecipientParameters,
 )
@@ -69,6 +71,7 @@ class SayingContract(_Test):
             ALL.requireTLS,
             ALL.priority,
             deliverBy=ALL.deliverBy,
+            tlsOptional=True,
         )
         names = self.say(said, *SAID)
         expected = [(said, each) for each in SAID]
@@ -162,6 +165,95 @@ class SayingContract(_Test):
         self.settle(self.queue.done(name))
         for each in (name, "nobody", "77"):
             self.assertRaises(KeyError, self.queue.told, each)
+
+    # Where it came from.
+
+    def test_origin(self) -> None:
+        """
+        Where it came from is known of each of its names, also after attempts and
+        restarts, and an operator sees it.
+        """
+        origins = [
+            Origin("192.0.2.1"),
+            Origin("2001:db8::1", "al ice"),
+            Origin("", "zoë@b.example"),
+            NO_ORIGIN,
+        ]
+        names = []
+        for origin in origins:
+            to = ("x@b.example", "y@c.example")
+            envelope = Envelope("a@b.c", to, origin=origin)
+            names.append(self.settle(self.queue.add(envelope, MESSAGE)))
+        for _ in range(2):
+            for origin, both in zip(origins, names, strict=True):
+                for name in both:
+                    self.assertEqual(self.queue.outline(name).origin, origin)
+                    entry = self.settle(self.queue.entry(name))
+                    self.assertEqual((entry.origin, entry.parameters), (origin, ""))
+            self.assertIs(self.queue.outline(names[-1][0]).origin, NO_ORIGIN)
+            found = self.settle(self.queue.look(Selection())).entries
+            self.assertEqual({each.origin for each in found}, set(origins))
+            self.restart()
+            self.queue.readDirectory()
+        for both in names:
+            self.settle(self.queue.setRelaying(both[0]))
+            self.settle(self.queue.setWaiting(both[0], NOW + 60, RETRY))
+            self.settle(self.queue.requeue(both[1]))
+        self.restart()
+        self.queue.readDirectory()
+        for origin, both in zip(origins, names, strict=True):
+            for name in both:
+                self.assertEqual(self.queue.outline(name).origin, origin)
+
+    def test_originAndAllThatWasSaid(self) -> None:
+        """
+        It is known of a message of which much was said, too.
+        """
+        said = Parameters("8BITMIME", envid="id", tlsOptional=True)
+        recipients = ("x@b.example", "y@b.example", "z@b.example")
+        envelope = Envelope("a@b.c", recipients, said, SAID, Origin("192.0.2.1", "al"))
+        names = self.settle(self.queue.add(envelope, MESSAGE))
+        for _ in range(2):
+            self.assertEqual(self.saidOf(names), [(said, each) for each in SAID])
+            for name in names:
+                outline = self.queue.outline(name)
+                self.assertEqual(outline.origin, envelope.origin)
+                self.assertFalse(outline.isReleased)
+            self.restart()
+            self.queue.readDirectory()
+
+    def test_released(self) -> None:
+        """
+        What an operator kept back, where that can be, and released is known to be
+        so, also after a restart, until it begins anew.
+        """
+        one, two, three = self.add("x@b.example", "y@b.example", "z@b.example")
+        # Nobody kept it back.
+        self.settle(self.queue.release(two).addErrback(lambda f: f.trap(NotSupported)))
+        for name in (one, three):
+            held = self.queue.hold(name, "why")
+            held.addErrback(lambda f: f.trap(NotSupported))
+            if self.settle(held) is NotSupported:
+                self.assertFalse(self.queue.outline(name).isReleased)
+                return
+        self.settle(self.queue.release(one))
+        for _ in range(2):
+            for name in (one, two, three):
+                isOne = name == one
+                self.assertIs(self.queue.outline(name).isReleased, isOne)
+                self.assertIs(self.settle(self.queue.entry(name)).isReleased, isOne)
+            self.restart()
+            self.queue.readDirectory()
+        self.settle(self.queue.setRelaying(one))
+        self.settle(self.queue.setWaiting(one, NOW + 60, RETRY))
+        self.restart()
+        self.queue.readDirectory()
+        self.assertTrue(self.queue.outline(one).isReleased)
+        self.settle(self.queue.requeue(one))
+        for _ in range(2):
+            self.assertFalse(self.queue.outline(one).isReleased)
+            self.restart()
+            self.queue.readDirectory()
 
     # RFC 4865.
 

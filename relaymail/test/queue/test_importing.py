@@ -12,9 +12,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.envelopes import (
+    NO_ORIGIN,
     NO_PARAMETERS,
     NOTHING_SAID,
     Envelope,
+    Origin,
     Parameters,
     RecipientParameters,
 )
@@ -92,6 +94,21 @@ class ImportTests(SynchronousTestCase):
         self.assertEqual(found[plainly], (NOTHING_SAID, True))
         held = [due for due in spool.getResting().values() if due > NOW]
         self.assertEqual(held, [ALL.holdUntil] * 2)
+
+    def test_P3_whereItCameFrom(self) -> None:
+        """
+        Where each message came from comes over.
+        """
+        queue = self.queue()
+        origins = {"b@one.example": Origin("192.0.2.1", "al"), "c@x.y": NO_ORIGIN}
+        for recipient, origin in origins.items():
+            envelope = Envelope("a@example.com", (recipient,), origin=origin)
+            self.successResultOf(queue.add(envelope, CONTENT))
+        self.successResultOf(queue.stop())
+        spool = self.spool()
+        self.assertEqual(importDirectory(self.queue(), spool), 2)
+        found = [spool.outline(name) for name in spool.getResting()]
+        self.assertEqual({each.recipient: each.origin for each in found}, origins)
 
     def add(self, queue: Any, *recipients: str, content: bytes = CONTENT) -> list[str]:
         """

@@ -13,18 +13,23 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.envelopes import (
+    NO_ORIGIN,
     NO_PARAMETERS,
     NOTHING_SAID,
     DeliverBy,
+    Origin,
     Parameters,
     RecipientParameters,
 )
 from relaymail.queue.said import (
+    MAX_ORIGIN,
     areSound,
     fieldsOf,
     fieldsOfRecipient,
     optionsIn,
     optionsOf,
+    originIn,
+    originText,
     parametersIn,
     recipientParametersIn,
     shown,
@@ -40,6 +45,7 @@ ALL = Parameters(
     priority=-9,
     holdUntil=1_700_000_900.5,
     deliverBy=DeliverBy(1_700_003_600.0, returns=True, traced=True),
+    tlsOptional=True,
 )
 #: Whatever JSON can say.
 ANYTHING = st.recursive(
@@ -47,7 +53,16 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=4),
     max_leaves=5,
 )
-NAMES = ("body", "ret", "envid", "utf8", "requiretls", "priority", "holdUntil")
+NAMES = (
+    "body",
+    "ret",
+    "envid",
+    "utf8",
+    "requiretls",
+    "priority",
+    "holdUntil",
+    "tlsOptional",
+)
 
 
 class SaidTests(SynchronousTestCase):
@@ -130,7 +145,8 @@ class SaidTests(SynchronousTestCase):
         """
         self.assertEqual(
             shown(ALL, RecipientParameters("FAILURE", "rfc822;x@b.example"), True),
-            "BODY=BINARYMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=an id MT-PRIORITY=-9 "
+            "BODY=BINARYMIME SMTPUTF8 REQUIRETLS TLS-Required: No RET=HDRS ENVID=an id "
+            "MT-PRIORITY=-9 "
             "NOTIFY=FAILURE ORCPT=rfc822;x@b.example "
             "hold until 2023-11-14 22:28:20 UTC "
             "deliver by 2023-11-14 23:13:20 UTC or return it, traced "
@@ -150,3 +166,41 @@ class SaidTests(SynchronousTestCase):
         """
         found = parametersIn(fields)
         self.assertEqual(parametersIn(json.loads(json.dumps(fieldsOf(found)))), found)
+
+
+class OriginTests(SynchronousTestCase):
+    """
+    Where mail came from, written and read.
+    """
+
+    def test_text(self) -> None:
+        """
+        It is the address and the user, and is read back.
+        """
+        for origin, text in (
+            (Origin("192.0.2.1"), "192.0.2.1"),
+            (Origin("2001:db8::1%eth0", "al ice"), "2001:db8::1%eth0 al ice"),
+            (Origin("", "zoë"), " zoë"),
+            (NO_ORIGIN, ""),
+        ):
+            self.assertEqual(originText(origin), text)
+            self.assertEqual(originIn(text), origin)
+        self.assertIs(originIn(""), NO_ORIGIN)
+        self.assertIs(originIn("192.0.2.1"), originIn("192.0.2.1"))
+
+    def test_whatCannotBeWritten(self) -> None:
+        """
+        A user that no line can hold is left out; the address stays.
+        """
+        for user in ("a\nb", "a\ud800", "x" * MAX_ORIGIN):
+            self.assertEqual(originText(Origin("192.0.2.1", user)), "192.0.2.1")
+        self.assertEqual(originText(Origin("x" * MAX_ORIGIN + "y")), "")
+
+    @given(ANYTHING | st.text(max_size=20))
+    @settings(deadline=None, max_examples=50)
+    def test_P7_damage(self, text: Any) -> None:
+        """
+        Whatever stands there is an origin that can be written, or none.
+        """
+        origin = originIn(text)
+        self.assertEqual(originIn(originText(origin)), origin)

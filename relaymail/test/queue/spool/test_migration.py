@@ -1,5 +1,5 @@
 """
-Tests that a spool of an older version is brought up to date.
+Tests that a spool of each older version is brought up to date.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
+from relaymail.envelopes import NO_ORIGIN
 from relaymail.inspection import NameState, Selection
 from relaymail.outcomes import Delivered
 from relaymail.queue.spool.schema import APPLICATION_ID, VERSION, openSpool
@@ -63,19 +64,77 @@ INSERT INTO number VALUES (1);
 CREATE TABLE imported (name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
+#: Those of the third.
+VERSION_3 = """
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,             -- that of its first recipient
+    recipients INTEGER NOT NULL,        -- how many there were
+    sender TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    body TEXT NOT NULL,                 -- RFC 6152, RFC 3030; or nothing
+    ret TEXT NOT NULL DEFAULT '',       -- RFC 3461
+    envid TEXT NOT NULL DEFAULT '',
+    utf8 INTEGER NOT NULL DEFAULT 0,    -- RFC 6531
+    requiretls INTEGER NOT NULL DEFAULT 0,
+    options TEXT NOT NULL DEFAULT '',
+    eightbit INTEGER NOT NULL,          -- whether there is a byte above 127
+    arrived REAL NOT NULL,
+    content BLOB                        -- NULL: in a file of its own
+);
+CREATE TABLE recipient (
+    id INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    orcpt TEXT NOT NULL DEFAULT '',
+    notify TEXT NOT NULL DEFAULT '',
+    destination TEXT NOT NULL,
+    due REAL NOT NULL,
+    attempts INTEGER NOT NULL,
+    lease REAL,                         -- NULL: it rests until it is due
+    status TEXT NOT NULL DEFAULT '',
+    reply TEXT NOT NULL DEFAULT '',
+    aside TEXT,                         -- why it was set aside
+    held TEXT,                          -- why an operator keeps it back
+    since REAL,
+    told INTEGER NOT NULL DEFAULT 0     -- whether its sender knows that it is late
+);
+CREATE INDEX resting ON recipient (destination, due) WHERE lease IS NULL;
+CREATE INDEX kept ON recipient (id) WHERE held IS NOT NULL OR aside IS NOT NULL;
+CREATE TABLE destination (
+    name TEXT PRIMARY KEY,
+    queued INTEGER NOT NULL,
+    resting INTEGER NOT NULL,
+    held INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE total (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE number (next INTEGER NOT NULL);
+INSERT INTO number VALUES (1);
+CREATE TABLE imported (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE suspension (destination TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+#: What the third has more.
+_MORE = """,
+    told INTEGER NOT NULL DEFAULT 0     -- whether its sender knows that it is late
+"""
+#: Those of the second.
+VERSION_2 = VERSION_3.replace(_MORE, "\n")
+
 #: Some mail: what rests, what is claimed, and what was set aside.
 MAIL = """
 INSERT INTO message VALUES
     (1, 3, 'a@a.example', 35, '', '', '', 0, 0, '', 0, {now}, {content});
-INSERT INTO recipient VALUES
+INSERT INTO recipient (id, message, address, orcpt, notify, destination, due,
+    attempts, lease, status, reply, aside) VALUES
     (1, 1, 'x@b.example', '', '', 'b.example', {now} + 60, 2, NULL, '4', 'x', NULL),
     (2, 1, 'y@c.example', '', '', 'c.example', {now}, 0, {now} + 3600, '', '', NULL),
     (3, 1, 'z@c.example', '', '', 'c.example', {now}, 0, 0, '', '', 'it is torn');
-INSERT INTO destination VALUES ('b.example', 1, 1), ('c.example', 1, 0);
+INSERT INTO destination (name, queued, resting) VALUES
+    ('b.example', 1, 1), ('c.example', 1, 0);
 INSERT INTO total VALUES ('accepted', 3), ('aside', 1);
 UPDATE number SET next = 1000;
 INSERT INTO imported VALUES ('old');
-PRAGMA user_version = 1;
+PRAGMA user_version = {version};
 """
 
 
@@ -100,6 +159,9 @@ class FirstVersionTests(SpoolTestCase):
     A spool of the first version, with some mail.
     """
 
+    version = 1
+    tables = VERSION_1
+
     def setUp(self) -> None:
         """
         Put it in the place of the new one.
@@ -109,9 +171,10 @@ class FirstVersionTests(SpoolTestCase):
         self._opened.clear()
         self.old = self.path + "-old"
         with closing(sqlite3.connect(self.old, isolation_level=None)) as database:
-            database.executescript("PRAGMA journal_mode = WAL;" + VERSION_1)
+            database.executescript("PRAGMA journal_mode = WAL;" + self.tables)
             content = "X'" + MESSAGE.hex() + "'"
-            database.executescript(MAIL.format(now=NOW, content=content))
+            mail = MAIL.format(now=NOW, content=content, version=self.version)
+            database.executescript(mail)
             database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def test_tablesAreTheSame(self) -> None:
@@ -141,6 +204,10 @@ class FirstVersionTests(SpoolTestCase):
             self.assertEqual(file.read(), MESSAGE)
         delivered = Delivered("2.0.0", Phase.FINAL)
         self.settle(self.queue.done("2", delivered))
+        self.assertEqual(self.queue.outline("1").origin, NO_ORIGIN)
+        self.settle(self.queue.release("1"))
+        self.assertTrue(self.queue.outline("1").isReleased)
+        self.settle(self.queue.hold("1", "why"))
         self.settle(self.queue.requeue("3"))
         self.settle(self.queue.done("3", delivered))
         self.assertEqual(self.add("new@d.example"), ["1000"])
@@ -172,3 +239,21 @@ class FirstVersionTests(SpoolTestCase):
                 self.assertGreater(count, 0)
                 return
         self.fail("it never came to its end")
+
+
+class SecondVersionTests(FirstVersionTests):
+    """
+    One of the second.
+    """
+
+    version = 2
+    tables = VERSION_2
+
+
+class ThirdVersionTests(FirstVersionTests):
+    """
+    One of the third.
+    """
+
+    version = 3
+    tables = VERSION_3

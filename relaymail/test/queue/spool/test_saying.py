@@ -61,7 +61,7 @@ class SayingTests(RowsTestCase):
         self.assertEqual(
             options,
             '{"priority": -9, "holdUntil": 1700000900.5, '
-            '"deliverBy": [1700003600.0, true, true]}',
+            '"deliverBy": [1700003600.0, true, true], "tlsOptional": true}',
         )
 
     def test_recipients(self) -> None:

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from relaymail.envelopes import NO_ORIGIN
 from relaymail.errors import QueueUnusable
 from relaymail.inspection import DestinationCount, NameState, Page, Selection
 from relaymail.queue.spool import survey
@@ -103,6 +104,8 @@ class SurveyTests(RowsTestCase):
             ("recipient", "held"),
             ("recipient", "since"),
             ("recipient", "told"),
+            ("recipient", "origin"),
+            ("recipient", "released"),
             ("destination", "held"),
         ):
             self.ask(f"ALTER TABLE {table} DROP COLUMN {column}")
@@ -124,6 +127,21 @@ class SurveyTests(RowsTestCase):
         self.assertEqual(self.survey.entry("1"), found[0])
         self.assertEqual(self.survey.suspensions(), {"c.example": "it is slow"})
         self.assertEqual(self.ask("PRAGMA user_version"), [(2,)])
+
+    def test_thirdVersion(self) -> None:
+        """
+        And one of the third, of which it is shown who was told.
+        """
+        for column in ("origin", "released"):
+            self.ask(f"ALTER TABLE recipient RENAME COLUMN {column} TO no{column}")
+        self.ask("UPDATE recipient SET told = 1")
+        self.ask("PRAGMA user_version = 3")
+        found = self.survey.look(Selection()).entries
+        told = ["its sender was told that it is late"] * 2
+        self.assertEqual([each.parameters for each in found], told)
+        self.assertEqual({each.origin for each in found}, {NO_ORIGIN})
+        self.assertEqual(self.survey.entry("1"), found[0])
+        self.assertEqual(self.ask("PRAGMA user_version"), [(3,)])
 
     def test_relaying(self) -> None:
         """
