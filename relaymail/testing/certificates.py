@@ -10,11 +10,24 @@ Throw-away keys and certificates for tests, made in memory when they are needed.
 
 A certificate for a wrong name is one that was issued for another name; one that
 nobody vouches for is L{selfSigned}, or from another authority.
+
+Between an authority and a host there may be others, which servers send along:
+
+    >>> between = authority.intermediate("Between")
+    >>> certificate = between.issue("mx.example.org")
+    >>> certificate.chain                                 # what is sent behind it
+    >>> certificate.sending()                             # a server that forgets it
+
+And a host's TLSA records (RFC 6698), for the tests' name server:
+
+    >>> certificate.tlsa(3, 1, 1)                         # DANE-EE SPKI SHA2-256
+    >>> authority.certificate.tlsa(2, 0, 1)               # DANE-TA Cert SHA2-256
 """
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Sequence
 from enum import Enum
 from functools import cache
@@ -26,7 +39,7 @@ from typing import Any, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import crypto
 from twisted.internet.ssl import (
     Certificate,
@@ -36,11 +49,14 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 
+from relaymail.route.tlsa import CERTIFICATE, TLSA
+
 __all__ = [
     "BEGIN",
     "END",
     "EXPIRED",
     "KeyKind",
+    "Purpose",
     "Throwaway",
     "ThrowawayCA",
     "selfSigned",
@@ -55,6 +71,9 @@ EXPIRED = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
 FIRST_SERIAL = 1 << 62
 #: The size of RSA keys, in bits: the smallest that clients still take.
 RSA_SIZE = 2048
+
+_AUTHORITY = x509.BasicConstraints(ca=True, path_length=None)
+_NO_AUTHORITY = x509.BasicConstraints(ca=False, path_length=None)
 
 _Key: TypeAlias = (
     "ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey"
@@ -74,6 +93,33 @@ class KeyKind(Enum):
     RSA = "RSA; made once for a process, for it takes long"
 
 
+class Purpose(Enum):
+    """
+    What a certificate says that it may be used for (RFC 5280 4.2.1.12).
+    """
+
+    #: It says nothing.
+    ANY = "anything"
+    SERVER = "proving who a server is"
+    CLIENT = "proving who a client is"
+    #: Neither of them.
+    CODE = "signing code"
+
+
+_USAGES = {
+    Purpose.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
+    Purpose.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+    Purpose.CODE: ExtendedKeyUsageOID.CODE_SIGNING,
+}
+
+#: How TLSA records compare (RFC 6698 2.1.3), by number.
+_MATCHINGS: dict[int, Any] = {
+    0: lambda data: data,
+    1: lambda data: hashlib.sha256(data).digest(),
+    2: lambda data: hashlib.sha512(data).digest(),
+}
+
+
 class Throwaway:
     """
     A certificate and its key.
@@ -81,12 +127,27 @@ class Throwaway:
     @ivar names: The host names and addresses that it is for.
     @ivar keyPEM: The private key, PEM.
     @ivar certificatePEM: The certificate, PEM.
+    @ivar certificateDER: The certificate, DER.
+    @ivar keyDER: The public key, DER (SubjectPublicKeyInfo, RFC 5280 4.1.2.7).
+    @ivar chain: The certificates that a server sends behind it.
     """
 
     def __init__(
-        self, names: Sequence[str], key: _Key, certificate: x509.Certificate
+        self,
+        names: Sequence[str],
+        key: _Key,
+        certificate: x509.Certificate,
+        chain: Sequence[Throwaway] = (),
     ) -> None:
         self.names = tuple(names)
+        self.chain = tuple(chain)
+        self._key = key
+        self._certificate = certificate
+        self.certificateDER = certificate.public_bytes(serialization.Encoding.DER)
+        self.keyDER = key.public_key().public_bytes(
+            serialization.Encoding.DER,
+            serialization.PublicFormat.SubjectPublicKeyInfo,
+        )
         self.keyPEM = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -99,11 +160,55 @@ class Throwaway:
         """
         What a server begins TLS with: a new one each time.
         """
+        return self.serving()
+
+    def serving(
+        self, clients: ThrowawayCA | None = None, **more: Any
+    ) -> CertificateOptions:
+        """
+        Give what a server begins TLS with.
+
+        @param clients: Whose certificates clients must have; L{None}: they need
+            none.
+        @param more: What else C{CertificateOptions} takes, such as
+            C{enableSessionTickets}.
+        """
+        if clients is not None:
+            more["trustRoot"] = clients.trustRoot
+        chain = [Certificate.loadPEM(each.certificatePEM) for each in self.chain]
         return CertificateOptions(
             privateKey=KeyPair.load(self.keyPEM, crypto.FILETYPE_PEM).original,
             certificate=Certificate.loadPEM(self.certificatePEM).original,
+            extraCertChain=[each.original for each in chain],
             raiseMinimumTo=TLSVersion.TLSv1_2,
+            **more,
         )
+
+    @property
+    def sent(self) -> tuple[bytes, ...]:
+        """
+        The certificates that a server sends, DER, its own first.
+        """
+        return (self.certificateDER, *(each.certificateDER for each in self.chain))
+
+    def sending(self, *others: Throwaway) -> Throwaway:
+        """
+        Give the same, with other certificates behind it.
+
+        @param others: Those, in their order; none: it is sent alone.
+        """
+        return Throwaway(self.names, self._key, self._certificate, others)
+
+    def tlsa(self, usage: int, selector: int, matching: int) -> TLSA:
+        """
+        Give the TLSA record that names it (RFC 6698 2.1).
+
+        @param usage: 2 for that of an authority, 3 for that of a host.
+        @param selector: 0 for the certificate, 1 for its public key.
+        @param matching: 0 for all of it, 1 for SHA2-256, 2 for SHA2-512.
+        """
+        data = self.certificateDER if selector == CERTIFICATE else self.keyDER
+        return TLSA(usage, selector, matching, _MATCHINGS[matching](data))
 
     @property
     def trustRoot(self) -> Any:
@@ -115,7 +220,8 @@ class Throwaway:
 
     def write(self, directory: Path | str) -> tuple[str, str]:
         """
-        Write both as C{key.pem} and C{cert.pem}.
+        Write both as C{key.pem} and C{cert.pem}, with the chain behind the
+        certificate.
 
         @param directory: Where to; it is made if it is not there.
 
@@ -126,7 +232,8 @@ class Throwaway:
         key, certificate = place / "key.pem", place / "cert.pem"
         key.touch(mode=0o600)
         key.write_bytes(self.keyPEM)
-        certificate.write_bytes(self.certificatePEM)
+        sent = (self, *self.chain)
+        certificate.write_bytes(b"".join(each.certificatePEM for each in sent))
         return str(key), str(certificate)
 
 
@@ -148,31 +255,69 @@ class ThrowawayCA:
         self._name = _named(name)
         self._key = _makeKey(kind, "authority")
         self._serials = count(FIRST_SERIAL)
+        self._root = self
         builder = _builder(self._name, self._name, self._key, next(self._serials), END)
-        basics = x509.BasicConstraints(ca=True, path_length=None)
-        signed = _sign(builder.add_extension(basics, True), self._key)
+        signed = _sign(builder.add_extension(_AUTHORITY, True), self._key)
         self.certificate = Throwaway((), self._key, signed)
 
     @property
     def trustRoot(self) -> Any:
         """
-        What C{optionsForClientTLS} takes to trust what it issues.
+        What C{optionsForClientTLS} takes to trust what it issues: the certificate
+        of the first authority, which has signed itself.
         """
-        return self.certificate.trustRoot
+        return self._root.certificate.trustRoot
 
-    def issue(self, *names: str, expired: bool = False) -> Throwaway:
+    def issue(
+        self, *names: str, expired: bool = False, purpose: Purpose = Purpose.ANY
+    ) -> Throwaway:
         """
-        Make a key and a certificate.
+        Make a key and a certificate, with the chain up to the first authority,
+        whose own is not in it.
 
         @param names: The host names and network addresses that it is for.
         @param expired: Whether it has expired.
+        @param purpose: What it says that it may be used for.
         """
         key = _makeKey(self._kind, "host")
         end = EXPIRED if expired else END
         serial = next(self._serials)
         builder = _builder(_named(names[0]), self._name, key, serial, end)
-        signed = _sign(builder.add_extension(_alternatives(names), False), self._key)
-        return Throwaway(names, key, signed)
+        builder = builder.add_extension(_alternatives(names), False)
+        if purpose in _USAGES:
+            usage = x509.ExtendedKeyUsage([_USAGES[purpose]])
+            builder = builder.add_extension(usage, False)
+        return Throwaway(names, key, _sign(builder, self._key), self._behind)
+
+    def intermediate(
+        self, name: str, *, expired: bool = False, mayIssue: bool = True
+    ) -> ThrowawayCA:
+        """
+        Make an authority that this one vouches for.
+
+        @param name: What it is called.
+        @param expired: Whether its certificate has expired.
+        @param mayIssue: Whether its certificate says that it is one.
+        """
+        made = ThrowawayCA(name, self._kind)
+        made._key = key = _makeKey(self._kind, name)
+        end = EXPIRED if expired else END
+        serial = next(self._serials)
+        builder = _builder(made._name, self._name, key, serial, end)
+        basics = _AUTHORITY if mayIssue else _NO_AUTHORITY
+        signed = _sign(builder.add_extension(basics, True), self._key)
+        made.certificate = Throwaway((), key, signed, self._behind)
+        made._root = self._root
+        return made
+
+    @property
+    def _behind(self) -> tuple[Throwaway, ...]:
+        """
+        What is sent behind a certificate of its own.
+        """
+        if self._root is self:
+            return ()
+        return (self.certificate, *self.certificate.chain)
 
     def write(self, directory: Path | str) -> str:
         """

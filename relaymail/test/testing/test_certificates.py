@@ -4,9 +4,12 @@ Tests for L{relaymail.testing.certificates}.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import optionsForClientTLS
@@ -18,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.certificates import loadTLS
 from relaymail.testing.certificates import (
     KeyKind,
+    Purpose,
     Throwaway,
     ThrowawayCA,
     selfSigned,
@@ -172,3 +176,71 @@ class CertificateTests(SynchronousTestCase):
         context = SSL.Context(SSL.TLS_METHOD)
         context.load_verify_locations(authority.write(directory))
         self.assertIn("ca.pem", [path.name for path in directory.iterdir()])
+
+    def test_intermediate(self) -> None:
+        """
+        Those between are sent along, and trusted for the first authority's sake; who
+        does not send them, or sends one that has expired or is no authority's, is
+        not.
+        """
+        root = ThrowawayCA()
+        between = root.intermediate("One").intermediate("Two")
+        issued = between.issue("mx.example.org")
+        self.assertEqual(len(issued.chain), 2)
+        self.assertEqual(issued.sent[0], issued.certificateDER)
+        self.assertTrusted(issued, root.trustRoot)
+        self.assertTrusted(issued, between.trustRoot)
+        self.assertTrusted(issued.sending(*reversed(issued.chain)), root.trustRoot)
+        self.assertDistrusted(issued.sending(), root.trustRoot)
+        for bad in (
+            root.intermediate("Old", expired=True),
+            root.intermediate("None", mayIssue=False),
+        ):
+            self.assertDistrusted(bad.issue("mx.example.org"), root.trustRoot)
+
+    def test_chainWritten(self) -> None:
+        """
+        What is sent along stands in the file.
+        """
+        issued = ThrowawayCA().intermediate("One").issue("mx.example.org")
+        loaded = loadTLS(*issued.write(self.mktemp()))
+        assert loaded is not None
+        self.assertEqual(len(loaded.extraCertChain), 1)
+
+    def test_purpose(self) -> None:
+        """
+        A certificate that is for something else is not trusted as a server's.
+        """
+        root = ThrowawayCA()
+        for purpose in (Purpose.ANY, Purpose.SERVER):
+            issued = root.issue("mx.example.org", purpose=purpose)
+            self.assertTrusted(issued, root.trustRoot)
+        for purpose in (Purpose.CLIENT, Purpose.CODE):
+            issued = root.issue("mx.example.org", purpose=purpose)
+            self.assertDistrusted(issued, root.trustRoot)
+
+    def test_clients(self) -> None:
+        """
+        A server can want certificates of its clients, and does not talk to those
+        that have none.
+        """
+        root = ThrowawayCA()
+        issued = root.issue("mx.example.org")
+        context = issued.serving(clients=root).getContext()
+        wanted = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+        self.assertEqual(context.get_verify_mode() & wanted, wanted)
+
+    def test_tlsa(self) -> None:
+        """
+        TLSA records hold it, or its key, or a digest of them (RFC 6698 2.1).
+        """
+        issued = ThrowawayCA().issue("mx.example.org")
+        parsed = x509.load_pem_x509_certificate(issued.certificatePEM)
+        key = parsed.public_key().public_bytes(
+            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        )
+        self.assertEqual(issued.tlsa(2, 0, 0).data, parsed.public_bytes(Encoding.DER))
+        self.assertEqual(issued.tlsa(2, 1, 0).data, key)
+        self.assertEqual(issued.tlsa(3, 1, 1).data, hashlib.sha256(key).digest())
+        self.assertEqual(issued.tlsa(3, 1, 2).data, hashlib.sha512(key).digest())
+        self.assertTrue(str(issued.tlsa(3, 0, 1)).startswith("3 0 1 "))
