@@ -1,34 +1,49 @@
 # -*- test-case-name: relaymail.test.route.test_tlscontexts -*-
 """
 What a TLS session with a host is made with.
+
+Who the host is, is checked in the handshake where its certificate is to be valid for
+its name (L{TLSNeed.VERIFIED}); where its TLSA records say what it is to be
+(L{TLSNeed.DANE}) the handshake takes any, and L{relaymail.route.dane} looks at it
+before the first command.
 """
 
 from __future__ import annotations
 
 import os
-from functools import cache, lru_cache
-from ipaddress import ip_address
+from functools import lru_cache
 from typing import Any
 
+import idna
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
     Certificate,
     CertificateOptions,
-    optionsForClientTLS,
+    KeyPair,
+    TLSVersion,
+    platformTrust,
     trustRootFromCertificates,
 )
-from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from relaymail.errors import ConfigurationError, RouteError
+from relaymail.protections import TLSResult
 from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.peers import isAddress, nameProblem, problemOf, referencesOf
+from relaymail.route.troubles import CertificateRefused, wordsOf
 
 _CERTIFICATE_END = b"-----END CERTIFICATE-----"
-#: The largest file of trusted certificates that is read, in bytes; the
-#: system's own are a quarter of a megabyte.
-_MAX_CA_FILE = 4 * 1024 * 1024
+#: The largest file of certificates or keys that is read, in bytes; the system's own
+#: trusted ones are a quarter of a megabyte.
+_MAX_FILE = 4 * 1024 * 1024
+#: How many contexts are kept: one for each file of trusted certificates and each
+#: certificate of ours, as they are now.
+_MAX_CONTEXTS = 64
+
+#: What of a file is another after it was replaced.
+_Stamp = tuple[int, ...]
 
 
 def creatorFor(host: Host) -> IOpenSSLClientConnectionCreator | None:
@@ -37,68 +52,136 @@ def creatorFor(host: Host) -> IOpenSSLClientConnectionCreator | None:
 
     @return: It, or L{None} where the host is to be spoken to in clear.
 
-    @raise ConfigurationError: When the host's file of trusted certificates
-        cannot be used.
+    @raise ConfigurationError: When the file of trusted certificates, or the
+        certificate that this relay is to show there, cannot be used.
     @raise RouteError: When no certificate can be valid for the host's name.
     """
-    if host.path is not None:
-        # Nobody is in between, and there is no name that a certificate could have.
+    if host.path is not None or host.tls is TLSNeed.NEVER:
+        # On a socket nobody is in between, and there is no name that a certificate
+        # could have.
         return None
-    match host.tls:
-        case TLSNeed.NEVER:
-            return None
-        case TLSNeed.VERIFIED:
-            try:
-                return _verifying(host.name, host.caFile, _stampOf(host.caFile))
-            except UnicodeError as e:
-                told = f"no certificate can be valid for {host.name!r}: {e}"
-                trouble = Trouble(Phase.CONNECT, TroubleKind.TLS, told)
-                raise RouteError(trouble) from e
-        case TLSNeed.OFFERED | TLSNeed.ENCRYPTED | TLSNeed.DANE:
-            return _Unverified(host.names[0] if host.names else host.name)
+    names = namesOf(host)
+    verifies = host.tls is TLSNeed.VERIFIED
+    if verifies:
+        try:
+            referencesOf(names)
+        except UnicodeError as e:
+            told = f"no certificate can be valid for {' or '.join(names)}: {e}"
+            kind, result = TroubleKind.TLS, TLSResult.WRONG_NAME
+            raise RouteError(Trouble(Phase.CONNECT, kind, told, result)) from e
+    certFile = host.certFile
+    keyFile = None if certFile is None else host.keyFile or certFile
+    context = _contextOf(
+        verifies,
+        host.caFile if verifies else None,
+        certFile,
+        keyFile,
+        (_stampOf(host.caFile), _stampOf(certFile), _stampOf(keyFile)),
+    )
+    return Creator(context, _serverName(names[0]), names if verifies else ())
+
+
+def namesOf(host: Host) -> tuple[str, ...]:
+    """
+    Give the names that a host's certificate may have: one is enough.
+    """
+    return host.names or (host.name,)
+
+
+class _Connection(SSL.Connection):
+    """
+    A connection that knows whom it is to meet: what OpenSSL calls back with is the
+    connection, and all hosts of a kind share the context.
+    """
+
+    names: tuple[str, ...] = ()
 
 
 @implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
+class Creator:
     """
-    Makes connections that are encrypted, and takes whom it meets for the host:
-    that keeps out who only listens, and is never worse than clear (RFC 7435).
+    Makes connections to one host.
+
+    Without names it takes whom it meets for the host: that keeps out who only
+    listens, and is never worse than clear (RFC 7435).
+
+    @ivar context: What they are made of, with all other hosts of the kind.
+    @ivar serverName: Which certificate the host is asked for (RFC 6066 3); L{None}
+        for none in particular.
+    @ivar names: The names that its certificate may have; empty where nobody looks
+        in the handshake.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(
+        self, context: SSL.Context, serverName: bytes | None, names: tuple[str, ...]
+    ) -> None:
+        self.context = context
+        self.serverName = serverName
+        self.names = names
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        connection = SSL.Connection(_unverifiedContext(), None)
-        connection.set_app_data(tlsProtocol)
-        if not _isAddress(self._name):
-            connection.set_tlsext_host_name(self._name.encode("ascii"))
+        """
+        Make one.
+
+        @param tlsProtocol: Who wants it.
+        """
+        connection = _Connection(self.context, None)
+        connection.names = self.names
+        if self.serverName is not None:
+            connection.set_tlsext_host_name(self.serverName)
         return connection
 
 
-@cache
-def _unverifiedContext() -> SSL.Context:
-    return CertificateOptions(verify=False).getContext()
-
-
-def _stampOf(path: str | None) -> tuple[int, ...]:
+@lru_cache(maxsize=_MAX_CONTEXTS)
+def _contextOf(
+    verifies: bool,
+    caFile: str | None,
+    certFile: str | None,
+    keyFile: str | None,
+    stamps: tuple[_Stamp, ...],
+) -> SSL.Context:
     """
-    Give what is another after a file was replaced; nothing where there is none.
+    Make a context, or give it again where none of the files was replaced.
     """
+    settings: dict[str, Any] = {}
+    if verifies:
+        settings["trustRoot"] = platformTrust() if caFile is None else trustedIn(caFile)
+    if certFile is not None and keyFile is not None:
+        settings |= _ownIn(certFile, keyFile)
     try:
-        known = None if path is None else os.stat(path)
-    except OSError:
-        return ()
-    return () if known is None else (known.st_mtime_ns, known.st_size, known.st_ino)
+        context = CertificateOptions(
+            # RFC 8996: nothing older is TLS today.
+            raiseMinimumTo=TLSVersion.TLSv1_2,
+            enableSessionTickets=True,
+            **settings,
+        ).getContext()
+    except SSL.Error as e:
+        raise _unusablePair(certFile, keyFile, wordsOf(e)) from e
+    if verifies:
+        wanted = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+        context.set_verify(wanted, _verify)
+    return context
 
 
-@lru_cache(maxsize=64)
-def _verifying(
-    name: str, caFile: str | None, stamp: tuple[int, ...]
-) -> IOpenSSLClientConnectionCreator:
-    if caFile is None:
-        return optionsForClientTLS(name)
-    return optionsForClientTLS(name, trustRoot=trustedIn(caFile))
+def _verify(
+    connection: Any,
+    certificate: crypto.X509,
+    code: int,
+    depth: int,
+    isFine: int,
+) -> bool:
+    """
+    Look at one certificate of a host, as OpenSSL comes to it, and say in words why it
+    is refused: what is raised here is what the handshake fails with.
+    """
+    problem = None
+    if not isFine:
+        problem = problemOf(code, depth, certificate)
+    elif not depth:
+        problem = nameProblem(certificate, connection.names)
+    if problem is not None:
+        raise CertificateRefused(problem)
+    return True
 
 
 def trustedIn(path: str) -> Any:
@@ -112,14 +195,10 @@ def trustedIn(path: str) -> Any:
     @raise ConfigurationError: When the file cannot be used.
     """
     try:
-        with FilePath(path).open() as file:
-            text = file.read(_MAX_CA_FILE)
-        pieces = text.split(_CERTIFICATE_END)[:-1]
-        found = [Certificate.loadPEM(piece + _CERTIFICATE_END) for piece in pieces]
+        found = _certificatesIn(path)
     except (OSError, SSL.Error, crypto.Error) as e:
-        why = getattr(e, "strerror", None) or e
         raise ConfigurationError(
-            f"the certificates in {path} cannot be used: {why}"
+            f"the certificates in {path} cannot be used: {_why(e)}"
         ) from e
     if not found:
         raise ConfigurationError(
@@ -128,9 +207,79 @@ def trustedIn(path: str) -> Any:
     return trustRootFromCertificates(found)
 
 
-def _isAddress(name: str) -> bool:
+def ownIn(certFile: str, keyFile: str | None = None) -> None:
+    """
+    See whether a certificate that this relay is to show to hosts can be used.
+
+    @param certFile: The path of it, PEM, with its chain behind it.
+    @param keyFile: The path of its key; L{None}: it is in the same file.
+
+    @raise ConfigurationError: When it cannot.
+    """
+    keyFile = keyFile or certFile
+    stamps = ((), _stampOf(certFile), _stampOf(keyFile))
+    _contextOf(False, None, certFile, keyFile, stamps)
+
+
+def _ownIn(certFile: str, keyFile: str) -> dict[str, Any]:
     try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
+        certificates = [each.original for each in _certificatesIn(certFile)]
+        key = KeyPair.load(_read(keyFile), crypto.FILETYPE_PEM).original
+    except (OSError, ValueError, TypeError, SSL.Error, crypto.Error) as e:
+        raise _unusablePair(certFile, keyFile, _why(e)) from e
+    if not certificates:
+        told = f"there is no certificate (PEM) in {certFile}"
+        raise _unusablePair(certFile, keyFile, told)
+    own, *chain = certificates
+    return {"privateKey": key, "certificate": own, "extraCertChain": chain}
+
+
+def _unusablePair(
+    certFile: str | None, keyFile: str | None, why: str
+) -> ConfigurationError:
+    return ConfigurationError(
+        f"the certificate in {certFile} and the key in {keyFile}, which this relay is "
+        f"to show to a host, cannot be used: {why}"
+    )
+
+
+def _certificatesIn(path: str) -> list[Certificate]:
+    pieces = _read(path).split(_CERTIFICATE_END)[:-1]
+    return [Certificate.loadPEM(piece + _CERTIFICATE_END) for piece in pieces]
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_MAX_FILE)
+
+
+def _why(error: Exception) -> str:
+    why: str | None = getattr(error, "strerror", None)
+    return why or wordsOf(error)
+
+
+def _stampOf(path: str | None) -> _Stamp:
+    """
+    Give what is another after a file was replaced; nothing where there is none.
+    """
+    try:
+        known = None if path is None else os.stat(path)
+    except OSError:
+        return ()
+    return () if known is None else (known.st_mtime_ns, known.st_size, known.st_ino)
+
+
+def _serverName(name: str) -> bytes | None:
+    """
+    Give a name as a host is asked for it (RFC 6066 3), or L{None} where it is no
+    name.
+    """
+    name = name.rstrip(".")
+    if not name or isAddress(name):
+        return None
+    if name.isascii():
+        return name.encode("ascii")
+    try:
+        return idna.encode(name)
+    except UnicodeError:
+        return None

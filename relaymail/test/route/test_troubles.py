@@ -22,9 +22,18 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import MalformedAddress, RouteError
+from relaymail.protections import TLSResult
 from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.route.aliases import CanonicalNameLoop
-from relaymail.route.troubles import NoMX, NullMX, isNoSuchName, troubleOf
+from relaymail.route.peers import Problem
+from relaymail.route.troubles import (
+    CertificateRefused,
+    NoMX,
+    NullMX,
+    isNoSuchName,
+    troubleOf,
+    wordsOf,
+)
 
 
 def _kind(reason: BaseException, phase: Phase = Phase.CONNECT) -> TroubleKind:
@@ -105,7 +114,7 @@ class TroubleOfTests(SynchronousTestCase):
         self.assertTrue(told.detail.isprintable())
         self.assertLessEqual(len(told.detail), 512)
         tls = troubleOf(Failure(SSL.Error([("x", "y", "unknown ca")])), Phase.STARTTLS)
-        self.assertEqual(tls.detail, "unknown ca")
+        self.assertIn("(unknown ca)", tls.detail)
         named = troubleOf(Failure(VerificationError([])), Phase.STARTTLS)
         self.assertEqual(named.detail, "the host's certificate is for another name")
         self.assertEqual(
@@ -115,6 +124,45 @@ class TroubleOfTests(SynchronousTestCase):
         message = dns.Message(rCode=dns.ESERVER)
         served = troubleOf(Failure(DNSServerError(message)), Phase.RESOLVE)
         self.assertEqual(served.detail, "DNSServerError, answer code 2")
+
+    def test_D09_wordsForOpenSSLs(self) -> None:
+        """
+        What OpenSSL says is told in words, with its own behind them; of what is not
+        known there are its own alone, and what ended without any says that.
+        """
+        for said, told in (
+            ("wrong version number", "the host does not speak TLS here"),
+            ("tlsv1 alert protocol version", "no TLS that is new enough"),
+            ("sslv3 alert handshake failure", "none of the ciphers and keys"),
+            ("SSL/TLS ALERT HANDSHAKE FAILURE", "none of the ciphers and keys"),
+            ("tlsv13 alert certificate required", "client-cert and client-key"),
+            ("key values mismatch", "the key is not that of the certificate"),
+        ):
+            failed = SSL.Error([("SSL routines", "", said)])
+            self.assertIn(told, wordsOf(failed))
+            self.assertTrue(wordsOf(failed).endswith(f" ({said})"), said)
+            trouble = troubleOf(Failure(failed), Phase.STARTTLS)
+            self.assertIs(trouble.result, TLSResult.FAILED)
+        self.assertEqual(wordsOf(SSL.Error([("x", "y", "brand new")])), "brand new")
+        self.assertEqual(wordsOf(SSL.Error([])), "TLS ended without a word")
+        self.assertEqual(wordsOf(ValueError("so")), "so")
+        self.assertEqual(wordsOf(ValueError()), "ValueError")
+
+    def test_D09_refusedCertificates(self) -> None:
+        """
+        A certificate that was refused has its own words, and the name that reports
+        use.
+        """
+        problem = Problem(TLSResult.EXPIRED, "it is old")
+        trouble = troubleOf(Failure(CertificateRefused(problem)), Phase.STARTTLS)
+        wanted = Trouble(
+            Phase.STARTTLS, TroubleKind.TLS, "it is old", TLSResult.EXPIRED
+        )
+        self.assertEqual(trouble, wanted)
+        other = troubleOf(Failure(VerificationError([])), Phase.STARTTLS)
+        self.assertIs(other.result, TLSResult.WRONG_NAME)
+        none = troubleOf(Failure(error.ConnectionLost()), Phase.STARTTLS)
+        self.assertIsNone(none.result)
 
     def test_isNoSuchName(self) -> None:
         """
