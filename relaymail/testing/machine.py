@@ -122,9 +122,12 @@ class Machine:
 
         @param host: The network address.
         @param timeout: How long to wait, in seconds.
-        @param bindAddress: Not used.
+        @param bindAddress: The address that it is to come from, and a port that is
+            not used, or L{None}.  One that the machine has not, or of another
+            family, fails it.
         """
-        connector = Connector(self, host, port, factory, timeout)
+        source = None if bindAddress is None else bindAddress[0]
+        connector = Connector(self, host, port, factory, timeout, source)
         connector.connect()
         return connector
 
@@ -250,6 +253,13 @@ class Machine:
         version = ip_address(host).version
         alike = (a for a in self.addresses if ip_address(a).version == version)
         return next(alike, self.addresses[0])
+
+    def mayComeFrom(self, source: str, host: str) -> bool:
+        """
+        Tell whether a connection to an address can come from one of this machine.
+        """
+        isAlike = ip_address(source).version == ip_address(host).version
+        return isAlike and source in self.addresses
 
     def freePort(self) -> int:
         """

@@ -45,6 +45,7 @@ class Fate(Enum):
 
     REFUSED = "refused at once"
     SILENT = "no answer till the client gives up"
+    UNREACHABLE = "no way there, which the client's system knows at once"
 
 
 class Network(EventClock):
@@ -196,6 +197,9 @@ class Network(EventClock):
         called = self._machines.get(host)
         fate = self.fates.get(host)
         if fate is Fate.SILENT:
+            return
+        if fate is Fate.UNREACHABLE:
+            dialing.hasNoRoute()
             return
         if called is None or fate is Fate.REFUSED:
             self.callLater(0, dialing.refused)

@@ -5,6 +5,7 @@ The ports of a machine in memory, and how connections to one are asked for.
 
 from __future__ import annotations
 
+from errno import EADDRNOTAVAIL, ENETUNREACH
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +13,11 @@ from twisted.internet import defer
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import (
+    ConnectBindError,
+    ConnectionRefusedError,
+    NoRouteError,
+)
 from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -140,11 +145,18 @@ class Connector(BaseConnector):  # type: ignore[misc]
     """
 
     def __init__(
-        self, machine: Machine, host: str, port: int, factory: Any, timeout: float
+        self,
+        machine: Machine,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float,
+        source: str | None = None,
     ) -> None:
         super().__init__(factory, timeout, cast(Any, machine))
         self._machine = machine
         self._destination = (host, port)
+        self._source = source
 
     def getDestination(self) -> Any:
         """
@@ -153,7 +165,7 @@ class Connector(BaseConnector):  # type: ignore[misc]
         return addressOf(*self._destination)
 
     def _makeTransport(self) -> Any:
-        return Dialing(self, self._machine, *self._destination)
+        return Dialing(self, self._machine, *self._destination, self._source)
 
 
 class Dialing:
@@ -164,13 +176,23 @@ class Dialing:
     """
 
     def __init__(
-        self, connector: Connector, machine: Machine, host: str, port: int
+        self,
+        connector: Connector,
+        machine: Machine,
+        host: str,
+        port: int,
+        source: str | None = None,
     ) -> None:
         self.isOver = False
         self._connector = connector
         self._machine = machine
         self._host, self._port = host, port
+        self._source = source or machine.addressFor(host)
         machine.dialings.add(self)
+        if source is not None and not machine.mayComeFrom(source, host):
+            error = ConnectBindError(EADDRNOTAVAIL, "Cannot assign requested address")
+            machine.callLater(0, self.failIfNotConnected, error)
+            return
         machine.network.tried.append((host, port))
         machine.network.note(f"{machine.name} dials {host}:{port}")
         machine.network.callLater(0, machine.network.dial, machine, host, port, self)
@@ -179,7 +201,7 @@ class Dialing:
         """
         Give the address it comes from and the one it goes to.
         """
-        near = addressOf(self._machine.addressFor(self._host), self._machine.freePort())
+        near = addressOf(self._source, self._machine.freePort())
         return near, addressOf(self._host, self._port)
 
     def failIfNotConnected(self, reason: Exception) -> None:
@@ -210,6 +232,13 @@ class Dialing:
                 0, self.failIfNotConnected, ConnectionRefusedError()
             )
 
+    def hasNoRoute(self) -> None:
+        """
+        There is no way there.
+        """
+        error = NoRouteError(ENETUNREACH, "Network is unreachable")
+        self._machine.callLater(0, self.failIfNotConnected, error)
+
     def answered(self, wire: Wire) -> None:
         """
         The connection is there.
@@ -217,10 +246,14 @@ class Dialing:
         if self.isOver:
             wire.cut()
             return
-        self.forget()
         self._machine.callLater(0, self._open, wire)
 
     def _open(self, wire: Wire) -> None:
+        if self.isOver:
+            # Given up in the moment in which the answer came.
+            wire.cut()
+            return
+        self.forget()
         end = wire.client
         protocol = self._connector.buildProtocol(end.getPeer())
         if protocol is None:

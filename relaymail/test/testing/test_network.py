@@ -10,10 +10,12 @@ from typing import Any
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import (
     CannotListenError,
+    ConnectBindError,
     ConnectionAborted,
     ConnectionDone,
     ConnectionLost,
     ConnectionRefusedError,
+    NoRouteError,
     TimeoutError,
 )
 from twisted.internet.interfaces import (
@@ -188,6 +190,43 @@ class ConnectTests(NetworkTestCase):
         refused = self.dial()
         self.network.run()
         self.failureResultOf(refused, ConnectionRefusedError)
+
+    def test_noRoute(self) -> None:
+        """
+        Where there is no way the client knows it at once.
+        """
+        self.network.fates[SERVER] = Fate.UNREACHABLE
+        failed = self.dial()
+        self.network.run()
+        self.failureResultOf(failed, NoRouteError)
+
+    def test_source(self) -> None:
+        """
+        A connection comes from the address that was asked for, and fails where the
+        machine has not that address, or it is of another family.
+        """
+        here = self.network.machine("192.0.2.81", "192.0.2.82", "2001:db8::82")
+        for source in ("192.0.2.82", "192.0.2.83", "2001:db8::82"):
+            endpoint = TCP4ClientEndpoint(here, SERVER, 25, bindAddress=(source, 0))
+            d: Any = endpoint.connect(Factory.forProtocol(Protocol))
+            self.network.run()
+            if source == "192.0.2.82":
+                transport = self.successResultOf(d).transport
+                self.assertEqual(transport.getHost().host, source)
+            else:
+                self.failureResultOf(d, ConnectBindError)
+        self.assertEqual(self.network.tried, [(SERVER, 25)])
+
+    def test_cancelledInTheMomentOfTheAnswer(self) -> None:
+        """
+        One that is given up by what happens in the moment of its answer builds
+        nothing.
+        """
+        first, second = self.dial(), self.dial()
+        first.addCallback(lambda _: second.cancel())
+        self.network.run()
+        self.failureResultOf(second)
+        self.assertEqual([s.reason is None for s in self.servers], [True, False])
 
     def test_cancel(self) -> None:
         """
