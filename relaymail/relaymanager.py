@@ -60,7 +60,7 @@ from relaymail.replies import Phase
 from relaymail.route.connector import Connector
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Host, Route
-from relaymail.route.memory import NamedHosts
+from relaymail.route.memory import AddressMemory, NamedHosts
 from relaymail.route.mx import (
     CanonicalNameChainTooLong,
     CanonicalNameLoop,
@@ -188,6 +188,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         self._looked = -inf
         self._connections = Connections()
         self._named = NamedHosts()
+        self._addresses = AddressMemory()
         self._resolver: Any = None
         self._wakeUp = Call(self._theReactor, self._woken)
         self._due = Call(self._theReactor, self._cameDue)
@@ -549,6 +550,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
             self._theResolver(),
             self.destinations,
             self.connectTimeout,
+            self._addresses,
         )
 
     def _theHostname(self) -> str:

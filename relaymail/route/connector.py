@@ -1,36 +1,37 @@
 # -*- test-case-name: relaymail.test.route.test_connector -*-
 """
 From a host's name to a connection: its addresses are looked up first, each is
-checked, and then they are tried one after the other.  A host on this machine that
-has a socket instead is connected to by its path.
+checked, and then they are tried as L{relaymail.route.racing} says; the first that
+connects is it.  A host on this machine that has a socket instead is connected to by
+its path.
 """
 
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    UNIXClientEndpoint,
-    wrapClientTLS,
+from twisted.internet.endpoints import UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
 )
-from twisted.internet.error import ConnectError, ConnectingCancelledError
-from twisted.internet.interfaces import IProtocol, IProtocolFactory
+from twisted.python.failure import Failure
 
 from relaymail.errors import RouteError
 from relaymail.replies import Phase, Trouble, TroubleKind, printable
 from relaymail.route.destinations import DestinationPolicy
+from relaymail.route.dialing import Addresses, NotReached, Target, notReached
 from relaymail.route.hosts import Host
 from relaymail.route.lookup import lookupAddresses
+from relaymail.route.memory import AddressMemory
+from relaymail.route.racing import MAX_TRIES, familyOf, withSource
 from relaymail.route.tlscontexts import creatorFor
-
-#: How many addresses of one host are tried in one attempt; RFC 5321 5.1 asks
-#: for two at the least, and each that is silent costs a time-out.
-MAX_TRIES = 4
 
 #: What keeps from a socket, with what to do, by the system's number for it.
 _SOCKET_TROUBLES: dict[Any, tuple[TroubleKind, str]] = {
@@ -72,6 +73,7 @@ class Connector:
     @ivar resolver: Looks up addresses.
     @ivar policy: Which addresses are connected to; L{None} for all.
     @ivar timeout: How long to wait for each address, in seconds.
+    @ivar memory: Which addresses connected lately.
     """
 
     def __init__(
@@ -80,17 +82,21 @@ class Connector:
         resolver: Any,
         policy: DestinationPolicy | None = None,
         timeout: float = 30.0,
+        memory: AddressMemory | None = None,
     ) -> None:
         """
         @param reactor: An L{IReactorTCP
-            <twisted.internet.interfaces.IReactorTCP>} provider.
+            <twisted.internet.interfaces.IReactorTCP>} and L{IReactorTime
+            <twisted.internet.interfaces.IReactorTime>} provider.
         @param resolver: See L{lookupAddresses
             <relaymail.route.lookup.lookupAddresses>}.
+        @param memory: See C{memory}; L{None} for one of its own.
         """
         self.reactor = reactor
         self.resolver = resolver
         self.policy = policy
         self.timeout = timeout
+        self.memory = AddressMemory() if memory is None else memory
 
     def connect(
         self, host: Host, port: int, factory: IProtocolFactory
@@ -98,13 +104,21 @@ class Connector:
         """
         Connect to a host.
 
+        Its addresses are begun one after the other, L{STAGGER
+        <relaymail.route.racing.STAGGER>} apart or when the one before has failed.
+        The first that connects is it; the others are given up, and their answers
+        not waited for.
+
         @param host: The host.
         @param port: The port.
-        @param factory: Builds the protocol, once an address was reached.
+        @param factory: Builds the protocol, once an address was reached, and is not
+            asked for another.
 
-        @return: Fires with the protocol.  Fails with the last address's
-            reason, or with L{RouteError <relaymail.errors.RouteError>} where
-            there is no address or none that may be connected to.
+        @return: Fires with the protocol, within C{timeout} seconds for the addresses
+            that are begun first and as many for those begun in place of such that
+            failed.  Fails with L{NotReached}, or with L{RouteError
+            <relaymail.errors.RouteError>} where there is no address or none that
+            may be connected to.
         """
         return Deferred.fromCoroutine(self._connect(host, port, factory))
 
@@ -121,24 +135,28 @@ class Connector:
         """
         if host.path is not None:
             return defer.succeed([host.path])
-        found = lookupAddresses(self.resolver, host.name)
-        return found.addCallback(
-            lambda addresses: self._permitted(addresses, host, port)[:MAX_TRIES]
-        )
+        return self._addressesOf(self._target(host, port))
 
     async def _connect(self, host: Host, port: int, factory: IProtocolFactory) -> Any:
         if host.path is not None:
             return await self._connectSocket(host.path, factory)
-        *first, last = await self.addressesFor(host, port)
-        for address in first:
-            try:
-                return await self._endpoint(address, host, port).connect(factory)
-            except (defer.CancelledError, ConnectingCancelledError):
-                raise
-            except Exception:
-                # The last address's reason is as good as any.
-                continue
-        return await self._endpoint(last, host, port).connect(factory)
+        target = self._target(host, port)
+        addresses = await self._addressesOf(target)
+        endpoint: IStreamClientEndpoint
+        if len(addresses) == 1:
+            endpoint = target.endpoint(addresses[0])
+        else:
+            endpoint = Addresses(target, addresses, self.memory)
+        creator = creatorFor(host) if host.implicitTLS else None
+        if creator is not None:
+            endpoint = wrapClientTLS(creator, endpoint)
+        try:
+            return await endpoint.connect(factory)
+        except NotReached:
+            raise
+        except ConnectError:
+            why = target.whyNot(Failure(), addresses[0])
+            raise notReached([(addresses[0], why)], port) from None
 
     async def _connectSocket(self, path: str, factory: IProtocolFactory) -> Any:
         endpoint = UNIXClientEndpoint(self.reactor, path, self.timeout)
@@ -151,23 +169,43 @@ class Connector:
             told = words.format(path=path)
             raise RouteError(Trouble(Phase.CONNECT, kind, printable(told))) from e
 
-    def _permitted(self, addresses: list[str], host: Host, port: int) -> list[str]:
-        if self.policy is None or host.named:
-            return addresses
-        troubles = [self.policy.trouble(address, port) for address in addresses]
-        for trouble in troubles:
-            # A host that is this relay under one address is it under all.
-            if trouble is not None and trouble.kind is TroubleKind.LOOP:
-                raise RouteError(trouble)
-        left = [a for a, t in zip(addresses, troubles, strict=True) if t is None]
-        if not left:
-            raise RouteError(
-                troubles[0] or Trouble(Phase.CONNECT, TroubleKind.FORBIDDEN)
-            )
-        return left
+    def _target(self, host: Host, port: int) -> Target:
+        return Target(self.reactor, host, port, self.timeout, self.policy)
 
-    def _endpoint(self, address: str, host: Host, port: int) -> Any:
-        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        endpoint = kind(self.reactor, address, port, timeout=self.timeout)
-        creator = creatorFor(host) if host.implicitTLS else None
-        return endpoint if creator is None else wrapClientTLS(creator, endpoint)
+    def _addressesOf(self, target: Target) -> Deferred[list[str]]:
+        found = lookupAddresses(self.resolver, target.host.name)
+        return found.addCallback(self._inOrder, target)
+
+    def _inOrder(self, addresses: list[str], target: Target) -> list[str]:
+        left = withSource(addresses, target.host.source)
+        if not left:
+            raise RouteError(_noSource(addresses, target.host))
+        permitted = _permitted(left, target)
+        if len(permitted) == 1:
+            return permitted
+        return self.memory.inOrder(permitted, self.reactor.seconds())[:MAX_TRIES]
+
+
+def _permitted(addresses: Sequence[str], target: Target) -> list[str]:
+    if target.policy is None or target.host.named:
+        return list(addresses)
+    troubles = [target.trouble(address) for address in addresses]
+    for trouble in troubles:
+        # A host that is this relay under one address is it under all.
+        if trouble is not None and trouble.kind is TroubleKind.LOOP:
+            raise RouteError(trouble)
+    left = [a for a, t in zip(addresses, troubles, strict=True) if t is None]
+    if not left:
+        raise RouteError(troubles[0] or Trouble(Phase.CONNECT, TroubleKind.FORBIDDEN))
+    return left
+
+
+def _noSource(addresses: Sequence[str], host: Host) -> Trouble:
+    family, other = familyOf(addresses[0]), familyOf(host.source[0])
+    told = (
+        f"{host.name} has {family.value} addresses only ({', '.join(addresses)}), and "
+        f"connections to it are to come from {', '.join(host.source)}: name an "
+        f"{family.value} address of this machine beside the {other.value} one"
+    )
+    # It is not the host that is wrong, and another one of the route may do.
+    return Trouble(Phase.RESOLVE, TroubleKind.UNREACHABLE, printable(told))

@@ -54,6 +54,7 @@ BESIDE = frozenset({"testing", "test", "bench"})
 ROUTE_HANDS = frozenset(
     {
         "connector",
+        "dialing",
         "lookup",
         "mx",
         "resolver",

@@ -156,7 +156,9 @@ class RaceTests(SynchronousTestCase):
         end within the time of two addresses.
         """
         race = Race(addresses, PATIENCE)
-        now, waiting, begun = 0.0, {}, []
+        now = 0.0
+        waiting: dict[str, float] = {}
+        begun: list[str] = []
         for _ in range(1000):
             wait = race.wait(now)
             if wait == 0:

@@ -104,7 +104,9 @@ class StopTests(StoryTestCase):
         self.world.network.fates[SECOND] = Fate.SILENT
         names = self.relayed(seconds=1)
         self.assertEqual(self.stopped(), [None])
-        self.assertEqual(self.world.network.tried, [(FIRST, 25)])
+        tried = [(FIRST, 25), (SECOND, 25)]
+        self.assertEqual(self.world.network.tried, tried)
+        self.assertEqual(self.world.machine.dialings, set())
         self.assertPutBack(*names)
 
     def test_P10_noNextHost(self) -> None:
