@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from relaymail import relay, smtp
 from relaymail.deliver.reporting import Reporting
 from relaymail.deliver.reporting import takesPart as takesPart
+from relaymail.deliver.session import checkedIdentity
 from relaymail.dialogue.patience import PATIENCE
 from relaymail.envelopes import Letter
 from relaymail.replies import Phase, Reply
@@ -394,6 +395,8 @@ def prepare(client: Any, host: Host) -> None:
     @param host: The host.
     """
     client.lmtp = host.lmtp
+    if host.helo:
+        client.identity = checkedIdentity(host.helo)
     client.isVerified = host.tls is TLSNeed.VERIFIED
     if host.tls in (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED):
         client.requireTransportSecurity = True

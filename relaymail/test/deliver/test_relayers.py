@@ -199,6 +199,15 @@ class WithAttemptTests(SynchronousTestCase):
         self.assertEqual(relayer._user, b"u")
         self.assertIsNone(relayer.tokens)
 
+    def test_nameForTheHost(self) -> None:
+        """
+        It greets a host with the name that this relay has there, if it has one.
+        """
+        factory = ESMTPManagedRelayerFactory([], self.attempt, None, None, b"me")
+        for helo, name in (("out.example", b"out.example"), ("", b"me")):
+            host = Host("mx.example", tls=TLSNeed.NEVER, helo=helo)
+            self.assertEqual(self.begin(factory, host).identity, name)
+
     def test_tokensOfTheHost(self) -> None:
         """
         So is what gives the tokens for it.
