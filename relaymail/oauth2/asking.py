@@ -28,7 +28,7 @@ from relaymail.replies import printable
 from relaymail.route.oauth2accounts import Flow, OAuth2
 from relaymail.route.passwords import PasswordKind, PasswordSource, readSecretOf
 
-#: Sends a form to a URL, and gives the L{answer<relaymail.oauth2.fetching.Answer>}.
+#: Sends a form to a URL, and gives the L{answer<relaymail.fetching.Answer>}.
 Post = Callable[[str, bytes], Awaitable[Any]]
 
 

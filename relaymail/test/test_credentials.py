@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from relaymail.oauth2.fetching import Answer
+from relaymail.fetching import Answer
 from relaymail.replies import Reply
 from relaymail.route.hosts import Bearer
 from relaymail.test.test_reload import ReloadTestCase

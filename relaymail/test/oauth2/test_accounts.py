@@ -18,10 +18,10 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import TokenError
+from relaymail.fetching import Answer
 from relaymail.identities import ITokens
 from relaymail.oauth2.account import LOOK_EVERY, Account
 from relaymail.oauth2.accounts import STOP_PATIENCE, Accounts
-from relaymail.oauth2.fetching import Answer
 from relaymail.route.passwords import PasswordKind, PasswordSource
 from relaymail.test.oauth2.samples import CONSENTED, SERVICE, USER
 
