@@ -6,6 +6,7 @@ what was tried, what was wrong, what happens now.
 
 from __future__ import annotations
 
+from relaymail.protections import Applied
 from relaymail.replies import Reply, Trouble
 
 
@@ -80,11 +81,14 @@ class RouteError(RelayMailError):
     No host can be named for a destination.
 
     @ivar trouble: What was found, for the verdict.
+    @ivar applied: The policies of the destination that keep its mail from all of its
+        hosts, if that is why, for reports.
     """
 
-    def __init__(self, trouble: Trouble) -> None:
+    def __init__(self, trouble: Trouble, applied: tuple[Applied, ...] = ()) -> None:
         super().__init__(trouble.text)
         self.trouble = trouble
+        self.applied = applied
 
 
 class Refused(RelayMailError):
