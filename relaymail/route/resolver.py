@@ -2,11 +2,14 @@
 """
 The one resolver: what has been asked is remembered for as long as the answer
 may be, and what is being asked is not asked again.
+
+Whether an answer is secure is remembered with it; what is left of its time is told
+with each (L{relaymail.route.security}).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,17 +24,20 @@ from relaymail.errors import RouteError
 from relaymail.replies import TroubleKind
 from relaymail.route.lookup import lookupAddresses
 from relaymail.route.nameserver import parseServer as parseServer
+from relaymail.route.security import (
+    MAX_NEGATIVE_TTL,
+    NEGATIVE_TTL,
+    Records,
+    clamped,
+    isSecure,
+    negativeTTL,
+    shorter,
+    ttlOf,
+    vouched,
+)
 from relaymail.route.troubles import isNoSuchName
-from relaymail.route.wire import WireResolver
+from relaymail.route.wire import TLSALookups, WireResolver
 
-#: The longest that an answer is remembered, in seconds: a host that moved is
-#: found within a day, whatever its old record promised.
-MAX_TTL = 24 * 60 * 60
-#: A time to live with the highest bit set is none at all (RFC 2181 8).
-_TTL_SIGN = 2**31
-#: How long it is remembered that there is nothing by a name, in seconds; RFC
-#: 2308 5 allows hours, but a domain that was just set up should not wait.
-NEGATIVE_TTL = 60
 #: How long it is remembered that a server failed, in seconds (RFC 2308 7 allows
 #: 300): enough for a burst to one domain to make one question.
 FAILURE_TTL = 5
@@ -52,18 +58,22 @@ class _Remembered:
     until: float
     records: tuple[Any, ...] = ()
     error: Exception | None = None
+    isSecure: bool = False
 
-    def again(self) -> Deferred[Answer]:
+    def again(self, now: float) -> Deferred[Answer]:
+        left = max(int(self.until - now), 0)
         if self.error is not None:
-            return defer.fail(type(self.error)(*self.error.args))
-        return defer.succeed((list(self.records), [], []))
+            error = type(self.error)(*self.error.args)
+            return defer.fail(vouched(error, self.isSecure, left))
+        return defer.succeed((Records(self.records, self.isSecure, left), [], []))
 
 
-class CachingResolver(common.ResolverBase):
+class CachingResolver(TLSALookups, common.ResolverBase):
     """
     Remembers what another resolver answers, within bounds.
 
-    Only the records of the answer section are given and kept.
+    Only the records of the answer section are given and kept: as L{Records}, and
+    errors with C{isSecure} and C{ttl}.
 
     @ivar upstream: Who is asked.
     @ivar clock: An C{IReactorTime} provider; only its C{seconds} is used.
@@ -99,35 +109,46 @@ class CachingResolver(common.ResolverBase):
     ) -> Deferred[Answer]:
         key = (name.lower().removesuffix(b"."), cls, type)
         known = self._answers.get(key)
-        if known is not None and self.clock.seconds() < known.until:
-            return known.again()
+        now = self.clock.seconds()
+        if known is not None and now < known.until:
+            return known.again(now)
         told: Deferred[Answer] = Deferred()
         waiting = self._asked.setdefault(key, [])
         waiting.append(told)
         if len(waiting) == 1:
             query = dns.Query(name, type, cls)
             d = defer.maybeDeferred(self.upstream.query, query, timeout)
-            d.addCallback(self._cbAnswer).addErrback(self._ebAnswer)
+            d.addCallback(self._cbAnswer, type).addErrback(self._ebAnswer)
             d.addCallback(self._tell, key)
         return told
 
-    def _cbAnswer(self, answer: Answer) -> _Remembered:
+    def _cbAnswer(self, answer: Answer, type: int) -> _Remembered:
         records = tuple(answer[0])
-        ttl = min((_clamped(r.ttl) for r in records), default=NEGATIVE_TTL)
-        return _Remembered(self.clock.seconds() + ttl, records)
+        ttl = min((clamped(r.ttl) for r in records), default=None)
+        if all(r.type == dns.CNAME != type for r in records):
+            # There is nothing, or nothing but what leads there (RFC 2308 2.2).
+            ttl = shorter(ttl, _negative(negativeTTL(answer[1])))
+        until = self.clock.seconds() + (ttl or 0)
+        return _Remembered(until, records, None, isSecure(answer))
 
     def _ebAnswer(self, failure: Failure) -> _Remembered:
         reason = failure.value
-        ttl = NEGATIVE_TTL if isNoSuchName(reason) else FAILURE_TTL
-        if not isinstance(reason, DomainError):
-            # Only a DomainError can be made anew from its arguments.
-            reason = DomainFailure(str(reason) or type(reason).__name__)
-        return _Remembered(self.clock.seconds() + ttl, (), reason)
+        ttl = FAILURE_TTL
+        if isNoSuchName(reason):
+            ttl = _negative(ttlOf(reason))
+        until = self.clock.seconds() + ttl
+        if isinstance(reason, DomainError):
+            return _Remembered(until, (), reason, isSecure(reason))
+        # Only a DomainError can be made anew from its arguments.
+        made = DNSNameError if isNoSuchName(reason) else DomainFailure
+        told = made(str(reason) or type(reason).__name__)
+        return _Remembered(until, (), told, isSecure(reason))
 
     def _tell(self, known: _Remembered, key: tuple[bytes, int, int]) -> None:
         self._remember(key, known)
+        now = self.clock.seconds()
         for told in self._asked.pop(key, ()):
-            known.again().chainDeferred(told)
+            known.again(now).chainDeferred(told)
 
     def _remember(self, key: tuple[bytes, int, int], known: _Remembered) -> None:
         self._forget(key)
@@ -150,7 +171,15 @@ class DomainFailure(DomainError):
     """
 
 
-def makeResolver(server: str | None = None, reactor: Any = None) -> CachingResolver:
+class SystemResolver(TLSALookups, ResolverChain):
+    """
+    Looks into the system's table of hosts, then asks the system's servers.
+    """
+
+
+def makeResolver(
+    server: str | None = None, reactor: Any = None, trusted: Iterable[object] = ()
+) -> CachingResolver:
     """
     Make the resolver.
 
@@ -159,22 +188,24 @@ def makeResolver(server: str | None = None, reactor: Any = None) -> CachingResol
         system's table of hosts first.
     @param reactor: An C{IReactorTime}, C{IReactorUDP} and C{IReactorTCP}
         provider, or L{None} for the global one.
+    @param trusted: The networks of the servers whose word on DNSSEC is believed,
+        as text or as L{ipaddress} has them; that of this machine itself always is.
 
-    @raise ConfigurationError: When C{server} is not the address of a server.
+    @raise ConfigurationError: When C{server} is not the address of a server, or
+        C{trusted} not of networks.
     """
     if reactor is None:
         from twisted.internet import reactor
     if server is not None:
-        wire = WireResolver(servers=[parseServer(server)], reactor=reactor)
+        servers = [parseServer(server)]
+        wire = WireResolver(servers=servers, reactor=reactor, trusted=trusted)
         return CachingResolver(wire, reactor)
-    system = WireResolver(resolv="/etc/resolv.conf", reactor=reactor)
-    return CachingResolver(ResolverChain([hosts.Resolver(), system]), reactor)
+    system = WireResolver(resolv="/etc/resolv.conf", reactor=reactor, trusted=trusted)
+    return CachingResolver(SystemResolver([hosts.Resolver(), system]), reactor)
 
 
-def _clamped(ttl: int | None) -> int:
-    if ttl is None or not 0 <= ttl < _TTL_SIGN:
-        return 0
-    return min(ttl, MAX_TTL)
+def _negative(ttl: int | None) -> int:
+    return NEGATIVE_TTL if ttl is None else min(clamped(ttl), MAX_NEGATIVE_TTL)
 
 
 def _nameError(failure: Failure) -> Failure:

@@ -1,27 +1,37 @@
-# -*- test-case-name: relaymail.test.route.test_resolver -*-
+# -*- test-case-name: relaymail.test.route.test_wire -*-
 """
 Questions to DNS servers, over the wire.
 
 C{twisted.names} asks and parses.  What is added here is what a relay that runs
 for months needs: an answer to another question is no answer, a question over
-TCP has its own connection and its own end, and no timer runs while nobody
-asks.
+TCP has its own connection and its own end, no timer runs while nobody asks, and
+it is told whether an answer is secure (L{relaymail.route.security}).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError, ConnectionLost
 from twisted.internet.protocol import ClientFactory
-from twisted.names import client, dns
-from twisted.names.error import ResolverError
+from twisted.names import client, common, dns
+from twisted.names.error import DNSQueryTimeoutError, ResolverError
 from twisted.python.failure import Failure
 
 from relaymail.route.aliases import foldName
+from relaymail.route.edns import DISLIKES, PAYLOAD, Manners
+from relaymail.route.security import (
+    Records,
+    isTrusted,
+    negativeTTL,
+    parseNetworks,
+    vouched,
+)
+from relaymail.route.tlsa import TYPE as TLSA
 
 #: How long each server is waited for before the question is asked again, in
 #: seconds: lost packets are made good soon, a slow server has its chance, and
@@ -39,24 +49,74 @@ LOWEST_PORT = 1024
 REREAD = 60
 
 
-class WireResolver(client.Resolver):
+#: A name server: its network address and its port.
+Server: TypeAlias = tuple[str, int]
+
+
+class TLSALookups(common.ResolverBase):
+    """
+    Knows one type of record more than C{twisted.names} does.
+    """
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.typeToMethod[TLSA] = self.lookupTLSA
+
+    def lookupTLSA(
+        self, name: bytes | str, timeout: Sequence[int] | None = None
+    ) -> Deferred[Any]:
+        """
+        Ask for TLSA records (RFC 6698), whose payload has their C{data}.
+
+        @param name: The name.
+        @param timeout: As of the other lookups.
+        """
+        d: Deferred[Any] = self._lookup(dns.domainString(name), dns.IN, TLSA, timeout)
+        return d
+
+
+class WireResolver(TLSALookups, client.Resolver):
     """
     Asks DNS servers.
 
-    The parameters are those of L{client.Resolver
-    <twisted.names.client.Resolver>}.
+    Its answers begin with L{Records}, and the errors that say that there is nothing
+    have C{isSecure} and C{ttl} like those.
     """
 
     def __init__(
         self,
         resolv: str | None = None,
-        servers: list[tuple[str, int]] | None = None,
+        servers: list[Server] | None = None,
         timeout: Sequence[int] = PATIENCE,
         reactor: Any = None,
+        trusted: Iterable[object] = (),
     ) -> None:
+        """
+        The parameters are those of L{client.Resolver
+        <twisted.names.client.Resolver>}, and one more.
+
+        @param trusted: The networks of the servers whose AD is believed, beside this
+            machine itself.
+        """
         self._questions = defer.DeferredSemaphore(MAX_QUESTIONS)
         self._nextLook: float | None = None
+        self._trusted = parseNetworks(trusted)
+        self._manners = Manners()
         super().__init__(resolv, servers, timeout, reactor)
+
+    @property
+    def asked(self) -> list[Server]:
+        """
+        The servers that are asked, in their order.
+        """
+        self.maybeParseConfig()
+        return [*self.servers, *self.dynServers]
+
+    def trusts(self, server: Server) -> bool:
+        """
+        Tell whether the AD of a server is believed.
+        """
+        return isTrusted(server[0], self._trusted)
 
     def maybeParseConfig(self) -> None:
         """
@@ -87,7 +147,10 @@ class WireResolver(client.Resolver):
         self.dynServers: Any = servers or [("127.0.0.1", dns.PORT)]
 
     def queryTCP(
-        self, queries: Sequence[dns.Query], timeout: float = TCP_PATIENCE
+        self,
+        queries: Sequence[dns.Query],
+        timeout: float = TCP_PATIENCE,
+        server: Server | None = None,
     ) -> Deferred[dns.Message]:
         """
         Ask over TCP, on a connection that ends with the answer: one that a
@@ -95,8 +158,9 @@ class WireResolver(client.Resolver):
 
         @param queries: The questions.
         @param timeout: How long it may take, in seconds.
+        @param server: Whom; L{None} for any.
         """
-        server = self.pickServer()
+        server = self.pickServer() if server is None else server
         if server is None:
             return defer.fail(ResolverError("no DNS server is known"))
         factory = _OneQuestion(list(queries), timeout, self._reactor)
@@ -109,13 +173,96 @@ class WireResolver(client.Resolver):
         the wrong number ends up here.
         """
 
-    def _connectedProtocol(self, interface: str = "") -> dns.DNSDatagramProtocol:
+    def _parts(self, message: dns.Message, isTrusted: bool) -> Any:
+        if message.trunc:
+            return Failure(ResolverError("the answer over TCP was cut short, too"))
+        isSecure = isTrusted and bool(message.authenticData)
+        ttl = negativeTTL(message.authority)
+        code = _codeOf(message)
+        if code != dns.OK:
+            error: Exception = self.exceptionForCode(code)(
+                f"the DNS server answered with code {code}"
+            )
+            # Only one code says that there is nothing; SERVFAIL is what bogus
+            # answers come to (RFC 4035 5.5), and proves nothing.
+            isDenial = code == dns.ENAME
+            return Failure(vouched(error, isDenial and isSecure, ttl))
+        answers = Records(message.answers, isSecure)
+        return (answers, message.authority, message.additional)
+
+    def _lookup(
+        self, name: bytes, cls: int, type: int, timeout: Sequence[int] | None = None
+    ) -> Deferred[Any]:
+        queries = [dns.Query(name, type, cls)]
+        return self._questions.run(self._ask, queries, timeout)
+
+    def _ask(
+        self, queries: list[dns.Query], timeout: Sequence[int] | None
+    ) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._answerTo(queries, timeout))
+
+    async def _answerTo(
+        self, queries: list[dns.Query], timeout: Sequence[int] | None
+    ) -> Any:
+        message, server = await self._datagrams(queries, timeout)
+        if _answering(message, queries).trunc:
+            # What comes over TCP has an AD of its own.
+            message = _answering(await self.queryTCP(queries, server=server), queries)
+        return self._parts(message, self.trusts(server))
+
+    async def _datagrams(
+        self, queries: list[dns.Query], timeout: Sequence[int] | None
+    ) -> tuple[dns.Message, Server]:
+        """
+        Ask each server in each round until one answers.
+        """
+        servers = self.asked
+        rounds: Any = self.timeout if timeout is None else timeout
+        for round, patience in enumerate(rounds):
+            for server in servers:
+                with contextlib.suppress(DNSQueryTimeoutError):
+                    return await self._oneOf(server, queries, patience, round), server
+        for server in servers:
+            self._manners.silent(server)
+        raise defer.TimeoutError(queries)
+
+    async def _oneOf(
+        self, server: Server, queries: list[dns.Query], patience: float, round: int
+    ) -> dns.Message:
+        """
+        Ask one server, and once more without EDNS where it dislikes that.
+        """
+        now, manners = self._reactor.seconds(), self._manners
+        if manners.takesEDNS(server, now, round > 0):
+            message = await self._datagram(server, queries, patience, True)
+            if _codeOf(message) not in DISLIKES:
+                manners.liked(server)
+                return message
+        message = await self._datagram(server, queries, patience, False)
+        if _codeOf(message) not in DISLIKES:
+            manners.prefersPlain(server, now)
+        return message
+
+    async def _datagram(
+        self,
+        server: Server,
+        queries: list[dns.Query],
+        patience: float,
+        withEDNS: bool,
+    ) -> dns.Message:
+        protocol = self._connectedProtocol("::" if ":" in server[0] else "")
+        protocol.withEDNS = withEDNS
+        try:
+            return await protocol.query(server, queries, patience)
+        finally:
+            protocol.transport.stopListening()
+
+    def _connectedProtocol(self, interface: str = "") -> _Datagrams:
         """
         Bind a port for one question, chosen by chance so that nobody can
         answer unseen (RFC 5452 4.5).
         """
-        protocol = dns.DNSDatagramProtocol(self, self._reactor)
-        protocol.noisy = False
+        protocol = _Datagrams(self, self._reactor)
         for _ in range(MAX_PORTS):
             port = LOWEST_PORT + dns.randomSource() % (65536 - LOWEST_PORT)
             try:
@@ -125,39 +272,33 @@ class WireResolver(client.Resolver):
             return protocol
         raise ResolverError("no UDP port is free to ask a DNS server from")
 
-    def filterAnswers(self, message: dns.Message) -> Any:
-        """
-        Give the three sections of an answer, or the failure that its code
-        stands for; a truncated answer is asked for again over TCP.
 
-        @param message: The answer.
-        """
-        if message.trunc:
-            d = self.queryTCP(message.queries)
-            return d.addCallback(_answering, message.queries).addCallback(self._parts)
-        return self._parts(message)
+class _Datagrams(dns.DNSDatagramProtocol):
+    """
+    One question over UDP.
 
-    def _parts(self, message: dns.Message) -> Any:
-        if message.trunc:
-            return Failure(ResolverError("the answer over TCP was cut short, too"))
-        if message.rCode != dns.OK:
-            error = self.exceptionForCode(message.rCode)
-            return Failure(error(f"the DNS server answered with code {message.rCode}"))
-        return (message.answers, message.authority, message.additional)
+    @ivar withEDNS: Whether it is asked with EDNS.
+    """
 
-    def _lookup(
-        self, name: bytes, cls: int, type: int, timeout: Sequence[int] | None = None
-    ) -> Deferred[Any]:
-        self.maybeParseConfig()
-        queries = [dns.Query(name, type, cls)]
-        return self._questions.run(self._ask, queries, timeout)
+    noisy = False
+    withEDNS = False
 
-    def _ask(
-        self, queries: list[dns.Query], timeout: Sequence[int] | None
-    ) -> Deferred[Any]:
-        d: Deferred[Any] = self.queryUDP(queries, timeout)
-        d.addCallback(_answering, queries)
-        return d.addCallback(self.filterAnswers)
+    def writeMessage(self, message: dns.Message, address: Server) -> None:
+        _wantingAD(message)
+        if self.withEDNS:
+            # The class of this record is the size (RFC 6891 6.1.2).
+            nothing = dns.UnknownRecord()
+            message.additional = [dns.RRHeader(b"", dns.OPT, PAYLOAD, 0, nothing)]
+        super().writeMessage(message, address)
+
+
+class _Stream(dns.DNSProtocol):
+    """
+    One question over TCP.
+    """
+
+    def writeMessage(self, message: dns.Message) -> None:
+        super().writeMessage(_wantingAD(message))
 
 
 class _OneQuestion(ClientFactory):
@@ -176,8 +317,8 @@ class _OneQuestion(ClientFactory):
         self._timeout = timeout
         self._reactor = reactor
 
-    def buildProtocol(self, address: object) -> dns.DNSProtocol:
-        return dns.DNSProtocol(self, self._reactor)
+    def buildProtocol(self, address: object) -> _Stream:
+        return _Stream(self, self._reactor)
 
     def connectionMade(self, protocol: dns.DNSProtocol) -> None:
         protocol.query(self._queries, self._timeout).addBoth(self._settle)
@@ -201,6 +342,22 @@ class _OneQuestion(ClientFactory):
 def _after(result: Any, clean: Any) -> Any:
     clean()
     return result
+
+
+def _wantingAD(message: dns.Message) -> dns.Message:
+    """
+    Say with a question that this relay knows what AD means (RFC 6840 5.7).
+    """
+    message.authenticData = 1
+    return message
+
+
+def _codeOf(message: dns.Message) -> int:
+    """
+    Give an answer's code, with the part of it that is in EDNS (RFC 6891 6.1.3).
+    """
+    extended = (h.ttl >> 24 for h in message.additional if h.type == dns.OPT)
+    return next(extended, 0) << 4 | message.rCode
 
 
 def _answering(message: dns.Message, queries: Sequence[dns.Query]) -> dns.Message:

@@ -61,7 +61,7 @@ _MODULES = {
     "crashes": ("Crash", "CrashPoints"),
     "databases": ("Databases",),
     "disk": ("MemoryDisk",),
-    "dns": ("DNSServer", "Fault", "Special", "Wire", "ZoneDNS"),
+    "dns": ("EDNS", "DNSServer", "Fault", "Special", "Wire", "ZoneDNS"),
     "doubles": ("MailWorld",),
     "ledger": ("Ledger",),
     "links": ("Link",),
@@ -103,6 +103,7 @@ _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "BROKEN_TLS",
+    "EDNS",
     "KEYWORDS",
     "Act",
     "Crash",

@@ -1,5 +1,5 @@
 """
-Tests for L{relaymail.route.resolver} and L{relaymail.route.wire}.
+Tests for L{relaymail.route.resolver}.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.names import dns
 from twisted.names.error import (
+    AuthoritativeDomainError,
     DNSNameError,
     DNSServerError,
     DomainError,
-    ResolverError,
 )
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,13 +23,18 @@ from relaymail.errors import ConfigurationError
 from relaymail.route import resolver as module
 from relaymail.route.resolver import (
     FAILURE_TTL,
-    MAX_TTL,
-    NEGATIVE_TTL,
     CachingResolver,
     makeResolver,
     parseServer,
 )
-from relaymail.route.wire import PATIENCE, WireResolver
+from relaymail.route.security import (
+    MAX_NEGATIVE_TTL,
+    MAX_TTL,
+    NEGATIVE_TTL,
+    isSecure,
+    ttlOf,
+)
+from relaymail.route.wire import WireResolver
 from relaymail.testing.dns import Fault, ZoneDNS
 
 
@@ -122,6 +126,74 @@ class CachingTests(SynchronousTestCase):
         self.clock.advance(NEGATIVE_TTL)
         self.assertEqual(len(self.successResultOf(self.ask("b.example"))[0]), 1)
 
+    def test_D01_negativeTime(self) -> None:
+        """
+        How long that is remembered is said by the answer, within bounds; also where
+        there is but an alias that leads nowhere.
+        """
+        self.zones.zones["alias.example"] = {"CNAME": ["a.example"]}
+        for negative, kept in ((10, 10), (0, 0), (MAX_TTL, MAX_NEGATIVE_TTL)):
+            self.resolver = CachingResolver(self.zones, self.clock)
+            self.zones.negative = negative
+            for ask in (
+                lambda: self.resolver.lookupAddress("missing.example").addErrback(_ttl),
+                lambda: self.resolver.lookupIPV6Address("a.example").addCallback(_ttl),
+                lambda: self.resolver.lookupText("alias.example").addCallback(_ttl),
+            ):
+                before = self.asked()
+                self.assertEqual(self.successResultOf(ask()), kept)
+                self.clock.advance(max(kept - 1, 0))
+                self.assertEqual(self.successResultOf(ask()), 1 if kept else 0)
+                self.assertEqual(self.asked() - before, 1 if kept else 2)
+                self.clock.advance(1)
+                self.successResultOf(ask())
+                self.assertEqual(self.asked() - before, 2 if kept else 3)
+
+    def test_A07_secure(self) -> None:
+        """
+        Whether an answer is secure is remembered with it, of errors too; and what is
+        left of its time is told.
+        """
+        self.zones.signed = {"a.example", "gone.a.example"}
+        self.zones.negative = 30
+        for name, secure, ttl in (
+            ("a.example", True, 300),
+            ("b.example", False, 300),
+            ("gone.a.example", True, 30),
+            ("missing.example", False, 30),
+            ("broken.example", False, FAILURE_TTL),
+        ):
+            for passed in (0, 1.5, 1):
+                self.clock.advance(passed)
+                found = self.successResultOf(self.ask(name).addErrback(_value))
+                self.assertIs(isSecure(found), secure, name)
+                left = ttl - {0: 0, 1.5: 2, 1: 3}[passed]
+                self.assertEqual(ttlOf(found), left, name)
+        self.assertEqual(self.asked(), 5)
+
+    def test_lookupTLSA(self) -> None:
+        """
+        TLSA records are remembered like all others.
+        """
+        self.zones.zones["_25._tcp.a.example"] = {"TLSA": ["3 1 1 abcd"]}
+        for _ in range(2):
+            found = self.successResultOf(self.resolver.lookupTLSA("_25._tcp.a.example"))
+            self.assertEqual(found[0][0].payload.data, b"\x03\x01\x01\xab\xcd")
+        self.assertEqual(self.zones.asked, [("_25._tcp.a.example", "TLSA")])
+
+    def test_D01_othersSayNothing(self) -> None:
+        """
+        However another resolver says that there is nothing, it stays that.
+        """
+
+        class Other:
+            def query(self, query: dns.Query, timeout: Any) -> Any:
+                raise AuthoritativeDomainError(query.name)
+
+        self.resolver = CachingResolver(Other(), self.clock)
+        failure = self.failureResultOf(self.ask("a.example"), DNSNameError)
+        self.assertFalse(isSecure(failure.value))
+
     def test_D01_failureIsRemembered(self) -> None:
         """
         That a server failed is remembered for a burst, not longer.
@@ -202,6 +274,14 @@ class CachingTests(SynchronousTestCase):
         self.assertNotIsInstance(failure.value, DNSNameError)
 
 
+def _value(failure: Any) -> Any:
+    return failure.value
+
+
+def _ttl(found: Any) -> int | None:
+    return ttlOf(getattr(found, "value", found))
+
+
 class ParseServerTests(SynchronousTestCase):
     """
     L{parseServer} reads what C{--dns} is given.
@@ -278,108 +358,3 @@ class SystemServersTests(SynchronousTestCase):
         """
         found = makeResolver(reactor=MemoryReactorClock())
         self.assertIsInstance(found.upstream.resolvers[-1], WireResolver)
-
-
-class WireTests(SynchronousTestCase):
-    """
-    L{WireResolver} in memory.
-    """
-
-    def setUp(self) -> None:
-        self.reactor = _Reactor()
-        self.wire = WireResolver(servers=[("192.0.2.53", 53)], reactor=self.reactor)
-
-    def test_D01_silence(self) -> None:
-        """
-        A server that does not answer is asked some times, then given up, and
-        every port is closed.
-        """
-        d = self.wire.lookupMailExchange("a.example")
-        for wait in PATIENCE:
-            self.assertNoResult(d)
-            self.reactor.advance(wait)
-        self.failureResultOf(d, defer.TimeoutError)
-        self.assertEqual(len(self.reactor.bound), len(PATIENCE))
-        self.assertTrue(all(port.closed for port in self.reactor.bound))
-
-    def test_bound(self) -> None:
-        """
-        Only so many questions are asked at a time; the others wait.
-        """
-        from relaymail.route.wire import MAX_QUESTIONS
-
-        asked = [
-            self.wire.lookupMailExchange(f"n{i}") for i in range(MAX_QUESTIONS + 5)
-        ]
-        self.assertEqual(len(self.reactor.bound), MAX_QUESTIONS)
-        for d in asked:
-            d.addErrback(lambda failure: None)
-
-    def test_tcpFails(self) -> None:
-        """
-        A connection that is refused, closed or silent ends the question.
-        """
-        refused = self.wire.queryTCP([dns.Query("a.example", dns.MX)])
-        factory: Any = self.reactor.tcpClients[-1][2]
-        factory.clientConnectionFailed(None, _failure())
-        self.failureResultOf(refused, ConnectionLost)
-
-        closed = self.wire.queryTCP([dns.Query("a.example", dns.MX)])
-        factory = self.reactor.tcpClients[-1][2]
-        factory.connectionLost(None)
-        self.failureResultOf(closed, ConnectionLost)
-
-    def test_truncatedTwice(self) -> None:
-        """
-        What is truncated over TCP, too, is no answer.
-        """
-        message = dns.Message(trunc=1, answer=1)
-        self.assertIsInstance(self.wire._parts(message).value, ResolverError)
-
-
-class _Port:
-    """
-    A UDP port that sends nowhere.
-    """
-
-    def __init__(self) -> None:
-        self.closed = False
-
-    def write(self, data: bytes, address: Any) -> None:
-        """
-        Send nothing.
-        """
-
-    def stopListening(self) -> None:
-        """
-        Close.
-        """
-        self.closed = True
-
-
-class _Reactor(MemoryReactorClock):
-    """
-    A reactor whose UDP ports send nowhere.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bound: list[_Port] = []
-
-    def listenUDP(
-        self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 8192
-    ) -> Any:
-        """
-        Bind nothing.
-        """
-        found = _Port()
-        self.bound.append(found)
-        protocol.startProtocol()
-        protocol.transport = found
-        return found
-
-
-def _failure() -> Any:
-    from twisted.python.failure import Failure
-
-    return Failure(ConnectionLost())
