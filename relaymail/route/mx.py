@@ -1,11 +1,12 @@
 # -*- test-case-name: relaymail.test.route.test_mx -*-
 """
-Which hosts take mail for a domain (RFC 5321 5.1).
+Which hosts take mail for a domain (RFC 5321 5.1), and whether that is certain
+(L{relaymail.route.security}).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from random import Random
 from typing import Any
@@ -31,6 +32,7 @@ from relaymail.route.aliases import (
 )
 from relaymail.route.lookup import lookupAddresses
 from relaymail.route.resolver import makeResolver
+from relaymail.route.security import isSecure, shorter, ttlOf, vouched
 from relaymail.route.troubles import NoMX, NullMX, isNoSuchName, troubleOf
 
 __all__ = ["CanonicalNameChainTooLong", "CanonicalNameLoop", "MXCalculator"]
@@ -45,6 +47,40 @@ MAX_BAD = 10_000
 MAX_WAIT = 120
 
 Answers = Mapping[str, list[Any]]
+
+
+class Exchanges(list[Any]):
+    """
+    The hosts of a domain: MX records, in the order in which they are to be tried.
+
+    @ivar isSecure: Whether it is certain that they are those of the domain: the answer
+        with the records, or that there are none, is secure, and each with an alias
+        that led there (RFC 7672 2.2.1).
+    @ivar isImplicit: Whether the domain has no MX records, so that it is its own host
+        (RFC 5321 5.1).
+    @ivar ttl: For how many seconds that holds from now on, at least; L{None} where it
+        is not known.
+    """
+
+    __slots__ = ("isImplicit", "isSecure", "ttl")
+
+    def __init__(
+        self,
+        records: Iterable[Any] = (),
+        isSecure: bool = False,
+        isImplicit: bool = False,
+        ttl: int | None = None,
+    ) -> None:
+        """
+        @param records: The records.
+        @param isSecure: See C{isSecure}.
+        @param isImplicit: See C{isImplicit}.
+        @param ttl: See C{ttl}.
+        """
+        list.__init__(self, records)
+        self.isSecure = isSecure
+        self.isImplicit = isImplicit
+        self.ttl = ttl
 
 
 class MXCalculator:
@@ -141,7 +177,7 @@ class MXCalculator:
 
     def getMXs(
         self, domain: bytes | str, maximumCanonicalChainLength: int = 3
-    ) -> Deferred[list[dns.Record_MX]]:
+    ) -> Deferred[Exchanges]:
         """
         Find all hosts for a domain, in the order in which they are to be
         tried: by preference, by chance among equals, and those known to be
@@ -154,8 +190,9 @@ class MXCalculator:
         @param maximumCanonicalChainLength: How many aliases that lead out of
             an answer are followed.
 
-        @return: Fires with one to L{MAX_HOSTS} records, no host twice.  A
-            domain without MX records has its own name as the only one.  Fails
+        @return: Fires with L{Exchanges}: one to L{MAX_HOSTS} records, no host
+            twice; those of a subclass are not secure.  A domain without MX
+            records has its own name as the only one.  Fails
             with L{RouteError}: C{NULL_MX} where the domain takes no mail (RFC
             7505), C{NO_SUCH_DOMAIN} where it has neither MX records nor an
             address, C{NO_ANSWER} where that could not be found out.
@@ -163,7 +200,7 @@ class MXCalculator:
         d: Deferred[Any]
         if self._isTailored():
             d = defer.maybeDeferred(self.getMX, domain, maximumCanonicalChainLength)
-            d.addCallback(lambda record: [record])
+            d.addCallback(lambda record: Exchanges([record]))
         else:
             d = defer.maybeDeferred(self._all, domain, maximumCanonicalChainLength)
         d.addTimeout(MAX_WAIT, self.clock)
@@ -172,12 +209,24 @@ class MXCalculator:
     def _all(self, domain: bytes | str, cnamesLeft: int) -> Deferred[Any]:
         literal = _literal(domain)
         if literal is not None:
-            return defer.succeed([literal])
+            return defer.succeed(Exchanges([literal]))
         name = _asked(domain)
         d = defer.maybeDeferred(self.resolver.lookupMailExchange, name)
-        d.addCallback(self._filterRecords)
-        d.addCallback(self._hosts, name, cnamesLeft, self._all)
+        d.addCallback(self._cbAll, name, cnamesLeft)
         return d.addErrback(self._ebAll, name)
+
+    def _cbAll(self, answer: Any, name: str, cnamesLeft: int) -> Any:
+        """
+        Take the hosts from an answer, and whether they are certain.
+        """
+        answers = self._filterRecords(answer)
+        try:
+            found = self._hosts(answers, name, cnamesLeft, self._all)
+        except DNSNameError as error:
+            raise vouched(error, isSecure(answer), ttlOf(answer)) from None
+        if isinstance(found, list):
+            return Exchanges(found, isSecure(answer), ttl=ttlOf(answer))
+        return found.addCallback(_joined, answer)
 
     def _isTailored(self) -> bool:
         return any(
@@ -291,7 +340,23 @@ class MXCalculator:
         if not self.fallbackToDomain:
             raise NoMX(f"{domain} has no MX records")
         d: Deferred[Any] = lookupAddresses(self.resolver, domain)
-        return d.addCallback(lambda addresses: [dns.Record_MX(name=domain)])
+        return d.addCallback(_implicit, domain, failure.value)
+
+
+def _joined(found: Exchanges, answer: Any) -> Exchanges:
+    """
+    What an alias leads to is as certain as the alias.
+    """
+    found.isSecure = found.isSecure and isSecure(answer)
+    found.ttl = shorter(found.ttl, ttlOf(answer))
+    return found
+
+
+def _implicit(addresses: list[str], domain: str, reason: object) -> Exchanges:
+    # Whether the addresses are secure is asked where they are used.
+    ttl = shorter(ttlOf(reason), getattr(addresses, "ttl", None))
+    hosts = [dns.Record_MX(name=domain)]
+    return Exchanges(hosts, isSecure(reason), isImplicit=True, ttl=ttl)
 
 
 def _asked(domain: bytes | str) -> str:

@@ -5,11 +5,14 @@ Name servers and the resolver over real sockets.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
+from dns import flags, message, query
 from twisted.internet import defer
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.threads import deferToThread
 from twisted.names import client, dns
 from twisted.names.error import (
     DNSNameError,
@@ -19,8 +22,13 @@ from twisted.names.error import (
 )
 from twisted.trial.unittest import SkipTest, TestCase
 
+from relaymail.route import wire
+from relaymail.route.lookup import lookupTLSA
+from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
-from relaymail.testing.dns import DNSServer, Fault, ZoneDNS
+from relaymail.route.security import isSecure
+from relaymail.route.tlsa import TLSA
+from relaymail.testing.dns import EDNS, DNSServer, Fault, Special, ZoneDNS
 
 
 class DNSServerTests(TestCase):
@@ -84,6 +92,13 @@ class _Liar(DatagramProtocol):
             self.transport.write(answer.toStr(), address)
 
 
+def _isNamed(address: str, networks: Any) -> bool:
+    """
+    Tell whether a server's network was named.
+    """
+    return any(ip_address(address) in network for network in networks)
+
+
 class LoopbackTests(TestCase):
     """
     L{makeResolver} over a real loopback.
@@ -97,7 +112,17 @@ class LoopbackTests(TestCase):
                 "small.example": {"MX": [(0, "mx.example")]},
                 "large.example": {"MX": [(i, f"h{i}.example") for i in range(200)]},
                 "broken.example": Fault.SERVFAIL,
-            }
+                "small.signed.example": {"MX": [(0, "mx.example")]},
+                "large.signed.example": {
+                    "MX": [(i, f"h{i}.example") for i in range(200)]
+                },
+                "out.signed.example": {"CNAME": ["small.example"]},
+                "bogus.signed.example": Special(
+                    {"MX": [(0, "mx.example")]}, isBogus=True
+                ),
+                "_25._tcp.small.signed.example": {"TLSA": [(3, 1, 1, b"x" * 32)]},
+            },
+            signed=["signed.example"],
         )
         self.server = DNSServer(self.zones).start()
         self.addCleanup(self.server.stop)
@@ -121,6 +146,90 @@ class LoopbackTests(TestCase):
         yield self.assertFailure(
             self.resolver.lookupMailExchange("broken.example"), DNSServerError
         )
+
+    @defer.inlineCallbacks
+    def test_A07_secure(self) -> Any:
+        """
+        AD is kept, over UDP and over TCP, of answers and of denials; SERVFAIL is no
+        denial.
+        """
+        for name, secure in (
+            ("small.signed.example", True),
+            ("large.signed.example", True),
+            ("out.signed.example", False),
+            ("small.example", False),
+            ("large.example", False),
+            ("missing.signed.example", True),
+            ("missing.example", False),
+            ("bogus.signed.example", False),
+        ):
+            for _ in range(2):
+                d = self.resolver.lookupMailExchange(name)
+                found = yield d.addErrback(lambda failure: failure.value)
+                self.assertIs(isSecure(found), secure, name)
+        found = yield lookupTLSA(self.resolver, "small.signed.example", 25)
+        self.assertEqual(
+            (found.records, found.isSecure), ((TLSA(3, 1, 1, b"x" * 32),), True)
+        )
+        found = yield lookupTLSA(self.resolver, "large.signed.example", 25)
+        self.assertEqual((found.records, found.isSecure), ((), True))
+        found = yield MXCalculator(self.resolver).getMXs("small.signed.example")
+        self.assertTrue(found.isSecure)
+        self.zones.validates = False
+        found = yield makeResolver(self.server.address).lookupMailExchange(
+            "small.signed.example"
+        )
+        self.assertFalse(isSecure(found))
+
+    @defer.inlineCallbacks
+    def test_A07_untrusted(self) -> Any:
+        """
+        AD counts from this machine, whichever of its addresses it is; else only where
+        the network was named.
+        """
+        server = DNSServer(self.zones).start(interface="127.9.8.7")
+        self.addCleanup(server.stop)
+        ask = makeResolver(server.address).lookupMailExchange
+        self.assertTrue(isSecure((yield ask("small.signed.example"))))
+        # No address but those of this machine can be asked: take that away from it.
+        self.patch(wire, "isTrusted", _isNamed)
+        for trusted, secure in (((), False), (("127.9.8.0/24",), True)):
+            ask = makeResolver(server.address, trusted=trusted).lookupMailExchange
+            for name in ("small.signed.example", "large.signed.example"):
+                self.assertIs(isSecure((yield ask(name))), secure)
+
+    @defer.inlineCallbacks
+    def test_D01_edns(self) -> Any:
+        """
+        Servers that do not like EDNS are asked without.
+        """
+        for manners in EDNS:
+            server = DNSServer(self.zones, manners).start()
+            self.addCleanup(server.stop)
+            asking = wire.WireResolver(
+                servers=[("127.0.0.1", server.port)], timeout=(1, 2)
+            )
+            for name in ("small.signed.example", "large.signed.example"):
+                found = yield asking.lookupMailExchange(name)
+                self.assertTrue(isSecure(found), manners)
+
+    @defer.inlineCallbacks
+    def test_oracle(self) -> Any:
+        """
+        What others ask is understood, and they understand what is answered.
+        """
+        asked = message.make_query(
+            "small.signed.example", "MX", use_edns=0, payload=900
+        )
+        asked.flags |= flags.AD
+        answer = yield deferToThread(query.udp, asked, "127.0.0.1", 5, self.server.port)
+        self.assertTrue(answer.flags & flags.AD)
+        self.assertEqual(answer.edns, 0)
+        asked = message.make_query("_25._tcp.small.signed.example", "TLSA")
+        answer = yield deferToThread(query.udp, asked, "127.0.0.1", 5, self.server.port)
+        self.assertFalse(answer.flags & flags.AD)
+        self.assertEqual(answer.edns, -1)
+        self.assertEqual(str(answer.answer[0][0]), f"3 1 1 {b'x'.hex() * 32}")
 
     @defer.inlineCallbacks
     def test_overIPv6(self) -> Any:

@@ -13,7 +13,7 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.error import DNSLookupError
 from twisted.internet.task import Clock
-from twisted.names.dns import Record_CNAME, Record_MX, RRHeader
+from twisted.names.dns import Record_A, Record_CNAME, Record_MX, RRHeader
 from twisted.names.error import DNSServerError
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,9 +23,11 @@ from relaymail.route import mx as module
 from relaymail.route.mx import (
     CanonicalNameChainTooLong,
     CanonicalNameLoop,
+    Exchanges,
     MXCalculator,
 )
-from relaymail.testing.dns import Fault, ZoneDNS
+from relaymail.route.security import Records
+from relaymail.testing.dns import Fault, Special, ZoneDNS
 
 ZONES: dict[str, Any] = {
     "example.org": {
@@ -518,3 +520,124 @@ class HookTests(_Base):
 
         self.mx = Calculator(self.dns, self.clock)
         self.assertEqual(self.hosts("example.org")[0], "b.example.org")
+
+
+#: What is in C{signed.example} is signed.
+SIGNED: dict[str, Any] = {
+    "mx.signed.example": {"MX": [(10, "mx.plain.example"), (5, "a.signed.example")]},
+    "mx.plain.example": {"MX": [(10, "a.signed.example")]},
+    "implicit.signed.example": {"A": ["192.0.2.1"]},
+    "implicit.plain.example": {"A": ["192.0.2.1"]},
+    "null.signed.example": {"MX": [(0, "")]},
+    "bogus.signed.example": Special({"MX": [(0, "a.example")]}, isBogus=True),
+    "in.signed.example": {"CNAME": ["MX.signed.example"]},
+    "out.signed.example": {"CNAME": ["mx.plain.example"]},
+    "in.plain.example": {"CNAME": ["mx.signed.example"]},
+    "toimplicit.signed.example": {"CNAME": ["implicit.signed.example"]},
+    "toimplicit.plain.example": {"CNAME": ["implicit.signed.example"]},
+}
+
+
+class ExchangesTests(SynchronousTestCase):
+    """
+    L{MXCalculator.getMXs} tells whether it is certain whose the hosts are.
+    """
+
+    def setUp(self) -> None:
+        self.dns = ZoneDNS(SIGNED, ttl=300, signed=["signed.example"], negative=30)
+        self.mx = MXCalculator(self.dns, Clock())
+
+    def found(self, domain: str) -> Exchanges:
+        """
+        Give what is found.
+        """
+        return self.successResultOf(self.mx.getMXs(domain))
+
+    def test_A07_secure(self) -> None:
+        """
+        It is where the answer with the records, or that there are none, is secure, and
+        all aliases too (RFC 7672 2.2.1).
+        """
+        for domain, secure, implicit, ttl in (
+            ("mx.signed.example", True, False, 300),
+            ("MX.Signed.Example.", True, False, 300),
+            ("mx.plain.example", False, False, 300),
+            ("implicit.signed.example", True, True, 30),
+            ("implicit.plain.example", False, True, 30),
+            ("in.signed.example", True, False, 300),
+            ("out.signed.example", False, False, 300),
+            ("in.plain.example", False, False, 300),
+            ("toimplicit.signed.example", True, True, 30),
+            ("toimplicit.plain.example", False, True, 30),
+            ("[192.0.2.1]", False, False, None),
+        ):
+            found = self.found(domain)
+            told = (found.isSecure, found.isImplicit, found.ttl)
+            self.assertEqual(told, (secure, implicit, ttl), domain)
+            self.assertTrue(found)
+
+    def test_A07_separateAnswers(self) -> None:
+        """
+        Each link of a chain counts, where each comes in an answer of its own.
+        """
+        for first, second, both in (
+            (True, True, True),
+            (True, False, False),
+            (False, True, False),
+        ):
+            for last in (Record_MX(0, "h.example"), None):
+                self.mx.resolver = _Links(first, second, last)
+                found = self.found("a.example")
+                self.assertIs(found.isSecure, both)
+                self.assertIs(found.isImplicit, last is None)
+                self.assertEqual(found.ttl, 5)
+
+    def test_D01_bogus(self) -> None:
+        """
+        What does not hold what it is signed with has no answer: its mail waits.
+        """
+        d = self.mx.getMXs("bogus.signed.example")
+        trouble = self.failureResultOf(d, RouteError).value.trouble
+        self.assertIs(trouble.kind, TroubleKind.NO_ANSWER)
+
+    def test_D01_nullMX(self) -> None:
+        """
+        A domain without mail has no hosts, signed or not.
+        """
+        d = self.mx.getMXs("null.signed.example")
+        trouble = self.failureResultOf(d, RouteError).value.trouble
+        self.assertIs(trouble.kind, TroubleKind.NULL_MX)
+
+    def test_tailored(self) -> None:
+        """
+        What a subclass says is not certain.
+        """
+
+        class Mine(MXCalculator):
+            def getMX(self, domain: Any, maximumCanonicalChainLength: int = 3) -> Any:
+                return Record_MX(0, "mine.example")
+
+        mx = Mine(self.dns, Clock())
+        found = self.successResultOf(mx.getMXs("mx.signed.example"))
+        self.assertEqual([str(r.name) for r in found], ["mine.example"])
+        self.assertFalse(found.isSecure)
+
+
+class _Links:
+    """
+    An alias in one answer, what it leads to in another.
+    """
+
+    def __init__(self, first: bool, second: bool, last: Any) -> None:
+        self.first, self.second, self.last = first, second, last
+
+    def lookupMailExchange(self, name: str) -> Any:
+        if name == "a.example":
+            alias = RRHeader(name, 5, payload=Record_CNAME("b.example"))
+            return (Records([alias], self.first, 5), [], [])
+        found = [] if self.last is None else [RRHeader(name, 15, payload=self.last)]
+        return (Records(found, self.second, 9), [], [])
+
+    def lookupAddress(self, name: str) -> Any:
+        address = RRHeader(name, 1, payload=Record_A("192.0.2.1"))
+        return (Records([address], False, 8), [], [])
