@@ -375,6 +375,8 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         )
         if host.name != address:
             host = replace(host, name=address, named=True)
+        if host.named:
+            self._named.noteTried(host, self._theReactor().seconds())
         connecting = self._theConnector().connect(host, port, factory)
         self._connections.making(connecting)
         connecting.addErrback(partial(factory.clientConnectionFailed, None))

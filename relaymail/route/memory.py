@@ -53,6 +53,17 @@ class NamedHosts:
         """
         self._badUntil.pop(host, None)
 
+    def noteTried(self, host: Host, now: float) -> None:
+        """
+        Remember that a host is being tried.  One that was bad is so for all others
+        until it is known to work: only one connection finds out, instead of every one
+        that there may be.
+
+        @param now: The time, in seconds.
+        """
+        if host in self._badUntil:
+            self.markBad(host, now)
+
     def isBad(self, host: Host, now: float) -> bool:
         """
         Tell whether a host did not work a short while ago.

@@ -177,3 +177,17 @@ class BadHostTests(SynchronousTestCase):
         named.markBad(A, 0.0)
         self.assertTrue(named.isBad(A, BAD_TIME - 1))
         self.assertFalse(named.isBad(A, BAD_TIME))
+
+    def test_tried(self) -> None:
+        """
+        One that was bad, and is tried, is so for the others until it works; any other
+        is none the worse.
+        """
+        named = NamedHosts()
+        named.noteTried(A, 0.0)
+        self.assertFalse(named.isBad(A, 0.0))
+        named.markBad(A, 0.0)
+        named.noteTried(A, BAD_TIME)
+        self.assertTrue(named.isBad(A, BAD_TIME))
+        named.markGood(A)
+        self.assertFalse(named.isBad(A, BAD_TIME))
