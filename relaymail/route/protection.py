@@ -88,21 +88,7 @@ def protect(
     if not hosts:
         raise RouteError(_noneLeft([trouble for _, trouble in left]), applied)
     reasons = tuple((name, trouble.detail) for name, trouble in left)
-    return Route((*hosts, *fallbackOf(aim)), until, applied, reasons)
-
-
-def fallbackOf(aim: Aim) -> tuple[Host, ...]:
-    """
-    Give the hosts that get the mail when those of its destination fail.
-    """
-    hosts = aim.terms.fallback
-    if not aim.requireTLS:
-        return hosts
-    return tuple(
-        replace(host, requireTLS=True)
-        for host in hosts
-        if host.tls is TLSNeed.VERIFIED and host.path is None
-    )
+    return Route(hosts, until, applied, reasons)
 
 
 def isMismatch(aim: Aim, name: str, sts: Found) -> bool:

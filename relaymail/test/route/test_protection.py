@@ -15,7 +15,7 @@ from relaymail.replies import MAX_TEXT, TroubleKind
 from relaymail.route.facts import Aim, Candidate, Exchange
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.route.levels import TLSLevel
-from relaymail.route.protection import fallbackOf, protect
+from relaymail.route.protection import protect
 from relaymail.route.sts.policy import Found
 from relaymail.route.terms import Terms
 from relaymail.test.route.protections import (
@@ -357,48 +357,6 @@ class TLSOptionalTests(SynchronousTestCase):
         aim = aimAt(TLSLevel.DANE, True, True)
         self.assertIs(oneHost(aim, SIGNED, having(EE)).tls, TLSNeed.DANE)
         refusal(aim, SIGNED, HOST, policy=sts("other.example"))
-
-
-class FallbackTests(SynchronousTestCase):
-    """
-    L{fallbackOf}: who gets the mail when the hosts of its destination fail.
-    """
-
-    STRICT = Host("relay.example", tls=TLSNeed.VERIFIED, named=True)
-    EASY = Host("easy.example", tls=TLSNeed.OFFERED, named=True)
-    STORE = Host("store", tls=TLSNeed.VERIFIED, path="/run/lmtp", named=True)
-
-    def aim(self, requireTLS: bool = False) -> Aim:
-        """
-        Make an aim with hosts to fall back to.
-        """
-        fallback = (self.EASY, self.STRICT, self.STORE)
-        terms = Terms(TLSLevel.OPPORTUNISTIC, fallback=fallback)
-        return Aim(DOMAIN, terms, requireTLS)
-
-    def test_last(self) -> None:
-        """
-        They come after all others, as the operator named them.
-        """
-        route = routed(self.aim(), UNSIGNED, HOST)
-        self.assertEqual([h.name for h in route.hosts[:1]], [MX])
-        self.assertEqual(route.hosts[1:], (self.EASY, self.STRICT, self.STORE))
-
-    def test_requireTLS(self) -> None:
-        """
-        Mail that may go over TLS only goes to those that show who they are.
-        """
-        expected = (replace(self.STRICT, requireTLS=True),)
-        self.assertEqual(fallbackOf(self.aim(True)), expected)
-        route = routed(self.aim(True), SIGNED, having())
-        self.assertEqual(route.hosts[1:], expected)
-
-    def test_noWayAround(self) -> None:
-        """
-        They are no way around what the destination wants.
-        """
-        aim = self.aim()
-        refusal(aim, UNSIGNED, HOST, policy=sts("other.example"))
 
 
 class NoneLeftTests(SynchronousTestCase):
