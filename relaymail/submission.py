@@ -13,6 +13,7 @@ from itertools import islice
 from relaymail.addresses import addressText, checkAddress
 from relaymail.envelopes import Envelope, Parameters
 from relaymail.errors import MalformedAddress, MalformedMessage
+from relaymail.headers import headerOf, isTLSOptional
 from relaymail.machines import Machines
 
 #: A message: with its header, and with any line ends.
@@ -66,7 +67,8 @@ def compose(
         data = machines.complete(data, at, token)
     _checkCount(len(forwardPaths))
     body = "" if data.isascii() else "8BITMIME"
-    return Envelope(reversePath, forwardPaths, Parameters(body)), data
+    said = Parameters(body, tlsOptional=isTLSOptional(headerOf(data)))
+    return Envelope(reversePath, forwardPaths, said), data
 
 
 def _several(recipients: bytes | str | Iterable[bytes | str]) -> list[bytes | str]:

@@ -207,9 +207,7 @@ class IntakeProtocol(MessageReceiver):
         self._hold(Hold.ANSWER)
         self._phase.set(self._limits.answerSeconds)
         self.factory.begun()
-        envelope = action.envelope
-        if envelope.parameters.utf8:
-            envelope = incoming.settled(envelope)
+        envelope = incoming.settled(action.envelope)
         try:
             added = self.factory.queue.add(envelope, incoming.content)
         except Exception:

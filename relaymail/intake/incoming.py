@@ -6,6 +6,7 @@ One message on its way in, from the go-ahead to the end of its data.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import IO
 
 from relaymail.dialogue.answers import answer
@@ -55,6 +56,7 @@ class Incoming:
         if body is not None:
             self._chunks = self._readerFor(body)
             self._defects = self._chunks.defects
+        self._isTLSOptional = False
         self._need = Utf8Need() if stamp.utf8 else None
         self._collection = Collection(self._fields, limits, openFile, memory, rewrite)
 
@@ -137,7 +139,13 @@ class Incoming:
         """
         Give the envelope as it is to be queued.
         """
-        return envelope if self._need is None else self._need.settled(envelope)
+        if self._need is not None:
+            envelope = self._need.settled(envelope)
+        if self._isTLSOptional and not envelope.parameters.requireTLS:
+            # RFC 8689 4.1: what MAIL says counts for more.
+            said = replace(envelope.parameters, tlsOptional=True)
+            envelope = replace(envelope, parameters=said)
+        return envelope
 
     def _write(self, piece: bytes) -> None:
         if piece:
@@ -154,4 +162,6 @@ class Incoming:
         limits = self._limits
         if self._need is not None:
             self._need.lookAtHeader(head)
-        return self._stamp.fields(readHeader(head, limits.hops, limits.headerBytes))
+        header = readHeader(head, limits.hops, limits.headerBytes)
+        self._isTLSOptional = header.isTLSOptional
+        return self._stamp.fields(header)

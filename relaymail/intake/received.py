@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from relaymail.dialogue.answers import answer
 from relaymail.envelopes import Client, Entrance
 from relaymail.errors import Refused
-from relaymail.headers import FIELD, HEADER_END, dateText, messageId
+from relaymail.headers import (
+    FIELD,
+    HEADER_END,
+    TLS_REQUIRED,
+    dateText,
+    isTLSOptional,
+    messageId,
+)
 from relaymail.replies import printable
 
 LOOP = answer(554, "5.4.6", "Too many hops: the message goes round in a loop")
@@ -33,12 +40,14 @@ class Header:
     @ivar hasMessageId: Whether there is a Message-ID field.
     @ivar hasFields: Whether the content begins with a field, or with the empty
         line that ends a header without any.
+    @ivar isTLSOptional: Whether it says C{TLS-Required: No} (RFC 8689 3).
     """
 
     hops: int
     hasDate: bool
     hasMessageId: bool
     hasFields: bool
+    isTLSOptional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,8 @@ def readHeader(head: bytes, hops: int, limit: int) -> Header:
     end = block.find(HEADER_END)
     if end < 0 and len(head) > limit:
         raise Refused(HEADER_TOO_LARGE)
-    names = block[: end if end >= 0 else len(block)].lower()
+    block = block[: end if end >= 0 else len(block)]
+    names = block.lower()
     found = sum(names.count(b"\r\nreceived" + mark) for mark in (b":", b" ", b"\t"))
     if found > hops:
         raise Refused(LOOP)
@@ -136,6 +146,8 @@ def readHeader(head: bytes, hops: int, limit: int) -> Header:
         hasDate=b"\r\ndate:" in names,
         hasMessageId=b"\r\nmessage-id:" in names,
         hasFields=True,
+        # Nearly no message has it.
+        isTLSOptional=TLS_REQUIRED in names and isTLSOptional(block),
     )
 
 

@@ -97,6 +97,27 @@ class CanonicalTests(SynchronousTestCase):
         self.assertRaises(MalformedMessage, canonical, 7)
 
 
+class TLSRequiredTests(SynchronousTestCase):
+    """
+    Programs say in the header that the protection on the way may be done without.
+    """
+
+    def test_field(self) -> None:
+        """
+        It is seen in the header only, with any line ends (RFC 8689 3), and stays.
+        """
+        for content, isOptional in (
+            (b"A: b\nTLS-Required: No\n\nx", True),
+            (b"A: b\n\nTLS-Required: No\n", False),
+            (b"no header\nTLS-Required: No\n", False),
+            (b"A: b\nTLS-Required: Yes\n\nx", False),
+        ):
+            for machines in (None, Machines("b.example")):
+                envelope, data = compose("", "a@b.example", content, machines, 0.0, "1")
+                self.assertIs(envelope.parameters.tlsOptional, isOptional, content)
+                self.assertIn(b"TLS-Required: ", data)
+
+
 class ComposeTests(SynchronousTestCase):
     """
     Tests for L{compose}.

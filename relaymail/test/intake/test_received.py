@@ -173,3 +173,17 @@ class HeaderTests(SynchronousTestCase):
         exact = b"X: 3\r\n" + b"\r\n" + b"body"
         readHeader(exact, 100, 6)
         self.assertRaises(Refused, readHeader, exact, 100, 5)
+
+    def test_tlsRequired(self) -> None:
+        """
+        Whether it says that its protection may be done without is read with the
+        rest.
+        """
+        for content, isOptional in (
+            (b"A: b\r\nTLS-REQUIRED: no\r\n\r\nx", True),
+            (b"TLS-Required: no", True),
+            (b"A: b\r\n\r\nTLS-Required: no\r\n", False),
+            (b"TLS-Required: no\r\nTLS-Required: no\r\n\r\n", False),
+        ):
+            header = readHeader(content, 9, 99)
+            self.assertIs(header.isTLSOptional, isOptional, content)
