@@ -7,7 +7,8 @@ The ESMTP client: EHLO and STARTTLS (RFC 3207), then L{AUTH
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHandshakeListener, ISSLTransport
@@ -23,10 +24,13 @@ from zope.interface import implementer
 from relaymail.deliver.authenticating import Authenticating
 from relaymail.deliver.session import SUCCESS, replyOf
 from relaymail.dialogue.extensions import NO_EXTENSIONS, parseExtensions
-from relaymail.replies import Phase, Trouble, TroubleKind
+from relaymail.protections import TLSResult
+from relaymail.replies import Evidence, Phase, Trouble, TroubleKind
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+
+    from relaymail.route.peers import Problem
 
 
 def _warnTLSMode() -> None:
@@ -47,11 +51,16 @@ class ESMTPClient(Authenticating):
         know EHLO; it is not done where TLS or authentication is required.
     @cvar requireTransportSecurity: Whether to send nothing in clear.
 
+    @cvar peerCheck: Says what is wrong with the host once a handshake is over, where
+        more is to be seen than the handshake sees; L{None} for nothing.  Till it has
+        said that nothing is, nothing is written over TLS.
+
     @ivar context: Makes the TLS connection for STARTTLS; L{None} for never.
     """
 
     heloFallback: bool | int = True
     requireTransportSecurity = False
+    peerCheck: Callable[[Any], Problem | None] | None = None
     context: IOpenSSLClientConnectionCreator | None = None
     _beganTLS = False
     _log = Logger()
@@ -106,7 +115,8 @@ class ESMTPClient(Authenticating):
         End: TLS is needed, and the server does not offer it.
         """
         told = b"Server does not support secure communication via TLS / SSL"
-        self._note(Trouble(Phase.STARTTLS, TroubleKind.TLS, told.decode()))
+        result = TLSResult.NO_STARTTLS
+        self._note(Trouble(Phase.STARTTLS, TroubleKind.TLS, told.decode(), result))
         self.sendError(TLSRequiredError(502, told, self.log.str()))
 
     def esmtpTLSFailed(self, code: int = -1, resp: bytes | None = None) -> None:
@@ -114,8 +124,10 @@ class ESMTPClient(Authenticating):
         End: the server offered TLS, and then there was none.
         """
         told = b"Could not complete the SSL/TLS handshake"
-        detail = replyOf(code, resp).text if resp else told.decode()
-        self._note(Trouble(Phase.STARTTLS, TroubleKind.TLS, detail))
+        detail, result = told.decode(), TLSResult.FAILED
+        if resp:
+            detail, result = replyOf(code, resp).text, TLSResult.NO_STARTTLS
+        self._note(Trouble(Phase.STARTTLS, TroubleKind.TLS, detail, result))
         self.sendError(SMTPTLSError(code, told, self.log.str()))
 
     # The states, in the order in which a session comes to them.
@@ -180,6 +192,10 @@ class ESMTPClient(Authenticating):
             self._log.failure("TLS could not be started")
             return self.esmtpTLSFailed(451)
         self._tlsMode = self._beganTLS = True
+        if self.peerCheck is not None:
+            # Who it is, is seen after the handshake: EHLO waits for that.
+            self._await(Phase.STARTTLS, (), self.esmtpTLSFailed)
+            return
         self.esmtpState_ehlo(code, resp)
         # EHLO is written behind the handshake; till that is done, what goes
         # wrong is the handshake.
@@ -187,10 +203,38 @@ class ESMTPClient(Authenticating):
 
     def handshakeCompleted(self) -> None:
         """
-        TLS is there: what goes wrong from here on is not the handshake.
+        TLS is there: look who it is, before anything is said to it.  What goes wrong
+        from here on is not the handshake.
         """
-        if self.phase is Phase.STARTTLS:
-            self._enter(Phase.EHLO)
+        if self.peerCheck is not None:
+            problem = self.peerCheck(self.transport.getHandle())
+            if problem is not None:
+                return self._turnAway(problem)
+        if self.phase is not Phase.STARTTLS:
+            # TLS began with the connection: the host speaks first.
+            return None
+        if self.peerCheck is None:
+            return self._enter(Phase.EHLO)
+        return self.esmtpState_ehlo(220, b"")
+
+    def _turnAway(self, problem: Problem) -> None:
+        """
+        Leave without a word: it is not the host.
+        """
+        self.phase, kind = Phase.STARTTLS, TroubleKind.TLS
+        self._note(Trouble(self.phase, kind, problem.why, problem.result))
+        self.clearLineBuffer()
+        self.setRawMode()
+        self.transport.abortConnection()
+
+    def _note(self, evidence: Evidence) -> None:
+        if (
+            isinstance(evidence, Trouble)
+            and evidence.result is None
+            and self.phase is Phase.STARTTLS
+        ):
+            evidence = replace(evidence, result=TLSResult.FAILED)
+        super()._note(evidence)
 
     # What is decided in one place.
 

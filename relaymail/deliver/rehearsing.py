@@ -173,8 +173,10 @@ class Rehearsal(ESMTPClient):
         """
         Tell what TLS there is.
         """
-        self._took("TLS", True, _tlsTold(self.transport, self._plan.host))
+        told = _tlsTold(self.transport, self._plan.host)
         ESMTPClient.handshakeCompleted(self)
+        if self.evidence is None:
+            self._took("TLS", True, told)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -311,6 +313,8 @@ def _tlsTold(transport: Any, host: Host) -> str:
     verdict = "nobody looked at the certificate"
     if host.tls is TLSNeed.VERIFIED:
         verdict = f"the certificate is valid for {host.name}"
+    if host.tls is TLSNeed.DANE:
+        verdict = f"the TLSA records of {host.name} name the certificate"
     certificate = handle.get_peer_certificate()
     if certificate is None:
         return f"{told}; {verdict}"

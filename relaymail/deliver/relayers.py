@@ -23,7 +23,7 @@ from relaymail.dialogue.patience import PATIENCE
 from relaymail.envelopes import Letter
 from relaymail.replies import Phase, Reply
 from relaymail.route.hosts import Bearer, Credentials, Host, TLSNeed
-from relaymail.route.tlscontexts import creatorFor
+from relaymail.route.tlscontexts import creatorFor, peerCheckFor
 from relaymail.route.troubles import troubleOf
 
 
@@ -233,7 +233,7 @@ class ESMTPManagedRelayer(ManagedRelayerMixin, relay.ESMTPRelayer):
         super().handshakeCompleted()
         handle = getattr(self.transport, "getHandle", lambda: None)()
         version = getattr(handle, "get_protocol_version_name", lambda: "TLS")()
-        if takesPart(self.manager):
+        if self.evidence is None and takesPart(self.manager):
             self.manager.noteTLS(self.factory, version)
 
     def _authenticated(self, code: int, resp: bytes) -> None:
@@ -387,6 +387,10 @@ class ESMTPManagedRelayerFactory(SMTPManagedRelayerFactory):
         return self._adopt(built)
 
 
+#: What a session needs with which it is certain who the host is.
+_KNOWN = (TLSNeed.VERIFIED, TLSNeed.DANE)
+
+
 def prepare(client: Any, host: Host) -> None:
     """
     Set a client to what its host needs.
@@ -394,17 +398,19 @@ def prepare(client: Any, host: Host) -> None:
     @param client: An L{ESMTPClient <relaymail.smtp.ESMTPClient>}.
     @param host: The host.
     """
+    isKnown = host.tls in _KNOWN
     client.lmtp = host.lmtp
     if host.helo:
         client.identity = checkedIdentity(host.helo)
-    client.isVerified = host.tls is TLSNeed.VERIFIED
-    if host.tls in (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED):
+    client.isVerified = isKnown
+    if isKnown or host.tls is TLSNeed.ENCRYPTED:
         client.requireTransportSecurity = True
+    client.peerCheck = peerCheckFor(host)
     if host.credentials is None:
         return
     client.requireAuthentication = True
     client.authenticateInClear = host.authInClear
-    client.trustsTLS = host.tls is TLSNeed.VERIFIED
+    client.trustsTLS = isKnown
     if isinstance(host.credentials, Bearer):
         client.tokens = host.credentials.tokens
     client.useBest(host.credentials.user.encode("utf-8"))

@@ -11,7 +11,8 @@ before the first command.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import idna
@@ -30,8 +31,15 @@ from zope.interface import implementer
 from relaymail.errors import ConfigurationError, RouteError
 from relaymail.protections import TLSResult
 from relaymail.replies import Phase, Trouble, TroubleKind
+from relaymail.route.dane import check
 from relaymail.route.hosts import Host, TLSNeed
-from relaymail.route.peers import isAddress, nameProblem, problemOf, referencesOf
+from relaymail.route.peers import (
+    Problem,
+    isAddress,
+    nameProblem,
+    problemOf,
+    referencesOf,
+)
 from relaymail.route.troubles import CertificateRefused, wordsOf
 
 _CERTIFICATE_END = b"-----END CERTIFICATE-----"
@@ -79,6 +87,21 @@ def creatorFor(host: Host) -> IOpenSSLClientConnectionCreator | None:
         (_stampOf(host.caFile), _stampOf(certFile), _stampOf(keyFile)),
     )
     return Creator(context, _serverName(names[0]), names if verifies else ())
+
+
+def peerCheckFor(host: Host) -> Callable[[SSL.Connection], Problem | None] | None:
+    """
+    Give what says what is wrong with a host once a handshake with it is over.
+
+    @return: It, or L{None} where the handshake has seen all that is to be seen.
+    """
+    return partial(_againstRecords, host) if host.tls is TLSNeed.DANE else None
+
+
+def _againstRecords(host: Host, connection: SSL.Connection) -> Problem | None:
+    shown = connection.get_peer_cert_chain() or ()
+    chain = [crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in shown]
+    return check(chain, host.tlsa, namesOf(host)).problem
 
 
 def namesOf(host: Host) -> tuple[str, ...]:

@@ -71,6 +71,12 @@ class Wire(StringTransport):
         """
         self.context = context
 
+    def getHandle(self) -> object:
+        """
+        Give what stands for the TLS connection.
+        """
+        return self.context
+
     def pull(self) -> None:
         """
         Ask a pull producer for all it has.

@@ -8,7 +8,9 @@ import base64
 import hmac
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet import ssl
+from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.mail._except import (
     AUTHDeclinedError,
     AuthenticationError,
@@ -20,7 +22,9 @@ from twisted.mail._except import (
 )
 
 from relaymail.dialogue.patience import PATIENCE
+from relaymail.protections import TLSResult
 from relaymail.replies import Phase, Reply, Trouble, TroubleKind
+from relaymail.route.peers import Problem
 from relaymail.smtp import (
     CramMD5ClientAuthenticator,
     LOGINAuthenticator,
@@ -226,6 +230,85 @@ class STARTTLSTests(ClientCase):
         self.assertEqual(self.client.phase, Phase.EHLO)
         self.clock.advance(PATIENCE[Phase.EHLO])
         self.assertEqual(self.client.evidence, Trouble(Phase.EHLO, TroubleKind.TIMEOUT))
+
+    def look(self, problem: Problem | None) -> Any:
+        """
+        Give what looks at hosts, and notes what it was shown.
+        """
+        self.shown: list[Any] = []
+
+        def check(handle: Any) -> Problem | None:
+            self.shown.append(handle)
+            return problem
+
+        return check
+
+    def test_A02_EHLOWaitsForTheCheck(self) -> None:
+        """
+        Where more is to be seen than the handshake sees, EHLO is written when it was
+        seen, and not behind the handshake.
+        """
+        self.offer(b"250-STARTTLS", peerCheck=self.look(None), phaseTimeouts=PATIENCE)
+        self.assertEqual(self.hear(b"220 go"), [])
+        self.assertEqual((self.client.phase, self.shown), (Phase.STARTTLS, []))
+        self.client.handshakeCompleted()
+        self.assertEqual(self.shown, [self.context])
+        self.assertEqual(self.said(), [b"EHLO me.example.com"])
+        self.assertEqual(self.client.phase, Phase.EHLO)
+        self.assertEqual(self.hear(b"250 hi"), MAIL)
+
+    def test_A02_D09_notTheHost(self) -> None:
+        """
+        To one that is not the host nothing is said, and what it says is not heard;
+        also where TLS begins with the connection.
+        """
+        problem = Problem(TLSResult.WRONG_NAME, "it is another")
+        wanted = Trouble(
+            Phase.STARTTLS, TroubleKind.TLS, "it is another", TLSResult.WRONG_NAME
+        )
+        for isImplicit in (False, True):
+            if isImplicit:
+                self.connect(Relays, Mail(), arguments=(SECRET, self.context))
+                self.client.peerCheck = self.look(problem)
+            else:
+                self.offer(b"250-STARTTLS", peerCheck=self.look(problem))
+                self.hear(b"220 go")
+            self.client.handshakeCompleted()
+            self.assertTrue(self.wire.disconnected)
+            self.assertEqual(self.client.evidence, wanted)
+            self.assertEqual(self.client.evidencePhase, Phase.STARTTLS)
+            self.assertEqual(self.hear(GREETING, b"250 hi", b"250 hi"), [])
+            self.lose(ConnectionAborted())
+            self.assertEqual(self.client.evidence, wanted)
+
+    def test_D09_results(self) -> None:
+        """
+        Whatever ends the handshake has a name in reports, and so has TLS that is not
+        to be had (RFC 8460 4.3).
+        """
+        for answer, result in (
+            (b"454 no", TLSResult.NO_STARTTLS),
+            (b"what?", TLSResult.FAILED),
+        ):
+            self.offer(b"250-STARTTLS", phaseTimeouts=PATIENCE)
+            self.hear(answer)
+            self.assertIs(getattr(self.client.evidence, "result", None), result)
+        for end in (
+            lambda: self.lose(ConnectionLost()),
+            lambda: self.lose(SSL.Error([("", "", "wrong version number")])),
+            lambda: self.clock.advance(PATIENCE[Phase.STARTTLS]),
+        ):
+            self.offer(b"250-STARTTLS", phaseTimeouts=PATIENCE)
+            self.hear(b"220 go")
+            end()
+            self.assertIs(
+                getattr(self.client.evidence, "result", None), TLSResult.FAILED
+            )
+        self.toEhlo(Relays, Mail(), requireTransportSecurity=True)
+        self.hear(b"250 hi")
+        self.assertIs(
+            getattr(self.client.evidence, "result", None), TLSResult.NO_STARTTLS
+        )
 
     def test_handshakeOfImplicitTLS(self) -> None:
         """

@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.deliver.relayers import takesPart
+from relaymail.deliver.relayers import prepare, takesPart
 from relaymail.outcomes import Bounce, Delivered
 from relaymail.relaymanager import (
     ESMTPManagedRelayer,
@@ -207,6 +207,27 @@ class WithAttemptTests(SynchronousTestCase):
         for helo, name in (("out.example", b"out.example"), ("", b"me")):
             host = Host("mx.example", tls=TLSNeed.NEVER, helo=helo)
             self.assertEqual(self.begin(factory, host).identity, name)
+
+    def test_A02_whoTheHostIs(self) -> None:
+        """
+        Passwords and mail for TLS only are for hosts that are known: by a valid
+        certificate, or by their TLSA records; TLS is a must for all needs but two.
+        """
+        known = Credentials("u", b"p")
+        for need, isNeeded, isKnown in (
+            (TLSNeed.NEVER, False, False),
+            (TLSNeed.OFFERED, False, False),
+            (TLSNeed.ENCRYPTED, True, False),
+            (TLSNeed.VERIFIED, True, True),
+            (TLSNeed.DANE, True, True),
+        ):
+            client = ESMTPManagedRelayer([], self.attempt, None, None, b"me")
+            prepare(client, Host("mx.example", tls=need, credentials=known))
+            self.assertEqual(client.requireTransportSecurity, isNeeded, need)
+            self.assertEqual(client.isVerified, isKnown, need)
+            self.assertEqual(client.trustsTLS, isKnown, need)
+            self.assertFalse(client.authenticateInClear)
+            self.assertEqual(client.peerCheck is None, need is not TLSNeed.DANE)
 
     def test_tokensOfTheHost(self) -> None:
         """
