@@ -34,24 +34,23 @@ def withFallback(
     @param requireTLS: Whether it is for mail that may go over TLS only (RFC 8689
         4.2.1): then the fallback hosts must show who they are, and those that cannot
         are left out.
-    @param isBad: Says of a host whether it failed a short while ago.  Such hosts of
-        the destination are behind the fallback hosts, so that one that is dead does
-        not cost each message a time-out.
+    @param isBad: Says of a host whether it failed a short while ago.  Such hosts are
+        behind all others, also those of the destination behind the fallback hosts, so
+        that one that is dead does not cost each message a time-out.
 
     @return: The route.
 
     @raise RouteError: When there is none.
     """
-    hosts = tuple(_secured(fallback) if requireTLS else fallback)
+    usable = _secured(fallback) if requireTLS else fallback
+    hosts = tuple(sorted(usable, key=isBad))
     if isinstance(found, Trouble):
         if not hosts or found.kind is not TroubleKind.NO_ANSWER:
             raise RouteError(found)
         return Route(hosts)
     if not hosts:
         return found
-    fine = [host for host in found.hosts if not isBad(host)]
-    bad = [host for host in found.hosts if host not in fine]
-    return replace(found, hosts=(*fine, *hosts, *bad))
+    return replace(found, hosts=tuple(sorted((*found.hosts, *hosts), key=isBad)))
 
 
 def _secured(hosts: Iterable[Host]) -> Iterable[Host]:

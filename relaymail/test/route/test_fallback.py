@@ -42,12 +42,20 @@ class FallbackTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """
-        Hosts that failed lately come behind them.
+        Hosts that failed lately come behind all others; where all did it is as ever.
         """
-        route = withFallback(Route((A, B)), (ONE,), isBad=lambda host: host is A)
-        self.assertEqual(route.hosts, (B, ONE, A))
-        route = withFallback(Route((A, B)), (ONE,), isBad=lambda host: True)
-        self.assertEqual(route.hosts, (ONE, A, B))
+        for bad, hosts in (
+            ((A,), (B, ONE, TWO, A)),
+            ((ONE,), (A, B, TWO, ONE)),
+            ((A, B), (ONE, TWO, A, B)),
+            ((A, B, ONE), (TWO, A, B, ONE)),
+            ((A, B, ONE, TWO), (A, B, ONE, TWO)),
+        ):
+            route = withFallback(Route((A, B)), (ONE, TWO), isBad=bad.__contains__)
+            self.assertEqual(route.hosts, hosts)
+        trouble = Trouble(Phase.RESOLVE, TroubleKind.NO_ANSWER)
+        route = withFallback(trouble, (ONE, TWO), isBad=(ONE,).__contains__)
+        self.assertEqual(route.hosts, (TWO, ONE))
 
     def test_D01_alone(self) -> None:
         """
