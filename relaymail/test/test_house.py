@@ -58,6 +58,7 @@ ROUTE_HANDS = frozenset(
         "dialing",
         "lookup",
         "mx",
+        "protecting",
         "resolver",
         "router",
         "tlscontexts",
