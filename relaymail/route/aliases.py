@@ -109,3 +109,22 @@ def walk(answers: Mapping[str, Sequence[Record]], domain: object) -> list[Record
         if len(seen) >= MAX_ALIASES:
             raise CanonicalNameChainTooLong(alias)
         seen.add(name)
+
+
+def canonicalName(answers: Mapping[str, Sequence[Record]], domain: object) -> str:
+    """
+    Say what a domain is called after its aliases in an answer, as far as they lead.
+
+    @param answers: The records of each name, as L{recordsByName} gives them.
+    @param domain: The domain that was asked for.
+
+    @return: The name, as it stands there; empty where the domain is no alias.
+    """
+    found = ""
+    for _ in range(MAX_ALIASES):
+        records = answers.get(foldName(found or domain), ())
+        alias = next((r for r in records if r.TYPE == CNAME), None)
+        if alias is None:
+            break
+        found = nameText(alias.name)
+    return found

@@ -25,6 +25,7 @@ from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.route.aliases import (
     CanonicalNameChainTooLong,
     CanonicalNameLoop,
+    canonicalName,
     foldName,
     nameText,
     recordsByName,
@@ -60,9 +61,11 @@ class Exchanges(list[Any]):
         (RFC 5321 5.1).
     @ivar ttl: For how many seconds that holds from now on, at least; L{None} where it
         is not known.
+    @ivar canonical: What the domain is called after all aliases, without a trailing
+        dot; empty where it is no alias.
     """
 
-    __slots__ = ("isImplicit", "isSecure", "ttl")
+    __slots__ = ("canonical", "isImplicit", "isSecure", "ttl")
 
     def __init__(
         self,
@@ -70,14 +73,17 @@ class Exchanges(list[Any]):
         isSecure: bool = False,
         isImplicit: bool = False,
         ttl: int | None = None,
+        canonical: str = "",
     ) -> None:
         """
         @param records: The records.
         @param isSecure: See C{isSecure}.
         @param isImplicit: See C{isImplicit}.
         @param ttl: See C{ttl}.
+        @param canonical: See C{canonical}.
         """
         list.__init__(self, records)
+        self.canonical = canonical
         self.isSecure = isSecure
         self.isImplicit = isImplicit
         self.ttl = ttl
@@ -224,9 +230,10 @@ class MXCalculator:
             found = self._hosts(answers, name, cnamesLeft, self._all)
         except DNSNameError as error:
             raise vouched(error, isSecure(answer), ttlOf(answer)) from None
+        last = canonicalName(answers, name)
         if isinstance(found, list):
-            return Exchanges(found, isSecure(answer), ttl=ttlOf(answer))
-        return found.addCallback(_joined, answer)
+            return Exchanges(found, isSecure(answer), False, ttlOf(answer), last)
+        return found.addCallback(_joined, answer, last)
 
     def _isTailored(self) -> bool:
         return any(
@@ -343,10 +350,11 @@ class MXCalculator:
         return d.addCallback(_implicit, domain, failure.value)
 
 
-def _joined(found: Exchanges, answer: Any) -> Exchanges:
+def _joined(found: Exchanges, answer: Any, last: str) -> Exchanges:
     """
     What an alias leads to is as certain as the alias.
     """
+    found.canonical = found.canonical or last
     found.isSecure = found.isSecure and isSecure(answer)
     found.ttl = shorter(found.ttl, ttlOf(answer))
     return found

@@ -15,6 +15,7 @@ from relaymail.route.aliases import (
     MAX_ALIASES,
     CanonicalNameChainTooLong,
     CanonicalNameLoop,
+    canonicalName,
     foldName,
     nameText,
     recordsByName,
@@ -109,3 +110,37 @@ class WalkTests(SynchronousTestCase):
         except (CanonicalNameLoop, CanonicalNameChainTooLong):
             return
         self.assertTrue(not found or nameText(found[0].name) not in answers)
+
+
+class CanonicalNameTests(SynchronousTestCase):
+    """
+    Tests for L{canonicalName}.
+    """
+
+    def test_last(self) -> None:
+        """
+        The last name that the aliases of an answer lead to, as it stands there.
+        """
+        answers: dict[str, Any] = {
+            "a.example": [Record_CNAME("B.example")],
+            "b.example": [Record_CNAME("c.Example")],
+            "d.example": [Record_MX(0, "h.example")],
+        }
+        for domain, expected in (
+            ("A.example.", "c.Example"),
+            ("b.example", "c.Example"),
+            ("c.example", ""),
+            ("d.example", ""),
+        ):
+            self.assertEqual(canonicalName(answers, domain), expected, domain)
+
+    def test_A07_bounded(self) -> None:
+        """
+        It ends, also where the aliases do not.
+        """
+        loop: dict[str, Any] = {"a.example": [Record_CNAME("a.example")]}
+        self.assertEqual(canonicalName(loop, "a.example"), "a.example")
+        chain: dict[str, Any] = {
+            f"n{i}": [Record_CNAME(f"n{i + 1}")] for i in range(2000)
+        }
+        self.assertEqual(canonicalName(chain, "n0"), f"n{MAX_ALIASES}")

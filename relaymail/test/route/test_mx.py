@@ -576,6 +576,21 @@ class ExchangesTests(SynchronousTestCase):
             self.assertEqual(told, (secure, implicit, ttl), domain)
             self.assertTrue(found)
 
+    def test_canonical(self) -> None:
+        """
+        It is told what an alias leads to (RFC 7672 3.2.2), within an answer and
+        beyond.
+        """
+        for domain, canonical in (
+            ("mx.signed.example", ""),
+            ("implicit.signed.example", ""),
+            ("in.signed.example", "MX.signed.example"),
+            ("in.plain.example", "mx.signed.example"),
+        ):
+            self.assertEqual(self.found(domain).canonical, canonical, domain)
+        self.mx.resolver = _Links(True, True, Record_MX(0, "h.example"))
+        self.assertEqual(self.found("a.example").canonical, "b.example")
+
     def test_A07_separateAnswers(self) -> None:
         """
         Each link of a chain counts, where each comes in an answer of its own.
