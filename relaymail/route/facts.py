@@ -172,7 +172,10 @@ def asksTLSA(aim: Aim, exchange: Exchange, name: str) -> bool:
 
     @param name: The name of the host.
     """
-    isCertain = exchange.isSecure or exchange.isImplicit
+    # An alias that is not signed may have led to the host of a domain without MX
+    # records.
+    isItself = exchange.isImplicit and foldName(name) == foldName(aim.destination)
+    isCertain = exchange.isSecure or isItself
     return aim.usesDANE and isCertain and not isAddress(name)
 
 

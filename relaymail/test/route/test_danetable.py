@@ -207,6 +207,18 @@ class ExchangeTests(SynchronousTestCase):
             self.assertIs(host.tls, TLSNeed.DANE)
             self.assertEqual(host.names, (DOMAIN,))
 
+    def test_rfc7672_2_2_2_noMXBehindAlias(self) -> None:
+        """
+        Where an alias that is not signed leads to a domain without MX records, the
+        records of that domain do not count.
+        """
+        exchange = Exchange(isImplicit=True)
+        host = oneHost(DANE, exchange, having(EE, name="evil.example"))
+        self.assertIs(host.tls, TLSNeed.OFFERED)
+        aim = aimAt(TLSLevel.DANE, requireTLS=True)
+        trouble = refusal(aim, exchange, having(EE, name="evil.example")).trouble
+        self.assertIs(trouble.kind, TroubleKind.NO_REQUIRETLS)
+
     def test_literal(self) -> None:
         """
         An address has no TLSA records.

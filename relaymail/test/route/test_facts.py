@@ -92,6 +92,8 @@ class TLSATests(SynchronousTestCase):
         signed, implicit = Exchange(isSecure=True), Exchange(isImplicit=True)
         self.assertTrue(asksTLSA(dane, signed, "mx.example.org"))
         self.assertTrue(asksTLSA(dane, implicit, "example.org"))
+        self.assertTrue(asksTLSA(dane, implicit, "Example.ORG."))
+        self.assertFalse(asksTLSA(dane, implicit, "evil.example"))
         self.assertFalse(asksTLSA(dane, Exchange(), "mx.example.org"))
         self.assertFalse(asksTLSA(usual, signed, "mx.example.org"))
         self.assertFalse(asksTLSA(dane, signed, "192.0.2.1"))

@@ -103,6 +103,19 @@ def signedTLSA(candidate: Candidate) -> TLSASet | None:
     return None
 
 
+def isCertain(aim: Aim, exchange: Exchange, name: str, sts: Found) -> bool:
+    """
+    Tell whether a host is one of the destination for all that anybody on the way may
+    have said.
+    """
+    policy = sts.policy
+    isNamed = bool(aim.terms.names) and name.endswith(aim.terms.names[0])
+    isOwn = name == DOMAIN or name.endswith(f".{DOMAIN}")
+    isEnforced = policy is not None and policy.mode is STSMode.ENFORCE
+    isInPolicy = policy is not None and policy.matches(name)
+    return exchange.isSecure or isNamed or isOwn or (isEnforced and isInPolicy)
+
+
 class PromiseTests(SynchronousTestCase):
     """
     Tests for L{protect}.
@@ -170,6 +183,8 @@ class PromiseTests(SynchronousTestCase):
         if aim.requireTLS:
             self.assertEqual(worth, WORTH[TLSNeed.DANE])
             self.assertTrue(host.requireTLS)
+        if aim.requireTLS or level is TLSLevel.VERIFY:
+            self.assertTrue(isCertain(aim, exchange, host.name, sts), host)
         self.keepsDANE(aim, exchange, candidate, host)
         policy = sts.policy
         isEnforced = policy is not None and policy.mode is STSMode.ENFORCE
@@ -191,6 +206,7 @@ class PromiseTests(SynchronousTestCase):
         if not asksTLSA(aim, exchange, candidate.name):
             self.assertIsNot(host.tls, TLSNeed.DANE)
             return
+        self.assertTrue(exchange.isSecure or candidate.name == DOMAIN)
         assert candidate.reach is not None
         self.assertIsNot(candidate.reach.assurance, Assurance.FAILED)
         known = signedTLSA(candidate)

@@ -240,6 +240,16 @@ class FactsTests(_Base):
             self.assertEqual(host.name, name)
             self.assertEqual("".join(host.names[:1]), sni)
 
+    def test_rfc7672_3_2_2_destinationIsAlias(self) -> None:
+        """
+        RFC 7672 3.2.2: of a destination that is an alias both names are names that
+        certificates may have.
+        """
+        self.dns.zones["alias.example.org"] = {"CNAME": ["example.org"]}
+        first, _ = self.route("alias.example.org", TLSLevel.DANE).hosts
+        expected = ("a.example.org", "alias.example.org", "example.org")
+        self.assertEqual(first.names, expected)
+
     def test_rfc7672_2_2_2_firstDecides(self) -> None:
         """
         The name itself is not asked for where what it is an alias of has records.
