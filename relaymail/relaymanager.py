@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import random
 import socket
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -68,7 +67,7 @@ from relaymail.route.mx import (
 )
 from relaymail.route.resolver import makeResolver
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY, nextAttempt
-from relaymail.schedule.lanes import siteOf
+from relaymail.schedule.goals import goalOf
 
 __all__ = [
     "CanonicalNameChainTooLong",
@@ -183,7 +182,6 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
             self._heldUntil,
             self._longestRest,
         )
-        self._busy: Counter[Hashable] = Counter()
         self._kept = KeptConnections()
         self._looked = -inf
         self._connections = Connections()
@@ -301,7 +299,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         if free <= 0:
             self._kept.letOldestGo()
             return []
-        starts = scheduler.whoMayStart(self._busy, free, now)
+        starts = scheduler.whoMayStart(scheduler.sites.busy, free, now)
         claims = [(lane, self._work.take(lane, size)) for lane, size in starts]
         started = [self._start(lane, claim) for lane, claim in claims if claim.names]
         return [attempt for attempt in started if attempt is not None]
@@ -326,18 +324,18 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         arguments = self.fArgs or self._usualArguments()
         factory = self.factory(paths, attempt, *arguments, **self.fKwArgs)
         self.managed[factory] = claim.names
-        self._busy[siteOf(lane)] += 1
+        self._work.scheduler.sites.began(lane)
         done = attempt.getCompletionDeferred()
-        site = siteOf(lane)
-        done.addBoth(self._attemptEnded, site, factory)
+        done.addBoth(self._attemptEnded, lane, factory)
+        goal = goalOf(lane)
         if claim.writes:
             route = DeferredList(claim.writes).addCallback(
-                lambda _: self._routeTo(site)
+                lambda _: self._routeTo(goal)
             )
         else:
-            route = defer.maybeDeferred(self._routeTo, site)
+            route = defer.maybeDeferred(self._routeTo, goal)
         route.addCallback(partial(self._hostsFound, attempt, factory))
-        route.addErrback(self._ebExchange, factory, str(site))
+        route.addErrback(self._ebExchange, factory, str(goal))
         return done
 
     def _usualArguments(self) -> tuple[Any, ...]:
@@ -346,12 +344,10 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         """
         return (self._theHostname(),)
 
-    def _attemptEnded(self, result: Any, site: Hashable, factory: Any) -> Any:
+    def _attemptEnded(self, result: Any, lane: Hashable, factory: Any) -> Any:
         self._connections.ended(factory)
         self._kept.forget(factory)
-        self._busy[site] -= 1
-        if self._busy[site] <= 0:
-            del self._busy[site]
+        self._work.scheduler.sites.ended(lane)
         self.wake()
         return result
 

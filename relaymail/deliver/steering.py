@@ -6,7 +6,6 @@ and why mail waits.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from math import inf
 from types import MappingProxyType
@@ -28,7 +27,7 @@ from relaymail.interfaces import IQueue
 from relaymail.outcome.news import DEFAULT_DELAY_NOTICE
 from relaymail.outcome.verdicts import LaneState
 from relaymail.route.router import TLSOnly, Unroutable, shownSite
-from relaymail.schedule.lanes import LimitedLane, siteOf
+from relaymail.schedule.goals import LimitedLane
 from relaymail.schedule.paces import HELD, LARGEST_PACE, Standing
 from relaymail.schedule.rates import Rate, limitsFor
 from relaymail.schedule.scheduler import Scheduler
@@ -73,7 +72,6 @@ class SteeringMixin(RoutingMixin):
     isStopping: bool
     _work: Work
     _kept: KeptConnections
-    _busy: Counter[Hashable]
     _lookedForOld = -inf
 
     def wake(self) -> None:
@@ -88,7 +86,7 @@ class SteeringMixin(RoutingMixin):
 
         @param why: What was said, or what was wrong.
         """
-        site, paces = siteOf(lane), self._work.scheduler.paces
+        site, paces = self._theSite(lane), self._work.scheduler.paces
         if state is LaneState.FINE:
             if paces.noteDelivered(site, self._now()):
                 self._serves(site)
@@ -132,7 +130,7 @@ class SteeringMixin(RoutingMixin):
         @raise MalformedAddress: When it is no domain.
         """
         domain = normalDomain(destination)
-        for site in dict.fromkeys((domain, *withTLS(self.sitesOf(domain)))):
+        for site in dict.fromkeys((domain, *self._everySite(domain))):
             if self._work.scheduler.paces.resume(site):
                 self._log.info("{site} is suspended no longer", site=shownSite(site))
         queue = self.queue
@@ -150,7 +148,7 @@ class SteeringMixin(RoutingMixin):
             again: it has failed since.  This is added.
         """
         try:
-            sites = withTLS(self.sitesOf(normalDomain(destination)))
+            sites = self._everySite(normalDomain(destination))
         except MalformedAddress:
             return
         asked = set() if before is None else before
@@ -221,8 +219,8 @@ class SteeringMixin(RoutingMixin):
         if paces.isHeld(domain):
             return paces.suspendedUntil(domain, now)
         first: float | None = None
-        for site in self.sitesOf(domain):
-            until = paces.suspendedUntil(site, now)
+        for goal in self.sitesOf(domain):
+            until = paces.suspendedUntil(self._theSite(goal), now)
             if until is None:
                 return None
             first = until if first is None else min(first, until)
@@ -240,22 +238,33 @@ class SteeringMixin(RoutingMixin):
         if self._heldUntil(outline) is not None:
             paces = self._work.scheduler.paces
             return paces.standing(normalDomain(destination), self._now())
-        lane = self._laneOf(outline)
+        lane, scheduler = self._laneOf(outline), self._theScheduler()
         free = self.maxConnections - len(self.managed)
-        return self._theScheduler().standing(lane, self._busy, free, self._now())
+        return scheduler.standing(lane, scheduler.sites.busy, free, self._now())
 
     def connectionsTo(self, destination: str) -> int:
         """
-        Say how many connections there are to a destination, those being made
-        included; with smart hosts, in all that its mail may go over.
+        Say how many connections there are that mail for a destination may go over,
+        those being made included: to its hosts, whatever destination they were made
+        for, or with smart hosts to those.
 
         @param destination: The domain.
         """
+        busy = self._work.scheduler.sites.busy
         try:
-            sites = withTLS(self.sitesOf(normalDomain(destination)))
-            return sum(self._busy[site] for site in sites)
+            return sum(busy[x] for x in self._everySite(normalDomain(destination)))
         except MalformedAddress:
             return 0
+
+    def _theSite(self, lane: Hashable) -> Hashable:
+        return self._work.scheduler.sites.siteOf(lane)
+
+    def _everySite(self, domain: str) -> tuple[Hashable, ...]:
+        """
+        Give the sites that mail for a destination may go to, each once.
+        """
+        goals = withTLS(self.sitesOf(domain))
+        return tuple(dict.fromkeys(map(self._theSite, goals)))
 
     def _serves(self, site: Hashable) -> None:
         self._log.info("{site} serves again", site=shownSite(site))

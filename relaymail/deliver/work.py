@@ -18,7 +18,7 @@ from relaymail.envelopes import Outline
 from relaymail.errors import UnreadableEntry
 from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
-from relaymail.schedule.lanes import siteOf
+from relaymail.schedule.goals import goalOf
 from relaymail.schedule.scheduler import Scheduler
 
 #: How many names are let rest in one turn of the reactor: some tens of
@@ -63,7 +63,7 @@ class Work:
         isOld: IsOld = lambda outline: False,
         clock: Callable[[], float] = lambda: 0.0,
         heldUntil: HeldUntil = lambda outline: None,
-        longestRest: Callable[[Hashable], float] = lambda site: inf,
+        longestRest: Callable[[Hashable], float] = lambda goal: inf,
     ) -> None:
         """
         @param queue: The queue.
@@ -72,8 +72,8 @@ class Work:
         @param clock: Gives the time, in seconds.
         @param heldUntil: Says until when a name is to rest by wish of an operator,
             or gives L{None}.
-        @param longestRest: Says how long a name rests at a time because its site
-            fails, in seconds.
+        @param longestRest: Says how long a name rests at a time because the site of
+            its goal fails, in seconds.
         """
         self.scheduler = Scheduler(1, 1)
         self.isStale = True
@@ -146,15 +146,18 @@ class Work:
                 writes.append(written.addErrback(self._notWritten, name))
         return Claim(names, writes)
 
-    def rest(self, *sites: Hashable) -> Iterator[None]:
+    def rest(self, *places: Hashable) -> Iterator[None]:
         """
-        Let rest what waits for sites that were suspended, L{PORTION} names at a
-        time: there may be tens of thousands, which takes seconds.
+        Let rest what waits for sites that were suspended, or for goals, L{PORTION}
+        names at a time: there may be tens of thousands, which takes seconds.
+
+        @param places: The sites, and the goals.
 
         @return: Each step does some; the last one ends it.
         """
-        lanes = self.scheduler.lanes
-        of = [lane for lane in lanes if self._takesPart and siteOf(lane) in sites]
+        lanes, siteOf = self.scheduler.lanes, self.scheduler.sites.siteOf
+        every = list(lanes) if self._takesPart else []
+        of = [x for x in every if siteOf(x) in places or goalOf(x) in places]
         waiting = [name for lane in of for name in lanes.names(lane)]
         for name in waiting:
             lanes.forget(name)
@@ -221,7 +224,7 @@ class Work:
 
     def _placeOne(self, name: str, outline: Outline) -> None:
         lane = self._laneOf(outline)
-        until = self._restsUntil(siteOf(lane), outline)
+        until = self._restsUntil(lane, outline)
         if until is None:
             isAgain = outline.attempts > 0
             priority = outline.parameters.priority
@@ -235,17 +238,17 @@ class Work:
         if isinstance(written, Deferred):
             written.addErrback(self._notPostponed, name)
 
-    def _restsUntil(self, site: Hashable, outline: Outline) -> float | None:
+    def _restsUntil(self, lane: Hashable, outline: Outline) -> float | None:
         if not self._takesPart:
             return None
         held = self._heldUntil(outline)
         if held is not None:
             return held
-        paces = self.scheduler.paces
+        paces, site = self.scheduler.paces, self.scheduler.sites.siteOf(lane)
         until = paces.suspendedUntil(site, self._clock())
         if until is not None and not paces.isHeld(site) and self._isOld(outline):
             return None
-        return until and min(until, self._clock() + self._longestRest(site))
+        return until and min(until, self._clock() + self._longestRest(goalOf(lane)))
 
     def _notWritten(self, failure: Failure, name: str) -> None:
         # It is claimed all the same as long as this process lives, and a full

@@ -6,53 +6,19 @@ A lane is what connections may be shared within: mail for the same hosts under
 the same conditions.  L{Lanes} keeps the waiting names of each lane
 (L{relaymail.schedule.waiting}).
 
-It keeps the order of the lanes' turns too.  Lanes with urgent mail go before the
-others, but after a few of those one of the others is first.  A lane that may not
-start anything until some time is paused: it is passed over until then.
+It keeps the order of the lanes' turns too (L{relaymail.schedule.turns}).  A lane that
+may not start anything until some time is paused: it is passed over until then.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from heapq import heappop, heappush
-from itertools import chain, islice, repeat
-from typing import NamedTuple
+from itertools import islice, repeat
 
-from relaymail.schedule.rates import Limit
-from relaymail.schedule.waiting import HEAD_START, Group, Waiting
-
-
-class LimitedLane(NamedTuple):
-    """
-    A lane of mail that is limited by a rate; any other lane is its site alone.
-
-    @ivar site: The hosts it leads to: what other lanes to them are.
-    @ivar limits: What limits it.
-    """
-
-    site: Hashable
-    limits: tuple[Limit, ...]
-
-    def __str__(self) -> str:
-        """
-        Give it as people read it.
-        """
-        return f"{self.site} ({', '.join(map(str, self.limits))})"
-
-
-def siteOf(lane: Hashable) -> Hashable:
-    """
-    Give the hosts that a lane leads to, as what they are known by.
-    """
-    return lane.site if isinstance(lane, LimitedLane) else lane
-
-
-def limitsOf(lane: Hashable) -> tuple[Limit, ...]:
-    """
-    Give what limits a lane.
-    """
-    return lane.limits if isinstance(lane, LimitedLane) else ()
+from relaymail.schedule.goals import goalOf
+from relaymail.schedule.turns import SiteOf, Turns
+from relaymail.schedule.waiting import Group, Waiting
 
 
 class Lanes:
@@ -60,21 +26,19 @@ class Lanes:
     The waiting names by lane.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, siteOf: SiteOf = goalOf) -> None:
+        """
+        @param siteOf: Gives the site that a lane leads to; whoever knows that it has
+            changed says so by L{moved}.
+        """
         self._lanes: dict[Hashable, Waiting] = {}
         self._names: dict[str, Group] = {}
-        # The lanes that are not paused, in the order of their turns.
-        self._turns: OrderedDict[Hashable, None] = OrderedDict()
-        # Of how many of them each site is.
-        self._sites: Counter[Hashable] = Counter()
+        # The lanes that are not paused.
+        self._turns = Turns(siteOf)
         self._paused: dict[Hashable, float] = {}
         self._ends: list[tuple[float, int, Hashable]] = []
         self._pauses = 0
         self._placed = 0
-        # Those with a turn that have urgent mail.
-        self._urgent: OrderedDict[Hashable, None] = OrderedDict()
-        # How many of them had turns since another lane had one.
-        self._inARow = 0
 
     def __len__(self) -> int:
         """
@@ -113,7 +77,7 @@ class Lanes:
         if waiting is None:
             waiting = self._lanes[lane] = Waiting()
             if lane not in self._paused:
-                self._giveTurns(lane)
+                self._turns.give(lane, False)
         rank = waiting.rank(priority) if priority else waiting
         groups = rank.groups[isAgain]
         last = next(reversed(groups.values()), None)
@@ -121,8 +85,8 @@ class Lanes:
             self._placed += 1
             last = Group(group, lane, isAgain, priority, self._placed)
             groups[id(last)] = last
-            if priority > 0 and lane in self._turns:
-                self._urgent[lane] = None
+            if priority > 0:
+                self._turns.nowUrgent(lane)
         last.names[name] = None
         waiting.count += 1
         self._names[name] = last
@@ -202,17 +166,17 @@ class Lanes:
 
     # Turns.
 
-    def turns(self) -> Iterable[Hashable]:
+    def turns(
+        self, wants: Callable[[Hashable], bool] | None = None
+    ) -> Iterable[Hashable]:
         """
         Give the lanes that wait and are not paused, in the order of their
         turns; they must not change meanwhile.
+
+        @param wants: Tells whether more lanes of a site are wanted, once one of them
+            was given; L{None}: all are.
         """
-        if not self._urgent:
-            return self._turns.keys()
-        others = (lane for lane in self._turns if lane not in self._urgent)
-        if self._inARow < HEAD_START:
-            return chain(self._urgent, others)
-        return chain(others, self._urgent)
+        return self._turns.inOrder(wants)
 
     def count(self) -> int:
         """
@@ -230,32 +194,38 @@ class Lanes:
         """
         Give the number of sites that such lanes lead to.
         """
-        return len(self._sites)
+        return self._turns.countSites()
 
     def hasSite(self, site: Hashable) -> bool:
         """
         Tell whether one of them leads to a site.
         """
-        return site in self._sites
+        return self._turns.hasSite(site)
+
+    def lanesOf(self, site: Hashable) -> Iterable[Hashable]:
+        """
+        Give such lanes of a site of several goals, in the order of their turns; they
+        must not change meanwhile.
+        """
+        return self._turns.lanesOf(site)
+
+    def moved(self, goal: Hashable) -> None:
+        """
+        Note that a goal is of another site than before.
+        """
+        self._turns.moved(goal)
 
     def hadTurns(self, lanes: Collection[Hashable]) -> None:
         """
         Let lanes stand behind all others, because they had their turns.
         """
-        if self._urgent and lanes:
-            isAlone = all(lane in self._urgent for lane in lanes)
-            self._inARow = self._inARow + len(lanes) if isAlone else 0
-        self.standBehind(lanes)
+        self._turns.had(lanes)
 
     def standBehind(self, lanes: Iterable[Hashable]) -> None:
         """
         Let lanes stand behind all others.
         """
-        for lane in lanes:
-            if lane in self._turns:
-                self._turns.move_to_end(lane)
-            if lane in self._urgent:
-                self._urgent.move_to_end(lane)
+        self._turns.standBehind(lanes)
 
     def pause(self, lane: Hashable, until: float) -> None:
         """
@@ -265,7 +235,7 @@ class Lanes:
         """
         if self._paused.get(lane) == until:
             return
-        self._takeTurns(lane)
+        self._turns.take(lane)
         self._paused[lane] = until
         # The number keeps lanes, which have no order, from being compared.
         self._pauses += 1
@@ -287,8 +257,9 @@ class Lanes:
         Pass over a lane no longer.
         """
         self._paused.pop(lane, None)
-        if lane in self._lanes:
-            self._giveTurns(lane)
+        waiting = self._lanes.get(lane)
+        if waiting is not None:
+            self._turns.give(lane, waiting.isUrgent)
 
     def nextEnd(self) -> float | None:
         """
@@ -336,28 +307,12 @@ class Lanes:
                 self._emptied(waiting, group)
         if not waiting.count:
             del self._lanes[group.lane]
-            self._takeTurns(group.lane)
+            self._turns.take(group.lane)
 
     def _emptied(self, waiting: Waiting, group: Group) -> None:
         waiting.tidy(group.priority)
         if not waiting.isUrgent:
-            self._urgent.pop(group.lane, None)
-
-    def _giveTurns(self, lane: Hashable) -> None:
-        if lane not in self._turns:
-            self._turns[lane] = None
-            if self._lanes[lane].isUrgent:
-                self._urgent[lane] = None
-            self._sites[siteOf(lane)] += 1
-
-    def _takeTurns(self, lane: Hashable) -> None:
-        if lane in self._turns:
-            del self._turns[lane]
-            self._urgent.pop(lane, None)
-            site = siteOf(lane)
-            self._sites[site] -= 1
-            if not self._sites[site]:
-                del self._sites[site]
+            self._turns.notUrgent(group.lane)
 
 
 def _pieces(waiting: Waiting, limit: int) -> Iterator[int]:

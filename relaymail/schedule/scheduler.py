@@ -21,7 +21,8 @@ rules of the answer:
     answer begins with those that got nothing: nobody starves.
 
 A question costs as much as its answer and the number of busy sites, however
-many names and lanes wait.  L{Scheduler.standing} says why a lane does not start.
+many names and lanes wait, also where many lanes lead to one site.
+L{Scheduler.standing} says why a lane does not start.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from itertools import islice
 
-from relaymail.schedule.lanes import Lanes, limitsOf, siteOf
+from relaymail.schedule.goals import goalOf, limitsOf
+from relaymail.schedule.lanes import Lanes
 from relaymail.schedule.paces import LARGEST_PACE, Paces, Standing, State
 from relaymail.schedule.rates import Rates
+from relaymail.schedule.sites import Known, Sites
+from relaymail.schedule.turns import SiteOf
 
 #: Which part of the connections is for sites that hold none: one in ten.
 RESERVE_PART = 10
@@ -40,6 +44,8 @@ RESERVE_PART = 10
 MAX_LOOK = 1_000
 #: How many lanes that cannot start may stand before the others.
 MAX_IDLE = 100
+#: How many lanes are looked at for others whose mail can go over a connection.
+MAX_MATES = 100
 
 
 class Scheduler:
@@ -50,6 +56,7 @@ class Scheduler:
         what one may hold is reckoned from it, read whenever it is needed.
     @ivar batch: How many names a connection is given at most; read whenever
         it is needed.
+    @ivar sites: Of which site each goal of mail is.
     @ivar lanes: What waits.
     @ivar paces: How many connections each site may have.
     @ivar rates: What is left of each limit.
@@ -65,7 +72,8 @@ class Scheduler:
         """
         self.maxConnections = maxConnections
         self.batch = batch
-        self.lanes = Lanes()
+        self.sites = Sites()
+        self.lanes = Lanes(self.sites.siteOf)
         self.paces = Paces(largestPace)
         self.rates = Rates()
 
@@ -96,6 +104,44 @@ class Scheduler:
         }
         self.lanes.hadTurns(counts)
         return [(lane, next(batches[lane])) for lane in turns]
+
+    def learn(
+        self, goal: Hashable, known: Known | None
+    ) -> list[tuple[Hashable, Hashable]]:
+        """
+        Take into account what was found out about a goal.
+
+        @return: See L{Sites.learn}.
+        """
+        moved = self.sites.learn(goal, known)
+        for each, _ in moved:
+            self.lanes.moved(each)
+        return moved
+
+    def isCrowded(self, site: Hashable) -> bool:
+        """
+        Tell whether a site has more connections than it may have.
+        """
+        busy = self.sites.busy
+        share, _ = self._bounds(busy)
+        return busy[site] > min(share, self.paces.allowed(site))
+
+    def mates(self, lane: Hashable, route: Hashable, now: float) -> list[Hashable]:
+        """
+        Give other lanes whose mail can go over a connection that was made for a
+        lane, because it is known to go over the same route: some of them, in the
+        order of their turns.
+
+        @param route: What connections over its route may be shared within.
+        @param now: The time, in seconds of the reactor's clock.
+        """
+        sites = self.sites
+        others = islice(self.lanes.lanesOf(sites.siteOf(lane)), MAX_MATES)
+        return [
+            other
+            for other in others
+            if other != lane and sites.isRouteOf(other, route, now)
+        ]
 
     def take(self, lane: Hashable, limit: int, now: float) -> list[str]:
         """
@@ -132,7 +178,7 @@ class Scheduler:
         @param free: How many connections may be opened.
         @param now: The time, in seconds.
         """
-        site = siteOf(lane)
+        site = self.sites.siteOf(lane)
         standing = self.paces.standing(site, now)
         if standing.state is State.SUSPENDED:
             return standing
@@ -145,9 +191,10 @@ class Scheduler:
         if held >= standing.allowed:
             if standing.state is State.THROTTLED:
                 return standing
-            why = f"it has the {held} connections that it may have"
+            why = _told(lane, site, f"the {held} connections that {{they}} may have")
         elif held >= share:
-            why = f"it has {held} connections, its share of {self.maxConnections}"
+            shown = f"{held} connections, {{their}} share of {self.maxConnections}"
+            why = _told(lane, site, shown)
         elif free <= (reserve if held else 0):
             why = f"the {self.maxConnections} connections are in use, or reserved"
         else:
@@ -164,9 +211,9 @@ class Scheduler:
         before some time.
         """
         share, reserve = self._bounds(busy)
-        given = _Turns(self.paces.allowed, busy, share)
+        given = _Turns(self.sites.siteOf, self.paces.allowed, busy, share)
         paused: list[tuple[Hashable, float]] = []
-        for lane in islice(self.lanes.turns(), MAX_LOOK):
+        for lane in islice(self.lanes.turns(given.wants), MAX_LOOK):
             if len(given.turns) >= free:
                 break
             when, limit = self.rates.when(limitsOf(lane), now)
@@ -193,7 +240,7 @@ class Scheduler:
     def _limit(self, lane: Hashable, now: float) -> int:
         bounds = (
             self.batch,
-            self.paces.probe(siteOf(lane)),
+            self.paces.probe(self.sites.siteOf(lane)),
             self.rates.left(limitsOf(lane), now),
         )
         return max(1, min(bound for bound in bounds if bound is not None))
@@ -218,6 +265,15 @@ class Scheduler:
         return lanes.countSites() + len(others) > 1
 
 
+def _told(lane: Hashable, site: Hashable, what: str) -> str:
+    """
+    Say what the site of a lane has.
+    """
+    if site == goalOf(lane):
+        return "it has " + what.format(they="it", their="its")
+    return f"its hosts ({site}) have " + what.format(they="they", their="their")
+
+
 class _Turns:
     """
     The turns of one answer.
@@ -228,16 +284,20 @@ class _Turns:
 
     def __init__(
         self,
+        siteOf: SiteOf,
         allowed: Callable[[Hashable], int],
         busy: Mapping[Hashable, int],
         share: int,
     ) -> None:
         self.turns: list[Hashable] = []
         self.idle: list[Hashable] = []
+        self._siteOf = siteOf
         self._allowed = allowed
         self._busy = busy
         self._share = share
         self._held: dict[Hashable, int] = {}
+        # How many lanes of each site have a turn, or room for one.
+        self._lanes: dict[Hashable, int] = {}
         # How many batches are left of each lane that has room.
         self._left: dict[Hashable, int] = {}
 
@@ -245,13 +305,23 @@ class _Turns:
         """
         Give a lane a turn if its site holds nothing.
         """
-        if self._holds(lane) == 0 and self._hasRoom(lane):
+        if not self._hasRoom(lane):
+            self.idle.append(lane)
+            return
+        site = self._siteOf(lane)
+        self._lanes[site] = self._lanes.get(site, 0) + 1
+        if self._holds(lane) == 0:
             self._give(lane)
             batches -= 1
-        elif not self._hasRoom(lane):
-            self.idle.append(lane)
         if batches > 0 and self._hasRoom(lane):
             self._left[lane] = batches
+
+    def wants(self, site: Hashable) -> bool:
+        """
+        Tell whether more lanes of a site may find room than were considered.
+        """
+        room = min(self._share, self._allowed(site)) - self._busy.get(site, 0)
+        return self._lanes.get(site, 0) < room
 
     def andOthers(self, end: int) -> list[Hashable]:
         """
@@ -272,12 +342,12 @@ class _Turns:
 
     def _give(self, lane: Hashable) -> None:
         self.turns.append(lane)
-        self._held[siteOf(lane)] = self._holds(lane) + 1
+        self._held[self._siteOf(lane)] = self._holds(lane) + 1
 
     def _holds(self, lane: Hashable) -> int:
-        site = siteOf(lane)
+        site = self._siteOf(lane)
         return self._held.get(site, self._busy.get(site, 0))
 
     def _hasRoom(self, lane: Hashable) -> bool:
-        site = siteOf(lane)
+        site = self._siteOf(lane)
         return self._holds(lane) < min(self._share, self._allowed(site))

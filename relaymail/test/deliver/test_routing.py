@@ -18,7 +18,7 @@ from relaymail.outcome.verdicts import HostState
 from relaymail.replies import TroubleKind
 from relaymail.route.hosts import Host, Route, TLSNeed
 from relaymail.route.router import TLSOnly
-from relaymail.schedule.lanes import siteOf
+from relaymail.schedule.goals import goalOf
 from relaymail.schedule.rates import Rate
 from relaymail.test.stories.harness import StoryTestCase
 
@@ -70,7 +70,7 @@ class SiteTests(StoryTestCase):
         self.assertEqual(manager._laneOf(plain), "example.org")
         self.assertEqual(manager._laneOf(secure), TLSOnly("example.org"))
         self.set(destinationRates={"*": Rate(1, 60.0)})
-        self.assertEqual(siteOf(manager._laneOf(secure)), TLSOnly("example.org"))
+        self.assertEqual(goalOf(manager._laneOf(secure)), TLSOnly("example.org"))
 
 
 class HostsTests(StoryTestCase):

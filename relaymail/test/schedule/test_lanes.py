@@ -9,7 +9,8 @@ from collections.abc import Hashable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.schedule.lanes import Lanes, LimitedLane, limitsOf, siteOf
+from relaymail.schedule.goals import LimitedLane, goalOf, limitsOf
+from relaymail.schedule.lanes import Lanes
 from relaymail.schedule.rates import Limit, Rate, Side
 from relaymail.schedule.waiting import HEAD_START
 
@@ -330,12 +331,12 @@ class LimitedLaneTests(SynchronousTestCase):
     Tests for L{LimitedLane}.
     """
 
-    def test_siteAndLimits(self) -> None:
+    def test_goalAndLimits(self) -> None:
         """
-        A lane leads to a site; one that is limited says so.
+        A lane leads to a goal; one that is limited says so.
         """
         limit = Limit(Side.SENDER, "a@example.com", Rate(100, 60.0))
         lane = LimitedLane("example.org", (limit,))
-        self.assertEqual((siteOf(lane), limitsOf(lane)), ("example.org", (limit,)))
+        self.assertEqual((goalOf(lane), limitsOf(lane)), ("example.org", (limit,)))
         self.assertEqual(str(lane), "example.org (100/m for the sender a@example.com)")
-        self.assertEqual((siteOf("example.org"), limitsOf("a")), ("example.org", ()))
+        self.assertEqual((goalOf("example.org"), limitsOf("a")), ("example.org", ()))

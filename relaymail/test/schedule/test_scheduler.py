@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.schedule import scheduler as schedulerModule
-from relaymail.schedule.lanes import LimitedLane
+from relaymail.schedule.goals import LimitedLane
 from relaymail.schedule.paces import (
     FIRST_PACE,
     LARGEST_PACE,
@@ -24,7 +24,10 @@ from relaymail.schedule.paces import (
 )
 from relaymail.schedule.rates import Limit, Rate, Side
 from relaymail.schedule.scheduler import Scheduler
+from relaymail.schedule.sites import Known, MXSite
 from relaymail.test.schedule.test_lanes import fill
+
+SITE = MXSite(("mx.big.example",))
 
 
 class MayStartTests(SynchronousTestCase):
@@ -351,6 +354,96 @@ class SharedSiteTests(SynchronousTestCase):
         self.assertEqual(len(starts), 20)
         taken = [len(scheduler.take(lane, size, 0)) for lane, size in starts]
         self.assertEqual(sum(taken), 200)
+
+
+class SharedHostsTests(SynchronousTestCase):
+    """
+    Domains that share their hosts.
+    """
+
+    def setUp(self) -> None:
+        self.scheduler = Scheduler(100, 10)
+
+    def learn(self, goal: str, site: Hashable = SITE, route: str = "route") -> None:
+        """
+        Find out of which site a domain is.
+        """
+        self.scheduler.learn(goal, Known(site, route, 10))
+
+    def test_oneSite(self) -> None:
+        """
+        Together they may have what a site may have, and it goes round.
+        """
+        goals = [f"d{number}" for number in range(30)]
+        for goal in goals:
+            self.learn(goal)
+            fill(self.scheduler.lanes, goal, [1])
+        started = [lane for lane, _ in self.scheduler.whoMayStart({}, 100, 0)]
+        self.assertEqual(started, goals[:FIRST_PACE])
+        started = [lane for lane, _ in self.scheduler.whoMayStart({SITE: 3}, 100, 0)]
+        self.assertEqual(started, goals[FIRST_PACE : FIRST_PACE + 2])
+
+    def test_theyHideNobody(self) -> None:
+        """
+        However many of them cannot start, others are looked at.
+        """
+        self.patch(schedulerModule, "MAX_LOOK", 10)
+        for number in range(500):
+            self.learn(f"d{number}")
+            fill(self.scheduler.lanes, f"d{number}", [1])
+        fill(self.scheduler.lanes, "good", [1])
+        busy: dict[Hashable, int] = {SITE: FIRST_PACE}
+        self.assertEqual(self.scheduler.whoMayStart(busy, 95, 0), [("good", 1)])
+
+    def test_crowded(self) -> None:
+        """
+        A site is crowded when more connections than it may have turn out to lead to
+        it: those it may bear, or its share.
+        """
+        for number in range(FIRST_PACE):
+            self.scheduler.sites.began(f"d{number}")
+            self.learn(f"d{number}")
+        self.assertFalse(self.scheduler.isCrowded(SITE))
+        self.scheduler.sites.began("more")
+        self.assertFalse(self.scheduler.isCrowded(SITE))
+        self.learn("more")
+        self.assertTrue(self.scheduler.isCrowded(SITE))
+        self.scheduler.sites.ended("d0")
+        self.assertFalse(self.scheduler.isCrowded(SITE))
+        for number in range(50):
+            fill(self.scheduler.lanes, f"other{number}", [1])
+        self.assertTrue(self.scheduler.isCrowded(SITE))
+
+    def test_mates(self) -> None:
+        """
+        The mail of others goes over a connection only where it is known to go by the
+        same route, by turn.
+        """
+        for goal in "abcde":
+            fill(self.scheduler.lanes, goal, [1])
+        self.learn("a")
+        for goal in "bcd":
+            self.learn(goal, route="route" if goal != "c" else "other")
+        self.learn("e", MXSite(("mx.other.example",)))
+        self.assertEqual(self.scheduler.mates("a", "route", 0), ["b", "d"])
+        self.scheduler.lanes.standBehind(["b"])
+        self.assertEqual(self.scheduler.mates("a", "route", 0), ["d", "b"])
+        self.assertEqual(self.scheduler.mates("a", "route", 10), [])
+        self.assertEqual(self.scheduler.mates("unknown", "route", 0), [])
+
+    def test_standing(self) -> None:
+        """
+        Why it waits says that the hosts have the connections.
+        """
+        self.learn("a")
+        standing = self.scheduler.standing("a", {SITE: FIRST_PACE}, 90, 0)
+        self.assertEqual(
+            (standing.state, standing.why),
+            (
+                State.BUSY,
+                "its hosts (mx.big.example) have the 5 connections that they may have",
+            ),
+        )
 
 
 class LookTests(SynchronousTestCase):
