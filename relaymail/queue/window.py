@@ -253,6 +253,32 @@ class Window:
         self._postpone(nameOf(message), when)
         return None
 
+    def unclaim(self, message: AnyPath) -> None:
+        """
+        Give a claimed name back whose attempt came to nothing before it had begun: it
+        waits, and the attempt does not count.
+
+        @param message: The name.
+
+        @raise KeyError: When the name is not claimed.
+        """
+        name = nameOf(message)
+        entry = self._entries[name]
+        self.setWaiting(name)
+        # After a restart it may count all the same.
+        entry.attempts -= 1
+
+    def setWaiting(
+        self,
+        message: AnyPath,
+        when: float | None = None,
+        outcome: Outcome | None = None,
+    ) -> Deferred[None] | None:
+        """
+        See L{IQueue.setWaiting<relaymail.interfaces.IQueue.setWaiting>}.
+        """
+        raise NotImplementedError
+
     def wakeOld(self, before: float) -> None:
         """
         See L{IQueue.wakeOld<relaymail.interfaces.IQueue.wakeOld>}.  All that

@@ -266,6 +266,24 @@ class QueueContract(_Test):
         self.clock.advance(0)
         self.assertEqual(self.queue.getWaiting(), [one])
 
+    def test_unclaim(self) -> None:
+        """
+        A name whose attempt had not begun waits again, and that attempt does not
+        count; one that is not claimed is left as it is.
+        """
+        (name,) = self.add("x@b.example")
+        for rest in (None, NOW - 60):
+            self.settle(self.queue.setRelaying(name))
+            before = self.queue.letter(name).attempts
+            self.queue.unclaim(name)
+            self.assertEqual(self.queue.getWaiting(), [name])
+            self.assertEqual(self.queue.outline(name).attempts, before - 1)
+            self.assertRaises(KeyError, self.queue.unclaim, name)
+            self.assertEqual(self.queue.outline(name).attempts, before - 1)
+            self.settle(self.queue.setRelaying(name))
+            self.assertEqual(self.queue.letter(name).attempts, before)
+            self.settle(self.queue.setWaiting(name, rest))
+
     def test_giveBackAtOnce(self) -> None:
         """
         A name given back without a time waits at once, as in the seed.
