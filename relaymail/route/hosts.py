@@ -5,6 +5,7 @@ Hosts, in the order in which they are to be tried.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -126,6 +127,8 @@ class Route:
 
     @ivar lane: What connections may be shared within: two routes with the
         same hosts, credentials and TLS needs have equal lanes.
+    @ivar ranks: How each host is preferred, the lower the better, where that is
+        known of all of them.
     @ivar until: How long it may be taken for the route, in seconds of the reactor's
         clock; L{None}: for one attempt.
     @ivar applied: The policies that say how its sessions are protected.
@@ -136,10 +139,16 @@ class Route:
     until: float | None = field(default=None, compare=False)
     applied: tuple[Applied, ...] = field(default=(), compare=False)
     left: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    ranks: tuple[int, ...] = field(default=(), compare=False)
 
     @property
-    def lane(self) -> tuple[Host, ...]:
+    def lane(self) -> Hashable:
         """
         What connections may be shared within.
         """
-        return self.hosts
+        if len(self.ranks) != len(self.hosts):
+            return self.hosts
+        # By chance, or because one does not work, equals stand in another order.
+        levels = sorted(set(self.ranks))
+        ranked = zip(map(levels.index, self.ranks), self.hosts, strict=True)
+        return tuple(sorted(ranked, key=lambda x: (x[0], x[1].name, x[1].port or 0)))

@@ -93,7 +93,10 @@ def routeFor(
 def _asRoute(records: list[Any], ownNames: list[str], tls: TLSNeed) -> Route:
     if ownNames:
         records = removeSelf(records, ownNames)
-    return Route(tuple(Host(nameText(record.name), tls=tls) for record in records))
+    return Route(
+        tuple(Host(nameText(record.name), tls=tls) for record in records),
+        ranks=tuple(getattr(record, "preference", 0) for record in records),
+    )
 
 
 def refuseUnroutable(lane: Unroutable) -> Deferred[Route]:

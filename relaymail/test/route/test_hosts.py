@@ -40,3 +40,28 @@ class HostTests(SynchronousTestCase):
         }
         self.assertEqual(len(lanes), 6)
         self.assertEqual(Route((Host("a"),)).lane, Route((Host("a"),)).lane)
+
+    def test_lanesOfEquals(self) -> None:
+        """
+        The order in which equals stand by chance makes no difference, which of two
+        is preferred does, and so does all that sessions need; by which numbers it is
+        said does not.
+        """
+        a, b, secure = Host("a"), Host("b"), Host("b", tls=TLSNeed.VERIFIED)
+        equals = Route((a, b), ranks=(10, 10)).lane
+        for hosts, ranks, isSame in (
+            ((b, a), (10, 10), True),
+            ((b, a), (5, 5), True),
+            ((a, b), (10, 20), False),
+            ((b, a), (10, 20), False),
+            ((a, b), (), False),
+            ((a, b), (10,), False),
+            ((a, secure), (10, 10), False),
+            ((a,), (10,), False),
+        ):
+            self.assertIs(Route(hosts, ranks=ranks).lane == equals, isSame)
+        preferred = Route((a, b), ranks=(10, 20)).lane
+        # One that does not work stands behind the others.
+        self.assertEqual(Route((b, a), ranks=(20, 10)).lane, preferred)
+        self.assertEqual(Route((a, b), ranks=(1, 7)).lane, preferred)
+        self.assertNotEqual(Route((a, b), ranks=(2, 1)).lane, preferred)
