@@ -110,12 +110,15 @@ class RelayerMixin:
 
     @cvar recipientsPerTransaction: How many recipients of one message are
         sent it in one transaction.
+    @cvar domainsPerTransaction: Of how many domains these may be; 0: any number that
+        the host bears.
     @ivar limits: What the host bears in one session.
     @ivar messages: The letters: C{[sender, recipient, file]} each.
     @ivar names: Their paths, in the same order.
     """
 
     recipientsPerTransaction = 1
+    domainsPerTransaction = 0
     limits: Limits = NO_LIMITS
     _at = 0
     messages: list[Any]
@@ -250,19 +253,8 @@ class RelayerMixin:
                 break
             count += 1
         letters = self.messages[at : at + count]
-        return self._ofSoManyDomains(letters) if self.limits.domains else letters
-
-    def _ofSoManyDomains(self, letters: list[Any]) -> list[Any]:
-        """
-        Give as many of these, from the first one on, as have no more domains than
-        the host takes at once (RFC 9422 4.3).
-        """
-        domains: set[str] = set()
-        for index, letter in enumerate(letters):
-            domains.add(letter.recipient.rpartition("@")[2].lower())
-            if len(domains) > self.limits.domains:
-                return letters[:index]
-        return letters
+        most = self.domainsPerTransaction or self.limits.domains
+        return _ofSoManyDomains(letters, most) if most else letters
 
 
 class SMTPRelayer(RelayerMixin, smtp.SMTPClient):
@@ -295,6 +287,19 @@ class ESMTPRelayer(RelayerMixin, smtp.ESMTPClient):
         """
         smtp.ESMTPClient.__init__(self, *args, **kw)
         self.loadMessages(messagePaths)
+
+
+def _ofSoManyDomains(letters: list[Any], most: int) -> list[Any]:
+    """
+    Give as many letters, from the first one on, as have no more domains than that
+    (RFC 9422 4.3).
+    """
+    domains: set[str] = set()
+    for index, letter in enumerate(letters):
+        domains.add(letter.recipient.rpartition("@")[2].lower())
+        if len(domains) > most:
+            return letters[:index]
+    return letters
 
 
 def _hasDomain(address: str) -> bool:

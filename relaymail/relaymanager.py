@@ -292,7 +292,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         for kept in self._kept:
             if not scheduler.lanes.count():
                 break
-            if scheduler.lanes.hasTurn(kept.attempt.lane):
+            if self._hasMoreFor(kept.attempt):
                 self._kept.resume(kept)
         if not scheduler.lanes.count():
             return []
@@ -319,12 +319,13 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
 
     def _begun(self, lane: Hashable, claim: Claim) -> Deferred[None]:
         attempt = _AttemptManager(self, self.queue.noisy, self.reactor)
-        attempt.lane = lane
+        attempt.lane, attempt.era = lane, self._era
         paths = [self.queue.getPath(name) for name in claim.names]
         arguments = self.fArgs or self._usualArguments()
         factory = self.factory(paths, attempt, *arguments, **self.fKwArgs)
         self.managed[factory] = claim.names
-        self._work.scheduler.sites.began(lane)
+        sites = self._work.scheduler.sites
+        sites.began(lane)
         done = attempt.getCompletionDeferred()
         done.addBoth(self._attemptEnded, lane, factory)
         goal = goalOf(lane)
@@ -334,7 +335,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
             )
         else:
             route = defer.maybeDeferred(self._routeTo, goal)
-        route.addCallback(partial(self._hostsFound, attempt, factory))
+        route.addCallback(self._hostsFound, attempt, factory, sites.siteOf(lane))
         route.addErrback(self._ebExchange, factory, str(goal))
         return done
 
@@ -351,8 +352,13 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         self.wake()
         return result
 
-    def _hostsFound(self, attempt: Any, factory: Any, route: Route) -> None:
-        if takesPart(attempt) or hasattr(attempt, "begin"):
+    def _hostsFound(
+        self, route: Route, attempt: Any, factory: Any, begun: Hashable
+    ) -> None:
+        self._learn(goalOf(attempt.lane), route)
+        if self._standsBack(attempt, begun, route):
+            attempt.standBack(factory)
+        elif takesPart(attempt) or hasattr(attempt, "begin"):
             attempt.begin(factory, route)
         else:
             host = route.hosts[0]
@@ -394,6 +400,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
             domain=domain,
             why=failure.getErrorMessage(),
         )
+        self._learn(goalOf(factory.manager.lane), None)
         if takesPart(factory.manager):
             factory.manager.failRoute(factory, failure)
             return
@@ -402,23 +409,6 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         factory.manager.notifyDone(factory)
 
     # What attempt managers ask, and tell.
-
-    def takeMore(self, attempt: Any, relay: Any, limit: int) -> list[str]:
-        """
-        Give an attempt more of its lane.
-
-        @param attempt: The attempt manager.
-        @param relay: Its factory.
-        @param limit: How many names at most.
-
-        @return: The paths; they are claimed.
-        """
-        self._work.placeNew()
-        claim = self._work.take(attempt.lane, limit)
-        self.managed[relay].extend(claim.names)
-        if claim.writes:
-            attempt.waitForClaims(claim.writes)
-        return [self.queue.getPath(name) for name in claim.names]
 
     def retryAt(self, letter: Letter, outcome: Outcome) -> float | None:
         """

@@ -107,6 +107,19 @@ class _AttemptManager(StandingMixin):
         self._walk = Walk(route)
         self._goOn(relay)
 
+    def standBack(self, relay: Any) -> None:
+        """
+        Give all names back as they were before the attempt: other connections are to
+        carry them.
+
+        @param relay: The factory.
+        """
+        queue = self.manager.queue
+        giveBack = getattr(queue, "unclaim", queue.setWaiting)
+        for name in self.manager.managed.pop(relay, ()):
+            giveBack(name)
+        self._end()
+
     def waitForClaims(self, writes: Sequence[Deferred[None]]) -> None:
         """
         Send nothing of what was taken last before its claims are written.
@@ -277,9 +290,7 @@ class _AttemptManager(StandingMixin):
                 self._log.info("Setting {name} waiting", name=name)
             self.manager.queue.setWaiting(name)
         self.manager.managed.pop(relay, None)
-        waiting, self._completionDeferreds = self._completionDeferreds, []
-        for done in waiting:
-            done.callback(None)
+        self._end()
 
     def notifyNoConnection(self, relay: Any) -> None:
         """
@@ -319,6 +330,11 @@ class _AttemptManager(StandingMixin):
             self.manager.queue.done(message)
 
     # How it is done.
+
+    def _end(self) -> None:
+        waiting, self._completionDeferreds = self._completionDeferreds, []
+        for done in waiting:
+            done.callback(None)
 
     def _claimed(self, relay: Any) -> None:
         paths, self._coming = self._coming, ()

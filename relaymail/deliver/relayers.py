@@ -325,6 +325,10 @@ class SMTPManagedRelayerFactory(ClientFactory):
         if type(relayer).sentMail is ManagedRelayerMixin.sentMail:
             # One that has its own may know only names[0].
             relayer.recipientsPerTransaction = relaying.recipientsPerTransaction
+            if getattr(self.manager, "mayShare", False):
+                # Hosts that take mail for many domains may not take it for several
+                # of them at once.
+                relayer.domainsPerTransaction = 1
 
 
 class ESMTPManagedRelayerFactory(SMTPManagedRelayerFactory):

@@ -23,12 +23,14 @@ class StandingMixin:
     What an attempt knows of the host it is at, for an attempt manager.
 
     @ivar lane: What the batch was taken from.
+    @ivar era: How often what the relaying manager is told had changed by then.
     @ivar address: The network address that was reached, empty before.
     @ivar tls: The TLS version of the session, empty in clear.
     """
 
     manager: Any
     lane: Hashable = None
+    era = 0
     address = ""
     tls = ""
     _walk: Walk | None = None
@@ -44,6 +46,20 @@ class StandingMixin:
         The host being tried, or L{None}.
         """
         return self._walk.host if self._walk is not None else None
+
+    @property
+    def routeLane(self) -> Hashable:
+        """
+        What its connections may be shared within, or L{None}.
+        """
+        return self._walk.route.lane if self._walk is not None else None
+
+    @property
+    def mayShare(self) -> bool:
+        """
+        Whether mail of other goals may be sent over its connections.
+        """
+        return self._walk is not None and self._walk.route.until is not None
 
     def judge(
         self, phase: Phase, evidence: Evidence, accepted: int = 0

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from math import inf
 from types import MappingProxyType
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail.addresses import domainOf, normalDomain
-from relaymail.deliver.connections import KeptConnections
-from relaymail.deliver.routing import RoutingMixin, withTLS
+from relaymail.deliver.routing import withTLS
+from relaymail.deliver.sharing import SharingMixin
 from relaymail.deliver.times import isOver
-from relaymail.deliver.work import Work
 from relaymail.envelopes import Outline
 from relaymail.errors import MalformedAddress
 from relaymail.inspection import IInspectable
@@ -41,7 +39,7 @@ LOOK_FOR_OLD = 60.0
 LONGEST_REST = 120.0
 
 
-class SteeringMixin(RoutingMixin):
+class SteeringMixin(SharingMixin):
     """
     How fast mail goes to whom, for a relaying manager.
 
@@ -62,16 +60,11 @@ class SteeringMixin(RoutingMixin):
     destinationRates: Mapping[str, Rate] = MappingProxyType({})
     senderRates: Mapping[str, Rate] = MappingProxyType({})
 
-    queue: Any
-    managed: dict[Any, list[str]]
     maxConnections: int
     maxMessagesPerConnection: int
     expireAfter: float
     retrySchedule: Sequence[float]
     chance: Callable[[], float]
-    isStopping: bool
-    _work: Work
-    _kept: KeptConnections
     _lookedForOld = -inf
 
     def wake(self) -> None:
@@ -174,6 +167,8 @@ class SteeringMixin(RoutingMixin):
         """
         for kept in self._kept:
             self._kept.letGo(kept.relay)
+        self._era += 1
+        self._work.scheduler.sites.outdate()
         self._work.placeAgain()
         self._lookAgain()
 

@@ -165,6 +165,15 @@ class Paces:
         known = self._sites.get(site)
         return known.until if known is not None and known.until > now else None
 
+    def isSuspended(self, site: Hashable, now: float) -> bool:
+        """
+        Tell whether a site is suspended because it failed.
+
+        @param now: The time, in seconds.
+        """
+        known = self._sites.get(site)
+        return known is not None and known.until > now
+
     @property
     def holds(self) -> bool:
         """

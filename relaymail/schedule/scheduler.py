@@ -126,22 +126,26 @@ class Scheduler:
         share, _ = self._bounds(busy)
         return busy[site] > min(share, self.paces.allowed(site))
 
-    def mates(self, lane: Hashable, route: Hashable, now: float) -> list[Hashable]:
+    def mates(
+        self, lane: Hashable, route: Hashable, limit: int, now: float
+    ) -> list[Hashable]:
         """
         Give other lanes whose mail can go over a connection that was made for a
-        lane, because it is known to go over the same route: some of them, in the
-        order of their turns.
+        lane, because it is known to go over the same route, in the order of their
+        turns.
 
         @param route: What connections over its route may be shared within.
+        @param limit: How many at most.
         @param now: The time, in seconds of the reactor's clock.
         """
         sites = self.sites
         others = islice(self.lanes.lanesOf(sites.siteOf(lane)), MAX_MATES)
-        return [
+        found = (
             other
             for other in others
             if other != lane and sites.isRouteOf(other, route, now)
-        ]
+        )
+        return list(islice(found, limit))
 
     def take(self, lane: Hashable, limit: int, now: float) -> list[str]:
         """

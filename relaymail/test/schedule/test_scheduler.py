@@ -425,11 +425,12 @@ class SharedHostsTests(SynchronousTestCase):
         for goal in "bcd":
             self.learn(goal, route="route" if goal != "c" else "other")
         self.learn("e", MXSite(("mx.other.example",)))
-        self.assertEqual(self.scheduler.mates("a", "route", 0), ["b", "d"])
+        self.assertEqual(self.scheduler.mates("a", "route", 9, 0), ["b", "d"])
+        self.assertEqual(self.scheduler.mates("a", "route", 1, 0), ["b"])
         self.scheduler.lanes.standBehind(["b"])
-        self.assertEqual(self.scheduler.mates("a", "route", 0), ["d", "b"])
-        self.assertEqual(self.scheduler.mates("a", "route", 10), [])
-        self.assertEqual(self.scheduler.mates("unknown", "route", 0), [])
+        self.assertEqual(self.scheduler.mates("a", "route", 9, 0), ["d", "b"])
+        self.assertEqual(self.scheduler.mates("a", "route", 9, 10), [])
+        self.assertEqual(self.scheduler.mates("unknown", "route", 9, 0), [])
 
     def test_standing(self) -> None:
         """
