@@ -100,7 +100,8 @@ def readHost(
     @param tokensFor: As for L{readRoutes}.
     @param read: Reads secrets; L{None} for L{readSecret}.
 
-    @raise ConfigurationError: When that cannot be read, or whom to trust cannot.
+    @raise ConfigurationError: When that cannot be read, or whom to trust cannot, or
+        the certificate that this relay is to show there.
     """
     if isinstance(smart, Host):
         return smart
@@ -109,6 +110,10 @@ def readHost(
         from relaymail.route.tlscontexts import trustedIn
 
         trustedIn(smart.caFile)
+    if smart.certFile is not None:
+        from relaymail.route.tlscontexts import checkOwn
+
+        checkOwn(smart.certFile, smart.keyFile)
     return toHost(smart, read or readSecret, tokensFor)
 
 

@@ -143,6 +143,8 @@ def _placed(smart: SmartHost, base: str) -> SmartHost:
         smart,
         password=_placedSource(smart.password, base),
         caFile=smart.caFile and parsePath(smart.caFile, base),
+        certFile=smart.certFile and parsePath(smart.certFile, base),
+        keyFile=smart.keyFile and parsePath(smart.keyFile, base),
         oauth2=oauth2,
     )
 

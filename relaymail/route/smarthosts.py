@@ -16,8 +16,9 @@ Smart hosts, as an operator writes them.
 After that may stand C{?} and, joined by C{&}: C{password-file=PATH} or
 C{password-env=NAME} or C{password-command=COMMAND} (where the password is),
 C{tls=never}, C{offered},
-C{encrypted} or C{verified}, C{ca-file=PATH} (whom to trust) and C{auth=clear}
-(give the password without TLS, too).
+C{encrypted} or C{verified}, C{ca-file=PATH} (whom to trust), C{client-cert=PATH} and
+C{client-key=PATH} (the certificate that this relay shows, and its key) and
+C{auth=clear} (give the password without TLS, too).
 
 As a table it has C{url}, the first part, and the settings and C{user} beside it;
 and, instead of a password, C{oauth2}: L{relaymail.route.oauth2accounts}.
@@ -65,6 +66,8 @@ class SmartHost:
     @ivar password: Where that user's password is.
     @ivar authInClear: Whether the password may be sent without TLS.
     @ivar caFile: The file of trusted certificates, if not the system's.
+    @ivar certFile: The file of the certificate that this relay shows there, if any.
+    @ivar keyFile: The file of its key.
     @ivar lmtp: Whether LMTP is spoken there.
     @ivar path: The path of its UNIX socket, where it has no network address.
     @ivar oauth2: How the tokens are had that it wants instead of a password.
@@ -81,6 +84,8 @@ class SmartHost:
     lmtp: bool = False
     path: str | None = None
     oauth2: OAuth2 | None = None
+    certFile: str | None = None
+    keyFile: str | None = None
 
     @property
     def secrets(self) -> tuple[PasswordSource, ...]:
@@ -97,12 +102,14 @@ class SmartHost:
 #: first refresh token.
 TokensFor = Callable[[str, OAuth2, "bytes | None", "bytes | None"], "ITokens"]
 
-_SETTINGS = (*keysOf("password"), "tls", "auth", "ca-file")
+_OWN = ("client-cert", "client-key")
+_SETTINGS = (*keysOf("password"), "tls", "auth", "ca-file", *_OWN)
 #: What is in a table besides.
 _KEYS = ("url", "user", "oauth2", *_SETTINGS)
 #: What somebody may call a secret.
 _SECRETS = ("password", "pass", "passwd", "secret", "token")
-_NEEDS = {need.name.lower(): need for need in TLSNeed}
+#: TLSA records are looked up for the hosts of destinations only.
+_NEEDS = {need.name.lower(): need for need in TLSNeed if need is not TLSNeed.DANE}
 
 
 def parseSmartHost(value: str) -> SmartHost:
@@ -175,6 +182,8 @@ def showSmartHost(smart: SmartHost | Host) -> str | dict[str, Any]:
         table["tls"] = smart.tls.name.lower()
     if smart.caFile is not None:
         table["ca-file"] = smart.caFile
+    own = zip(_OWN, (smart.certFile, smart.keyFile), strict=True)
+    table |= {name: path for name, path in own if path is not None}
     return table if len(table) > 1 else place.url
 
 
@@ -202,6 +211,8 @@ def toHost(
         named=True,
         authInClear=smart.authInClear,
         caFile=smart.caFile,
+        certFile=smart.certFile,
+        keyFile=smart.keyFile,
         lmtp=smart.lmtp,
         path=smart.path,
     )
@@ -265,15 +276,19 @@ def _smartHost(
         _refuse(value, "the only value of auth is clear")
     if place.scheme == UNIX:
         _checkSocket(place, hasUser, settings, value)
+    need = _need(place, hasUser, settings, value)
+    _checkOwn(need, settings, value)
     return SmartHost(
         name=place.path or place.name,
         port=place.portFor(hasUser),
-        tls=_need(place, hasUser, settings, value),
+        tls=need,
         implicitTLS=place.scheme == "smtps",
         user=user,
         password=password,
         authInClear="auth" in settings,
         caFile=settings.get("ca-file"),
+        certFile=settings.get("client-cert"),
+        keyFile=settings.get("client-key"),
         lmtp=place.scheme in (LMTP, UNIX),
         path=place.path or None,
         oauth2=oauth2,
@@ -289,13 +304,28 @@ def _checkSocket(
     """
     if len(place.path.encode("utf-8", "surrogateescape")) > MAX_PATH:
         _refuse(value, f"the path of a socket has {MAX_PATH} bytes at most")
-    if settings.get("tls", "never") != "never" or "ca-file" in settings:
+    if settings.get("tls", "never") != "never" or not settings.keys().isdisjoint(
+        ("ca-file", *_OWN)
+    ):
         _refuse(
             value,
-            "there is no TLS over a socket of this machine: leave tls and ca-file out",
+            "there is no TLS over a socket of this machine: leave tls, ca-file, "
+            "client-cert and client-key out",
         )
     if hasUser and "auth" not in settings:
         _refuse(value, "over a socket the password is sent only with auth=clear")
+
+
+def _checkOwn(need: TLSNeed, settings: Mapping[str, str], value: str) -> None:
+    said = [name for name in _OWN if name in settings]
+    if len(said) == 1:
+        _refuse(
+            value,
+            "a certificate and its key belong together: name both client-cert and "
+            "client-key",
+        )
+    if said and need is TLSNeed.NEVER:
+        _refuse(value, "without TLS no certificate is shown: leave client-cert out")
 
 
 def _usualNeed(place: Place, hasUser: bool, inClear: bool) -> TLSNeed:

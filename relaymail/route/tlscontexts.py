@@ -230,7 +230,7 @@ def trustedIn(path: str) -> Any:
     return trustRootFromCertificates(found)
 
 
-def ownIn(certFile: str, keyFile: str | None = None) -> None:
+def checkOwn(certFile: str, keyFile: str | None = None) -> None:
     """
     See whether a certificate that this relay is to show to hosts can be used.
 

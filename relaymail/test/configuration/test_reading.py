@@ -180,7 +180,10 @@ class ReadingTests(FileCase):
             tls-key = "key.pem"
             tls-cert = "../etc/key.pem"
             [delivery]
-            smart-hosts = [ "smtps://me@a.example?password-file=pw&ca-file=/ca" ]
+            smart-hosts = [
+                "smtps://me@a.example?password-file=pw&ca-file=/ca",
+                "smtps://a.example?client-cert=own.pem&client-key=/key.pem",
+            ]
             [machines]
             drop = "drop"
             """,
@@ -190,9 +193,11 @@ class ReadingTests(FileCase):
         etc = str(self.directory / "etc")
         self.assertEqual(told.queue.path, f"{etc}/spool/queue.db")
         self.assertEqual((told.intake.tlsKey, told.intake.tlsCert), (key, key))
-        (smart,) = told.delivery.smartHosts
+        smart, shown = told.delivery.smartHosts
         self.assertIn(f"{etc}/pw", repr(smart))
         self.assertEqual(smart.caFile, "/ca")
+        self.assertEqual(shown.certFile, f"{etc}/own.pem")
+        self.assertEqual(shown.keyFile, "/key.pem")
         self.assertEqual(told.machines.drop, f"{etc}/drop")
 
     def test_pathOfTheSocket(self) -> None:

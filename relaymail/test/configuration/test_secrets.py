@@ -146,6 +146,23 @@ class PasswordTests(SynchronousTestCase):
         smart = parseSmartHost(f"smtps://mail.example?ca-file={cert}")
         self.assertEqual(readHost(smart).caFile, str(cert))
 
+    def test_A02_shown(self) -> None:
+        """
+        So is the certificate that is to be shown to a host.
+        """
+        key, cert = selfSigned("relay.example").write(self.mktemp())
+        good = f"smtps://mail.example?client-cert={cert}&client-key={key}"
+        host = readHost(parseSmartHost(good))
+        self.assertEqual((host.certFile, host.keyFile), (cert, key))
+        for bad in (
+            f"smtps://mail.example?client-cert={cert}-&client-key={key}",
+            f"smtps://mail.example?client-cert={cert}&client-key={key}-",
+            f"smtps://mail.example?client-cert={key}&client-key={cert}",
+        ):
+            smart = parseSmartHost(bad)
+            error = self.assertRaises(ConfigurationError, readHost, smart)
+            self.assertIn("which this relay is to show to a host", str(error))
+
     def test_hostOfAProgram(self) -> None:
         """
         A host that a program gives has its credentials already.

@@ -102,6 +102,12 @@ class ParseTests(SynchronousTestCase):
         self.assertIs(found.tls, TLSNeed.VERIFIED)
         self.assertEqual(found.caFile, "/etc/ca s.pem")
         self.assertIs(parseSmartHost("h.example?tls=never").tls, TLSNeed.NEVER)
+        own = "client-cert=/etc/own.pem&client-key=/etc/own%20key.pem"
+        found = parseSmartHost(f"smtps://mail.example?{own}")
+        self.assertEqual(found.certFile, "/etc/own.pem")
+        self.assertEqual(found.keyFile, "/etc/own key.pem")
+        host = toHost(found, lambda kind, where: b"")
+        self.assertEqual((host.certFile, host.keyFile), (found.certFile, found.keyFile))
 
     def test_refused(self) -> None:
         """
@@ -143,6 +149,11 @@ class ParseTests(SynchronousTestCase):
             "lmtp+unix:///run/lmtp?tls=verified",
             "lmtp+unix:///run/lmtp?tls=offered",
             "lmtp+unix:///run/lmtp?ca-file=/etc/ca.pem",
+            "lmtp+unix:///run/lmtp?client-cert=/a&client-key=/b",
+            "smtps://h.example?client-cert=/a",
+            "smtps://h.example?client-key=/a",
+            "h.example?tls=never&client-cert=/a&client-key=/b",
+            "h.example?tls=dane",
             "lmtp+unix://me@/run/lmtp?password-env=B",
             f"lmtp+unix:///{'x' * MAX_PATH}",
         ):
@@ -307,6 +318,7 @@ class ShowTests(SynchronousTestCase):
                 "mail.example?tls=never",
                 "smtp+starttls://mail.example?ca-file=/etc/ca.pem",
                 "smtps://me@mail.example?password-file=/a%20b",
+                "smtps://mail.example?client-cert=/a%20b&client-key=/c",
                 "smtps://mail.example?tls=encrypted",
                 "smtp://me@mail.example?password-env=PW&auth=clear",
                 "smtp://me@mail.example?password-env=PW&auth=clear&tls=verified",

@@ -20,7 +20,7 @@ from relaymail.errors import ConfigurationError
 from relaymail.protections import TLSResult
 from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.route.hosts import Host, TLSNeed
-from relaymail.route.tlscontexts import creatorFor, ownIn
+from relaymail.route.tlscontexts import checkOwn, creatorFor
 from relaymail.route.troubles import troubleOf
 from relaymail.testing.certificates import Purpose, Throwaway, ThrowawayCA, selfSigned
 
@@ -440,13 +440,13 @@ class ClientCertificateTests(ContextCase):
             host = self.host(TLSNeed.OFFERED, certFile=cert, keyFile=key)
             for use in (
                 lambda h=host: creatorFor(h),
-                lambda c=cert, k=key: ownIn(c, k),
+                lambda c=cert, k=key: checkOwn(c, k),
             ):
                 error = self.assertRaises(ConfigurationError, use)
                 self.assertIn(cert, str(error))
                 self.assertIn(key, str(error))
                 self.assertIn(why, str(error))
-        ownIn(self.cert, self.key)
+        checkOwn(self.cert, self.key)
 
 
 class _Far:
