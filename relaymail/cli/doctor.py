@@ -201,6 +201,7 @@ def _checksHere(told: Configuration) -> Iterator[Check]:
     )
     from relaymail.doctor.machine import Machine
     from relaymail.intake.limits import DEFAULT_LIMITS
+    from relaymail.route.racing import MAX_AT_ONCE
 
     yield Check("entrances", lambda: checkEntrances(told.intake))
     yield Check("secrets", lambda: checkSecrets(told))
@@ -210,7 +211,8 @@ def _checksHere(told: Configuration) -> Iterator[Check]:
     yield Check("relay", lambda: checkRelay(relayOf(told.queue), settings))
     machine = Machine(
         told.queue.path,
-        told.delivery.maxConnections + DEFAULT_LIMITS.connections,
+        # Each that is not there yet may be waited for at several addresses.
+        told.delivery.maxConnections * MAX_AT_ONCE + DEFAULT_LIMITS.connections,
         relayOf(told.queue),
         offset=lambda: wallSeconds() - bootSeconds(),
         wall=wallSeconds,

@@ -136,7 +136,7 @@ class Target:
             return Trouble(Phase.CONNECT, told.kind)
         if not isinstance(reason, ConnectError) or not reason.args[0]:
             return told
-        words = str(reason.args[0])
+        words, kind = str(reason.args[0]), told.kind
         source = sourceFor(address, self.host.source)
         isNotOurs = isinstance(reason, ConnectBindError) and reason.osError in _NOT_OURS
         if source is not None and isNotOurs:
@@ -144,7 +144,10 @@ class Target:
                 f"connections are to come from {source}, which is no address of this "
                 f"machine: {words}"
             )
-        return Trouble(Phase.CONNECT, told.kind, printable(words))
+        elif isNotOurs:
+            # This machine has nothing of the family at all.
+            kind = TroubleKind.UNREACHABLE
+        return Trouble(Phase.CONNECT, kind, printable(words))
 
 
 def notReached(

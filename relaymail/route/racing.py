@@ -23,9 +23,9 @@ STAGGER = 0.25
 #: at the least.  Of both families there are three then, and a host with more that
 #: fail has other troubles.
 MAX_TRIES = 6
-#: How many of them are waited for at once: each holds a descriptor, and a host that
-#: let four pass in silence is not helped by a fifth.
-MAX_AT_ONCE = 4
+#: How many of them are waited for at once: each holds a descriptor.  With three, one
+#: dead address and one family that has no way out of here hold nothing up.
+MAX_AT_ONCE = 3
 
 #: Which trouble of several is told as that of the host: the one that says most of
 #: it.  That it refused is from the host itself; what this machine cannot do goes

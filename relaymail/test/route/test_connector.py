@@ -205,8 +205,8 @@ class ConnectTests(SynchronousTestCase):
         failure = self.failureResultOf(d, TimeoutError)
         self.assertEqual(
             failure.value.trouble.text,
-            "timed out while connecting: port 25 of 192.0.2.1, 192.0.2.2, 192.0.2.3, "
-            "192.0.2.4; too late for 192.0.2.5, 192.0.2.6",
+            "timed out while connecting: port 25 of 192.0.2.1, 192.0.2.2, 192.0.2.3; "
+            "too late for 192.0.2.4, 192.0.2.5, 192.0.2.6",
         )
         self.assertEqual(self.machine.dialings, set())
         self.assertEqual(self.network.getDelayedCalls(), [])

@@ -8,11 +8,20 @@ How it goes over a network is in L{relaymail.test.route.test_connector}.
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectError, ConnectionRefusedError, UserError
+from twisted.internet.error import (
+    ConnectBindError,
+    ConnectError,
+    ConnectionRefusedError,
+    TCPTimedOutError,
+    TimeoutError,
+    UserError,
+    getConnectError,
+)
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -182,3 +191,49 @@ class AddressesTests(SynchronousTestCase):
         for _, _, factory, _, _ in self.reactor.tcpClients:
             factory.doStop()
         self.assertEqual(self.factory.numPorts, 0)
+
+
+class WhyNotTests(SynchronousTestCase):
+    """
+    Tests for L{Target.whyNot}.
+    """
+
+    def why(self, error: Exception, *source: str) -> tuple[TroubleKind, str]:
+        """
+        Say it of an address.
+        """
+        host = Host("mx.example", source=source)
+        target = Target(MemoryReactorClock(), host, 25, 30.0, None)
+        trouble = target.whyNot(Failure(error), "2001:db8::1")
+        return trouble.kind, trouble.detail
+
+    def test_D02_words(self) -> None:
+        """
+        It is what the system says, and whose fault that is.
+        """
+        full = ConnectBindError(errno.EMFILE, "Too many open files")
+        none = ConnectBindError(errno.EAFNOSUPPORT, "Address family not supported")
+        foreign = ConnectBindError(errno.EADDRNOTAVAIL, "Cannot assign address")
+        away = getConnectError((errno.EHOSTUNREACH, "No route to host"))
+        unreachable, local = TroubleKind.UNREACHABLE, TroubleKind.LOCAL
+        source = "2001:db8:1::7"
+        for error, sources, expected in (
+            (full, (), (local, "Too many open files")),
+            (full, (source,), (local, "Too many open files")),
+            (none, (), (unreachable, "Address family not supported")),
+            (away, (source,), (unreachable, "No route to host")),
+            (
+                foreign,
+                (source,),
+                (
+                    local,
+                    f"connections are to come from {source}, which is no address of "
+                    "this machine: Cannot assign address",
+                ),
+            ),
+            (TimeoutError(), (), (TroubleKind.TIMEOUT, "")),
+            (TCPTimedOutError(), (), (TroubleKind.TIMEOUT, "")),
+            (ConnectionRefusedError(), (), (TroubleKind.REFUSED, "")),
+            (KeyError("x"), (), (local, "'x'")),
+        ):
+            self.assertEqual(self.why(error, *sources), expected)
