@@ -54,10 +54,13 @@ BESIDE = frozenset({"testing", "test", "bench"})
 #: others are pure.
 ROUTE_HANDS = frozenset(
     {
+        "book",
         "connector",
         "dialing",
+        "fetching",
         "lookup",
         "mx",
+        "policies",
         "protecting",
         "resolver",
         "router",

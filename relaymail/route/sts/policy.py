@@ -71,6 +71,21 @@ class MalformedPolicy(ValueError):
     """
 
 
+class Unfetched(Exception):
+    """
+    A policy could not be had; what was had before is used for as long as it holds,
+    and if there is none mail goes as without one.
+
+    @ivar result: What is wrong, for reports (RFC 8460 4.3.2.2).
+    @ivar why: What is known beyond that: one printable line.
+    """
+
+    def __init__(self, result: TLSResult, why: str) -> None:
+        super().__init__(result, why)
+        self.result = result
+        self.why = printable(why)
+
+
 @dataclass(frozen=True, slots=True)
 class STSPolicy:
     """
