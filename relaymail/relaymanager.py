@@ -92,6 +92,8 @@ STOP_PATIENCE = 10.0
 #: How long to wait before a queue that could not be looked at is looked at
 #: again, in seconds.
 _LOOK_AGAIN = 5.0
+#: Who is told what happens.
+_LISTENERS = ("onOutcome", "onAuthentication", "onTLSSession")
 
 
 _log = Logger()
@@ -196,7 +198,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         """
         Give what outlives the process.
         """
-        volatile = ("managed", "isStopping", "bounces", "onOutcome", "onAuthentication")
+        volatile = ("managed", "isStopping", "bounces", *_LISTENERS)
         return {
             key: value
             for key, value in self.__dict__.items()
@@ -459,6 +461,15 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         @param relayer: What it built.
         """
         self._connections.made(relay, relayer)
+
+    def ownAddress(self, relay: Any) -> str:
+        """
+        Give the address of this machine that the connection of an attempt comes
+        from; empty where there is none.
+
+        @param relay: The factory.
+        """
+        return self._connections.ownAddress(relay)
 
     def flushSoon(self) -> None:
         """

@@ -137,6 +137,7 @@ class _AttemptManager(StandingMixin):
             return
         self._relay = relay
         trouble = troubleOf(failure, Phase.RESOLVE)
+        self._routeFailed(trouble, getattr(failure.value, "applied", ()))
         self.noteSession(relay, trouble.phase, trouble, 0)
         self._walk = None
         self.notifyDone(relay)

@@ -131,6 +131,14 @@ class Connections:
         """
         self._made[relay] = relayer
 
+    def ownAddress(self, relay: Any) -> str:
+        """
+        Give the address of this machine that the connection of an attempt comes
+        from; empty where there is none.
+        """
+        address: str = getattr(self._made.get(relay), "ownAddress", "")
+        return address
+
     def ended(self, relay: Any) -> None:
         """
         Note that an attempt is over.

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from relaymail.addresses import normalDomain
 from relaymail.deliver.bounces import Bounces
+from relaymail.deliver.protected import OnTLSSession
 from relaymail.deliver.settlement import OnOutcome, Settlement
 from relaymail.deliver.steering import SteeringMixin
 from relaymail.errors import NotSupported, QueueError
@@ -29,12 +30,17 @@ OnAuthentication = Callable[[Host, Evidence | None], None]
 class OperatingMixin(SteeringMixin):
     """
     What becomes of mail by wish of an operator, for a relaying manager.
+
+    @cvar onAuthentication: Is told how it went to authenticate at a host.
+    @cvar onTLSSession: Is told how sessions with the hosts of destinations were
+        protected, once of each.
     """
 
     bounces: Bounces
     isStopping: bool
     onOutcome: OnOutcome | None = None
     onAuthentication: OnAuthentication | None = None
+    onTLSSession: OnTLSSession | None = None
 
     def noteAuthentication(self, host: Host, evidence: Evidence | None) -> None:
         """

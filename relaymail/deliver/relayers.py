@@ -36,9 +36,11 @@ class ManagedRelayerMixin(Reporting):
         gives its letters, and takes its steps, as the ones here do.
     @ivar manager: The attempt manager.
     @ivar factory: The factory that built the relayer, which sets it.
+    @ivar ownAddress: The address of this machine that the connection comes from.
     """
 
     debug = False
+    ownAddress = ""
     phaseTimeouts: Mapping[Phase, float] | None = PATIENCE
     resetsAfterMail = False
     forgivesSurplus = False
@@ -60,6 +62,16 @@ class ManagedRelayerMixin(Reporting):
     @factory.setter
     def factory(self, value: Any) -> None:
         self._factory = value
+
+    def connectionMade(self) -> None:
+        """
+        Begin.
+        """
+        client: Any = self
+        # Once a connection is over it has no address any more.
+        self.ownAddress = getattr(client.transport.getHost(), "host", "")
+        begun: Any = super()
+        begun.connectionMade()
 
     def sentMail(
         self, code: int, resp: Any, numOk: Any, addresses: Any, log: Any

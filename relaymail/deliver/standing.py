@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from relaymail.deliver.protected import ProtectedMixin
 from relaymail.dialogue.extensions import Extensions
 from relaymail.outcome import verdicts
 from relaymail.outcome.verdicts import LaneState, Verdict
@@ -18,7 +19,7 @@ from relaymail.route.hosts import Host
 from relaymail.route.walk import Walk
 
 
-class StandingMixin:
+class StandingMixin(ProtectedMixin):
     """
     What an attempt knows of the host it is at, for an attempt manager.
 
@@ -86,7 +87,7 @@ class StandingMixin:
             address = host.path
         self.address, self.tls = address, ""
         self._ended = None
-        self._passesOn = self._keepsTime = False
+        self._passesOn = self._keepsTime = self._isTold = False
 
     def noteTLS(self, relay: Any, version: str) -> None:
         """
@@ -100,6 +101,8 @@ class StandingMixin:
         """
         self._passesOn = b"DSN" in extensions
         self._keepsTime = b"DELIVERBY" in extensions
+        if not self._isTold:
+            self._sessionBegan(relay)
 
     def noteSession(
         self, relay: Any, phase: Phase, evidence: Evidence, transactions: int
@@ -113,6 +116,8 @@ class StandingMixin:
             # The server had enough of the connection, not of the mail.
             phase = Phase.IDLE
         self._ended = (phase, evidence)
+        if not self._isTold:
+            self._sessionEnded(relay, phase, evidence)
         if phase is Phase.AUTH:
             self._noteAuthentication(evidence)
 

@@ -1,0 +1,116 @@
+# -*- test-case-name: relaymail.test.deliver.test_protected -*-
+"""
+How sessions with the hosts of destinations were protected, for whoever reports it
+(RFC 8460).
+
+Each session is told of once: when the host has said what it can do, which is after
+TLS and after everything there is to check; or when it ended because of TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from relaymail.protections import Applied, TLSResult, TLSSession
+from relaymail.replies import Evidence, Phase, Trouble
+from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.terms import Way
+from relaymail.route.walk import Walk
+from relaymail.schedule.goals import goalOf
+
+#: Is told how a session began.
+OnTLSSession = Callable[[TLSSession], object]
+
+_NOT_OFFERED = "the host does not offer STARTTLS"
+
+
+def destinationOf(lane: Hashable) -> str:
+    """
+    Give the destination whose policies hold for the sessions of a lane; empty: there
+    is none.  That of mail whose sender wants none (RFC 8689 3) has none: reports
+    themselves are such mail, and nobody is told of those (RFC 8460 5.3).
+    """
+    goal = goalOf(lane)
+    if isinstance(goal, Way):
+        goal = "" if goal.tlsOptional else goal.goal
+    return goal if isinstance(goal, str) else ""
+
+
+def resultOf(phase: Phase, evidence: Evidence) -> TLSResult | None:
+    """
+    Say what went wrong with the TLS of a session that ended; L{None}: something else
+    ended it.
+
+    @param phase: Where it stood.
+    @param evidence: What ended it.
+    """
+    if isinstance(evidence, Trouble) and evidence.result is not None:
+        return evidence.result
+    if phase is not Phase.STARTTLS:
+        return None
+    return TLSResult.FAILED if isinstance(evidence, Trouble) else TLSResult.NO_STARTTLS
+
+
+class ProtectedMixin:
+    """
+    Tells how sessions were protected, for an attempt manager.
+    """
+
+    manager: Any
+    lane: Hashable
+    address: str
+    tls: str
+    _walk: Walk | None
+    _isTold = False
+
+    @property
+    def host(self) -> Host | None:
+        """
+        The host being tried, or L{None}.
+        """
+        raise NotImplementedError
+
+    def _sessionBegan(self, relay: Any) -> None:
+        """
+        Tell of a session over which mail is about to go.
+        """
+        result = None if self.tls else TLSResult.NO_STARTTLS
+        self._tellSession(relay, result, "" if self.tls else _NOT_OFFERED)
+
+    def _sessionEnded(self, relay: Any, phase: Phase, evidence: Evidence) -> None:
+        """
+        Tell of a session that ended, if that was because of TLS.
+        """
+        result = resultOf(phase, evidence)
+        if result is not None:
+            self._tellSession(relay, result, evidence.text)
+
+    def _tellSession(self, relay: Any, result: TLSResult | None, why: str) -> None:
+        listener: OnTLSSession | None = getattr(self.manager, "onTLSSession", None)
+        host = self.host
+        if listener is None or self._isTold or host is None or self._walk is None:
+            return
+        self._isTold = True
+        applied = self._walk.route.applied
+        destination = destinationOf(self.lane)
+        # The operator's own hosts, and what he wants in clear, are no news to others.
+        if applied and destination and not host.named and host.tls is not TLSNeed.NEVER:
+            own = self.manager.ownAddress(relay)
+            session = TLSSession(
+                destination, applied, host.name, self.address, own, "", result, why
+            )
+            listener(session)
+
+    def _routeFailed(self, trouble: Trouble, applied: tuple[Applied, ...]) -> None:
+        """
+        Tell that the policies of a destination left no host.
+        """
+        listener: OnTLSSession | None = getattr(self.manager, "onTLSSession", None)
+        destination = destinationOf(self.lane)
+        if listener is not None and applied and destination and trouble.result:
+            listener(
+                TLSSession(
+                    destination, applied, result=trouble.result, why=trouble.text
+                )
+            )
