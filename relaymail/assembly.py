@@ -11,18 +11,22 @@ from dataclasses import replace
 from typing import Any
 
 from relaymail.configuration import Configuration
+from relaymail.envelopes import Client, Origin
 from relaymail.identities import IAuthentication
-from relaymail.intake.acceptance import NetworkAcceptance
+from relaymail.intake.acceptance import NetworkAcceptance, Refusal
 from relaymail.intake.limits import DEFAULT_LIMITS
 from relaymail.machine import machineAddresses
 from relaymail.machines import Machines
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import TLSNeed
-from relaymail.route.senderhosts import SmartRoutes
+from relaymail.route.rules import Action, Routing
+from relaymail.route.senderhosts import NO_RULES, SmartRoutes
 
 #: How long a connection is kept for the next message of its lane, in seconds:
 #: less than any server waits (RFC 5321 4.5.3.2.7), enough for a burst.
 IDLE_TIMEOUT = 5.0
+#: What is said to whom a rule refuses mail that has no text of its own.
+REFUSED = "A rule of this relay refuses mail to this address"
 #: How many recipients share a transaction: what every server must take
 #: (RFC 5321 4.5.3.1.8).
 RECIPIENTS_PER_TRANSACTION = 100
@@ -39,7 +43,7 @@ def tellManager(
 
     @param manager: The manager.
     @param told: What the relay is told.
-    @param routes: The smart hosts, with their passwords.
+    @param routes: Where mail goes: the rules, and the smart hosts with their passwords.
     @param addresses: The addresses the relay listens on.
     """
     delivery = told.delivery
@@ -52,6 +56,8 @@ def tellManager(
     manager.expireAfter = delivery.expire
     manager.delayNotice = delivery.delayNotice
     manager.PORT = delivery.mxPort
+    manager.routing = routes.routing
+    manager.terms = routes.terms
     manager.smartHosts = routes.smartHosts
     manager.senderHosts = routes.senderHosts
     manager.destinations = policyFor(told, addresses)
@@ -121,7 +127,10 @@ def checkUsers(path: str | None) -> None:
 
 
 def intakeRules(
-    told: Configuration, tls: Any, authentication: IAuthentication | None = None
+    told: Configuration,
+    tls: Any,
+    authentication: IAuthentication | None = None,
+    routing: Routing = NO_RULES,
 ) -> dict[str, Any]:
     """
     Say who may give mail, and how much of it.
@@ -129,6 +138,7 @@ def intakeRules(
     @param told: What the relay is told.
     @param tls: What STARTTLS begins with, or L{None}.
     @param authentication: What lets clients say who they are, or L{None}.
+    @param routing: The rules, some of which may refuse mail.
 
     @return: Arguments of L{IntakeFactory
         <relaymail.intake.server.IntakeFactory>}.
@@ -142,7 +152,25 @@ def intakeRules(
         "machines": machinesFor(told),
         "authentication": authentication,
         "xclientNetworks": intake.xclient,
+        "refusal": refusalBy(routing),
     }
+
+
+def refusalBy(routing: Routing) -> Refusal | None:
+    """
+    Say what rules refuse to clients that may give mail; L{None}: nothing.
+    """
+    if not any(rule.action is Action.REFUSE for rule in routing.rules):
+        return None
+
+    def refusal(client: Client, sender: str, recipient: str) -> str | None:
+        origin = Origin(client.host, client.user)
+        rule = routing.match(recipient, sender, origin)
+        if rule is None or rule.action is not Action.REFUSE:
+            return None
+        return rule.text or REFUSED
+
+    return refusal
 
 
 def machinesFor(told: Configuration) -> Machines:

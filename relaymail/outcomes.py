@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relaymail.replies import Evidence, Phase
+from relaymail.replies import Evidence, Phase, Trouble, TroubleKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +86,11 @@ class Removed(Outcome):
     """
     Taken out of the queue by somebody's wish; the sender is not told.
     """
+
+    @property
+    def isDiscarded(self) -> bool:
+        """
+        Whether it was by a rule, not by somebody who looked at it.
+        """
+        evidence = self.evidence
+        return isinstance(evidence, Trouble) and evidence.kind is TroubleKind.DISCARDED

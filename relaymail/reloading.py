@@ -143,7 +143,7 @@ class ReloadMixin:
         calculator = None
         if "delivery.dns" in changed:
             calculator = self._makeCalculator(told)
-        rules = intakeRules(told, tls, self._users.read(told))
+        rules = intakeRules(told, tls, self._users.read(told), routes.routing)
         assert self._ports is not None
         try:
             self._ports.listen(told.intake.openings)

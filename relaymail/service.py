@@ -339,7 +339,9 @@ class Relay(ReloadMixin, MultiService):
         told = self.configuration
         return IntakeFactory(
             queue,
-            **intakeRules(told, self._tls, self._users.read(told)),
+            **intakeRules(
+                told, self._tls, self._users.read(told), self._routes.routing
+            ),
             clock=self._reactor,
             openContent=self.openContent,
         )

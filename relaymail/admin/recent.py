@@ -38,8 +38,9 @@ RETRIED = "retried"
 BOUNCED = "bounced"
 EXPIRED = "expired"
 REMOVED = "removed"
+DISCARDED = "discarded"
 #: What can become of a name.
-KINDS = (DELIVERED, RETRIED, BOUNCED, EXPIRED, REMOVED)
+KINDS = (DELIVERED, RETRIED, BOUNCED, EXPIRED, REMOVED, DISCARDED)
 
 # By what the log says; "settled" is what a program of its own may call it.
 _KINDS = {
@@ -49,6 +50,7 @@ _KINDS = {
     "bounced": BOUNCED,
     "expired": EXPIRED,
     "removed": REMOVED,
+    "discarded": DISCARDED,
 }
 _ESCAPED = re.compile(r"\\(.)")
 

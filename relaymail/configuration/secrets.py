@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from relaymail.configuration.rules import checkFiles, onTerms, ruleOf, usualTerms
 from relaymail.configuration.tables import Configuration
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Host
@@ -20,8 +22,10 @@ from relaymail.route.passwords import (
     PasswordSource,
     ReadPassword,
 )
+from relaymail.route.rules import Routing
 from relaymail.route.senderhosts import SmartRoutes
 from relaymail.route.smarthosts import SmartHost, TokensFor, toHost
+from relaymail.route.terms import Terms
 
 if TYPE_CHECKING:
     import subprocess
@@ -54,8 +58,9 @@ def readRoutes(
     configuration: Configuration, tokensFor: TokensFor | None = None
 ) -> SmartRoutes:
     """
-    Make hosts to deliver to of all smart hosts, with their passwords.  Each secret is
-    read once: a command may take its time, or ask somebody.
+    Make the rules of all routes, and hosts to deliver to of all smart hosts, with
+    their passwords.  Each secret is read once: a command may take its time, or ask
+    somebody.
 
     @param tokensFor: Gives the tokens of those that want them; without it they
         have none, and can only be shown.
@@ -69,14 +74,22 @@ def readRoutes(
             known[kind, where] = readSecret(kind, where)
         return known[kind, where]
 
-    def hosts(described: Iterable[SmartHost | Host]) -> tuple[Host, ...]:
-        return tuple(readHost(each, tokensFor, read) for each in described)
+    def hosts(described: Iterable[SmartHost | Host], on: Terms) -> tuple[Host, ...]:
+        return tuple(onTerms(readHost(each, tokensFor, read), on) for each in described)
 
     delivery = configuration.delivery
-    return SmartRoutes(
-        hosts(delivery.smartHosts),
-        {sender: hosts(described) for sender, described in delivery.senderHosts},
+    usual = usualTerms(delivery)
+    terms = replace(usual, fallback=hosts(delivery.fallbackHosts, usual))
+    routes = SmartRoutes(
+        hosts(delivery.smartHosts, usual),
+        {s: hosts(described, usual) for s, described in delivery.senderHosts},
+        Routing(ruleOf(route, terms, hosts) for route in delivery.routes),
+        terms,
     )
+    for each in (terms, *(rule.terms for rule in routes.routing.rules)):
+        if each is not None:
+            checkFiles(each)
+    return routes
 
 
 def readHosts(configuration: Configuration) -> tuple[Host, ...]:

@@ -27,7 +27,7 @@ from relaymail.interfaces import IAttempt, IQueue
 from relaymail.outcome import verdicts
 from relaymail.outcome.news import endOf, isDelayNews, isTooLate, mayNotify
 from relaymail.outcome.verdicts import Fate
-from relaymail.outcomes import Bounce, Outcome, Retry
+from relaymail.outcomes import Bounce, Outcome, Removed, Retry
 from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.route.hosts import Route
 from relaymail.route.troubles import troubleOf
@@ -379,6 +379,10 @@ class _AttemptManager(StandingMixin):
         self.noteOutcome(relay, path, outcome or _UNEXPLAINED_RETRY)
         if isinstance(outcome, Bounce):
             self.notifyFailure(relay, path)
+        elif isinstance(outcome, Removed):
+            name = nameIn(path)
+            self.manager.managed[relay].remove(name)
+            self._settlement.discarded(name, outcome)
         else:
             self.notifyRetry(relay, path)
 

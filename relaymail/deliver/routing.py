@@ -3,53 +3,73 @@
 Where the mail of a relaying manager goes: to which site, and by which hosts.
 
 A site is what connections may be shared within: a destination, the smart hosts that
-get the mail of everybody or of a sender, or one of these for mail that may go over
-TLS only.
+get the mail of everybody, of a sender or of a rule, or one of these on other terms or
+for mail that says how it is to be protected (L{Way}).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
-from relaymail.envelopes import Outline
+from relaymail.envelopes import NO_ORIGIN, Origin, Outline, Parameters
 from relaymail.outcome.verdicts import HostState
 from relaymail.route.connector import Connector
 from relaymail.route.hosts import Host, Route, TLSNeed
+from relaymail.route.levels import TLSLevel
 from relaymail.route.memory import NamedHosts
 from relaymail.route.router import (
-    TLSOnly,
-    Unroutable,
-    refuseUnroutable,
+    Discarding,
+    Holding,
+    NoWay,
+    Refusing,
+    refuse,
     routeFor,
     securedRoute,
 )
-from relaymail.route.senderhosts import SenderHosts, hostsOfSender
+from relaymail.route.rules import Action, Routing, Rule
+from relaymail.route.senderhosts import NO_RULES, SenderHosts, hostsOfSender
+from relaymail.route.terms import Terms, Way
+
+#: How many ways, and the sites of how many destinations, are remembered: mail for the
+#: same few comes again and again.
+_REMEMBERED = 4096
+
+#: What is kept of a message that says nothing of TLS.
+_PLAIN = Parameters()
 
 
 class RoutingMixin:
     """
     Where mail goes, for a relaying manager.
 
+    @cvar routing: The rules, which go first.
     @cvar smartHosts: The hosts that all mail goes to, the first first; none
         for the hosts of each domain.
     @cvar senderHosts: The hosts that the mail of some senders goes to instead; see
         L{relaymail.route.senderhosts}.
     @cvar ownNames: The names of this relay, which it never sends to.
-    @cvar tls: What sessions with the hosts of domains need.
+    @cvar terms: On which terms mail goes to the hosts of domains; L{None}: C{tls} says
+        what their sessions need.
+    @cvar tls: What sessions with the hosts of domains need, where there are no terms.
     """
 
+    routing: Routing = NO_RULES
     smartHosts: Sequence[Host] = ()
     senderHosts: SenderHosts = MappingProxyType({})
     ownNames: Iterable[str] = ()
+    terms: Terms | None = None
     tls = TLSNeed.NEVER
 
-    #: The hosts of senders, each once, and what they were found in.
-    _ofSenders: tuple[SenderHosts | None, tuple[Hashable, ...]] = (None, ())
+    #: The ways that were named, so that each is one object.
+    _ways: dict[Hashable, Way] | None = None
+    #: The sites of destinations, and by what they were found.
+    _sites: tuple[tuple[Any, ...], dict[str, tuple[Hashable, ...]]] = ((), {})
 
     PORT: int
     mxcalc: Any
@@ -68,20 +88,39 @@ class RoutingMixin:
         """
         Name the hosts for a destination.
 
-        @param destination: A domain; with smart hosts, those.
+        @param destination: A domain; with smart hosts, those; or what L{siteFor} gives.
 
         @return: Fires with the route.
         """
-        if isinstance(destination, Unroutable):
-            return refuseUnroutable(destination)
+        if isinstance(destination, NoWay):
+            return refuse(destination)
+        if isinstance(destination, Way):
+            return self._hostsBy(destination)
         hosts = destination if isinstance(destination, tuple) else self.smartHosts
-        return routeFor(
-            destination,
-            None if hosts else self._theMXCalculator(),
-            self._inOrder(hosts),
-            self.ownNames,
-            self.tls,
-        )
+        if hosts:
+            return routeFor(destination, None, self._inOrder(hosts))
+        return self._exchangesFor(destination, None)
+
+    def _hostsBy(self, way: Way) -> Deferred[Route]:
+        if isinstance(way.goal, str):
+            return self._exchangesFor(way.goal, way)
+        named = Route(tuple(self._inOrder(way.goal)))
+        if not way.requireTLS:
+            return defer.succeed(named)
+        return defer.execute(self._secured, named, True)
+
+    def _exchangesFor(self, domain: str, way: Way | None) -> Deferred[Route]:
+        """
+        Name the mail exchange hosts of a domain, as they are to be protected.
+
+        @param way: On which terms, and for what mail; L{None}: as usual.
+        """
+        terms = self.terms if way is None or way.terms is None else way.terms
+        need = self.tls if terms is None else _NEEDS[terms.level]
+        route = routeFor(domain, self._theMXCalculator(), (), list(self.ownNames), need)
+        if way is not None and way.requireTLS:
+            route.addCallback(self._secured, False)
+        return route
 
     def addressesFor(self, host: Host) -> Deferred[list[str]]:
         """
@@ -107,60 +146,140 @@ class RoutingMixin:
             mark = "markGood" if isGood else "markBad"
             getattr(self.mxcalc, mark, lambda name: None)(host.name)
 
-    def siteFor(self, destination: str, sender: str = "") -> Hashable:
+    def siteFor(
+        self,
+        destination: str,
+        sender: str = "",
+        recipient: str = "",
+        origin: Origin = NO_ORIGIN,
+    ) -> Hashable:
         """
         Say where mail for a destination goes.
 
         @param destination: The domain, as L{normalDomain
             <relaymail.addresses.normalDomain>} gives it.
         @param sender: The address it is from.
+        @param recipient: The address it is for; empty: one of which nothing is said.
+        @param origin: Where it came in from.
 
-        @return: The smart hosts that get it, or the destination.
+        @return: The smart hosts that get it, or the destination, a L{Way} to one of
+            them, or a L{NoWay <relaymail.route.router.NoWay>}.
         """
-        if self.senderHosts:
-            hosts = hostsOfSender(sender, self.senderHosts)
-            if hosts:
-                return hosts
-        return tuple(self.smartHosts) or destination
+        recipient = recipient or f"@{destination}"
+        return self._siteOf(
+            destination, Outline(sender, recipient, None, origin=origin)
+        )
 
     def sitesOf(self, destination: str) -> tuple[Hashable, ...]:
         """
-        Say where mail for a destination may go, whoever it is from, that which may
-        go over TLS only left out; the first is where mail goes of senders of which
+        Say where mail for a destination may go, whoever it is from, that which says how
+        it is to be protected left out; the first is where mail goes of senders of which
         nothing is said.
 
         @param destination: As in L{siteFor}.
         """
-        usual = self.siteFor(destination)
-        if not self.senderHosts:
-            return (usual,)
-        known, others = self._ofSenders
-        if known is not self.senderHosts:
+        if not self.senderHosts and not self.routing:
+            return (tuple(self.smartHosts) or destination,)
+        by, known = self._sites
+        now = (self.routing, self.senderHosts, self.smartHosts)
+        if len(by) != len(now) or any(a is not b for a, b in zip(by, now, strict=True)):
+            known = {}
+            self._sites = (now, known)
+        sites = known.get(destination)
+        if sites is None:
             # It is asked for each destination, and there may be many senders.
-            others = tuple(dict.fromkeys(self.senderHosts.values()))
-            self._ofSenders = (self.senderHosts, others)
-        return (usual, *(site for site in others if site != usual))
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            found = (self.siteFor(destination), *self._allSites(destination))
+            sites = known[destination] = tuple(dict.fromkeys(found))
+        return sites
+
+    def _allSites(self, destination: str) -> Iterator[Hashable]:
+        for rule in self.routing.rulesOf(destination):
+            if rule.action is Action.DELIVER:
+                yield self._siteBy(rule, destination, _PLAIN)
+        if self.routing.leavesSome(destination):
+            yield from self.senderHosts.values()
+            yield tuple(self.smartHosts) or destination
 
     def _siteOf(self, destination: str, outline: Outline) -> Hashable:
         """
         Say where a name goes.  It is asked for each.
         """
-        site: Hashable = tuple(self.smartHosts) or destination
+        parameters = outline.parameters
+        if self.routing:
+            rule = self.routing.match(
+                outline.recipient, outline.sender, outline.origin, outline.isReleased
+            )
+            if rule is not None:
+                return self._siteBy(rule, destination, parameters)
+        site: str | tuple[Host, ...] = tuple(self.smartHosts) or destination
         if self.senderHosts:
-            site = self.siteFor(destination, outline.sender)
-        if outline.parameters.requireTLS:
-            return TLSOnly(site)
+            site = hostsOfSender(outline.sender, self.senderHosts) or site
+        if parameters.requireTLS or parameters.tlsOptional:
+            return self._way(site, None, parameters)
         return site
+
+    def _siteBy(self, rule: Rule, destination: str, parameters: Parameters) -> Hashable:
+        """
+        Say where a name goes that matches a rule.
+        """
+        if rule.action is Action.DELIVER:
+            goal = rule.hosts or destination
+            isApart = rule.terms is not None or (not rule.hosts and self.smartHosts)
+            return self._way(goal, rule.terms, parameters, bool(isApart))
+        if rule.action is Action.REFUSE:
+            return Refusing(rule.name, rule.text)
+        if rule.action is Action.DISCARD:
+            return Discarding(rule.name)
+        return Holding(rule.name, rule.text)
+
+    def _way(
+        self,
+        goal: str | tuple[Host, ...],
+        terms: Terms | None,
+        parameters: Parameters,
+        isApart: bool = False,
+    ) -> str | tuple[Host, ...] | Way:
+        """
+        Give the way to a goal, one object for each; the goal itself where mail goes
+        there as all other.
+        """
+        requireTLS = parameters.requireTLS
+        # Hosts that are named keep what is said with them, and RFC 8689 4.1 has
+        # REQUIRETLS go before what the header says.
+        tlsOptional = (
+            parameters.tlsOptional and not requireTLS and isinstance(goal, str)
+        )
+        if not (isApart or requireTLS or tlsOptional):
+            return goal
+        ways = self._ways
+        if ways is None or len(ways) >= _REMEMBERED:
+            ways = self._ways = {}
+        # The terms are as long there as the way is, so that none have its number.
+        key = (goal, id(terms), requireTLS, tlsOptional)
+        way = ways.get(key)
+        if way is None:
+            way = ways[key] = Way(goal, terms, requireTLS, tlsOptional)
+        return way
 
     def _routeTo(self, site: Hashable) -> Deferred[Route]:
         """
         Name the hosts of a site.  What names hosts in another way than this is asked
         for those of all mail, also where only some of them can be used.
         """
-        if not isinstance(site, TLSOnly):
+        if not isinstance(site, Way) or not self._hasOwnHosts():
             return self.hostsFor(site)
-        route = defer.maybeDeferred(self.hostsFor, site.site)
-        return route.addCallback(self._secured, isinstance(site.site, tuple))
+        route = defer.maybeDeferred(self.hostsFor, site.goal)
+        if site.requireTLS:
+            route.addCallback(self._secured, isinstance(site.goal, tuple))
+        return route
+
+    def _hasOwnHosts(self) -> bool:
+        """
+        Tell whether a program names hosts in its own way.
+        """
+        return getattr(self.hostsFor, "__func__", None) is not RoutingMixin.hostsFor
 
     def _secured(self, route: Route, areNamed: bool) -> Route:
         # One that shows no certificate may be well for other mail.
@@ -170,8 +289,32 @@ class RoutingMixin:
         return self._named.inOrder(hosts, self._theReactor().seconds())
 
 
+#: What a level needs of sessions with hosts of which nothing more is known.
+_NEEDS = {
+    TLSLevel.NONE: TLSNeed.NEVER,
+    TLSLevel.OPPORTUNISTIC: TLSNeed.OFFERED,
+    TLSLevel.DANE: TLSNeed.OFFERED,
+    TLSLevel.ENCRYPT: TLSNeed.ENCRYPTED,
+    TLSLevel.VERIFY: TLSNeed.VERIFIED,
+    TLSLevel.DANE_ONLY: TLSNeed.VERIFIED,
+}
+
+
 def withTLS(sites: Iterable[Hashable]) -> tuple[Hashable, ...]:
     """
-    Give sites, each with that of mail for it that may go over TLS only.
+    Give sites, each with those of mail for it that says how it is to be protected.
     """
-    return tuple(one for site in sites for one in (site, TLSOnly(site)))
+    return tuple(one for site in sites for one in _variants(site))
+
+
+def _variants(site: Hashable) -> Iterator[Hashable]:
+    yield site
+    if isinstance(site, Way):
+        way = site
+    elif isinstance(site, str | tuple):
+        way = Way(site)
+    else:
+        return
+    yield replace(way, requireTLS=True)
+    if isinstance(way.goal, str):
+        yield replace(way, tlsOptional=True)

@@ -161,6 +161,12 @@ class Settlement:
         written: Deferred[None] | None = self._queue.done(name, outcome)
         return written
 
+    def discarded(self, name: str, outcome: Outcome) -> None:
+        """
+        Take a name out of the queue that a rule throws away.
+        """
+        self._watch(name, self.removed(name, outcome))
+
     def retried(self, name: str, letter: Letter, outcome: Outcome, when: float) -> None:
         """
         Let a name rest until it is tried again.

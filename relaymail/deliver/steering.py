@@ -24,7 +24,8 @@ from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
 from relaymail.outcome.news import DEFAULT_DELAY_NOTICE
 from relaymail.outcome.verdicts import LaneState
-from relaymail.route.router import TLSOnly, Unroutable, shownSite
+from relaymail.route.router import Unroutable, shownSite
+from relaymail.route.terms import Way
 from relaymail.schedule.goals import LimitedLane
 from relaymail.schedule.paces import HELD, LARGEST_PACE, Standing
 from relaymail.schedule.rates import Rate, limitsFor
@@ -346,8 +347,8 @@ class SteeringMixin(SharingMixin):
         return self._now() + HELD if paces.isHeld(domain) else None
 
     def _longestRest(self, site: Hashable) -> float:
-        isAlone = not self.senderHosts and not isinstance(site, TLSOnly)
-        return inf if isAlone else LONGEST_REST
+        isAlone = not self.senderHosts and not isinstance(site, Way)
+        return inf if isAlone and not self.routing else LONGEST_REST
 
     def _isOld(self, outline: Outline) -> bool:
         parameters = outline.parameters

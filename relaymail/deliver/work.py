@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,6 +18,8 @@ from relaymail.envelopes import Outline
 from relaymail.errors import UnreadableEntry
 from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
+from relaymail.replies import printable
+from relaymail.route.router import Holding
 from relaymail.schedule.goals import goalOf
 from relaymail.schedule.scheduler import Scheduler
 
@@ -84,9 +86,10 @@ class Work:
         self._heldUntil = heldUntil
         self._longestRest = longestRest
         self._takesPart = IQueue.providedBy(queue)
+        self._isInspectable = IInspectable.providedBy(queue)
         #: What is about to rest, and in no lane.
         self._toRest: set[str] = set()
-        if IInspectable.providedBy(queue):
+        if self._isInspectable:
             # What waits again would be taken for what waited all the time.
             queue.onWithdrawn = self.scheduler.lanes.forget
 
@@ -224,11 +227,13 @@ class Work:
 
     def _placeOne(self, name: str, outline: Outline) -> None:
         lane = self._laneOf(outline)
+        goal = goalOf(lane)
+        if isinstance(goal, Holding) and self._isInspectable:
+            self._hold(name, lane, goal, outline)
+            return
         until = self._restsUntil(lane, outline)
         if until is None:
-            isAgain = outline.attempts > 0
-            priority = outline.parameters.priority
-            self.scheduler.lanes.place(name, lane, outline.key, isAgain, priority)
+            self._await(name, lane, outline)
             return
         try:
             written = self._queue.postpone(name, until)
@@ -237,6 +242,40 @@ class Work:
             return
         if isinstance(written, Deferred):
             written.addErrback(self._notPostponed, name)
+
+    def _await(self, name: str, lane: Hashable, outline: Outline) -> None:
+        isAgain = outline.attempts > 0
+        priority = outline.parameters.priority
+        self.scheduler.lanes.place(name, lane, outline.key, isAgain, priority)
+
+    def _hold(self, name: str, lane: Hashable, goal: Holding, outline: Outline) -> None:
+        """
+        Keep a name back that a rule holds.
+        """
+        self._log.info(
+            "{name} from <{sender}> to <{recipient}> is held {why}",
+            name=name,
+            sender=printable(outline.sender),
+            recipient=printable(outline.recipient),
+            why=goal.why,
+        )
+        held: Deferred[None] = maybeDeferred(self._queue.hold, name, goal.why)
+        held.addErrback(self._notHeld, name, lane, outline)
+
+    def _notHeld(
+        self, failure: Failure, name: str, lane: Hashable, outline: Outline
+    ) -> None:
+        if failure.check(KeyError):
+            # Somebody else took it, or took it out.
+            return
+        self._log.error(
+            "{name} could not be held: {why}; it is not sent, and this is tried again",
+            name=name,
+            why=failure.getErrorMessage(),
+        )
+        if not self.scheduler.lanes.has(name):
+            # Its lane leads nowhere: an attempt lets it rest.
+            self._await(name, lane, outline)
 
     def _restsUntil(self, lane: Hashable, outline: Outline) -> float | None:
         if not self._takesPart:

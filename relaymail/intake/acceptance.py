@@ -5,8 +5,9 @@ Who may give the relay mail: clients in its own networks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from relaymail.dialogue.answers import answer
@@ -19,6 +20,41 @@ from relaymail.intake.networks import parseNetworks as parseNetworks
 from relaymail.interfaces import IAcceptance
 
 DENIED = answer(550, "5.7.1", "Relaying denied")
+
+#: Says why no mail of a client, from a sender, is taken for a recipient whom it may
+#: write to; L{None}: it is.
+Refusal = Callable[[Client, str, str], str | None]
+
+
+def checkRecipient(
+    acceptance: IAcceptance,
+    refusal: Refusal | None,
+    client: Client,
+    sender: str,
+    recipient: str,
+) -> Deferred[None] | None:
+    """
+    Judge RCPT: whether the client may write to this recipient, and then whether
+    anybody may.
+
+    @param acceptance: Whom the client may write to.
+    @param refusal: What is refused to everybody, if anything.
+
+    @raise Refused: When it may not; the Deferred may fail with that, too.
+    """
+    asked = acceptance.acceptRecipient(client, sender, recipient)
+    if refusal is None:
+        return asked
+
+    def check(_: None) -> None:
+        text = refusal(client, sender, recipient)
+        if text is not None:
+            raise Refused(answer(550, "5.7.1", text))
+
+    if asked is not None:
+        return asked.addCallback(check)
+    check(None)
+    return None
 
 
 @implementer(IAcceptance)

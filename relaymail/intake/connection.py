@@ -40,6 +40,7 @@ from relaymail.dialogue.server import ServerDialogue, State
 from relaymail.envelopes import Client, Entrance, Envelope
 from relaymail.errors import QueueError, QueueFull, Refused
 from relaymail.identities import Authenticated, Challenge, IExchange
+from relaymail.intake.acceptance import checkRecipient
 from relaymail.intake.callers import Caller
 from relaymail.intake.content import NO_ROOM
 from relaymail.intake.holding import Hold
@@ -172,7 +173,9 @@ class IntakeProtocol(MessageReceiver):
     def _askRecipient(self, action: AskRecipient) -> None:
         self._client = self._caller.clientOf(self._dialogue)
         self._ask(
-            (self._caller.acceptance or self.factory.acceptance).acceptRecipient,
+            checkRecipient,
+            self._caller.acceptance or self.factory.acceptance,
+            self.factory.refusal,
             self._client,
             action.sender,
             action.recipient,

@@ -27,6 +27,7 @@ from relaymail.addresses import normalDomain
 from relaymail.dialogue.answers import answer, wire
 from relaymail.envelopes import Entrance
 from relaymail.identities import IAuthentication
+from relaymail.intake.acceptance import Refusal
 from relaymail.intake.connection import IntakeProtocol
 from relaymail.intake.content import Memory
 from relaymail.intake.deadlines import Deadline
@@ -65,6 +66,7 @@ class IntakeFactory(ServerFactory):
         cannot.
     @ivar allowsClearAuth: Whether secrets may be said where others can read them.
     @ivar xclientNetworks: Where the proxies are that may say for whom they speak.
+    @ivar refusal: Says what is refused to whoever may give mail; L{None}: nothing.
     """
 
     log = Logger()
@@ -85,6 +87,7 @@ class IntakeFactory(ServerFactory):
         *,
         allowsClearAuth: bool = False,
         xclientNetworks: tuple[Network, ...] = (),
+        refusal: Refusal | None = None,
     ) -> None:
         """
         @param queue: Where mail goes.
@@ -101,6 +104,7 @@ class IntakeFactory(ServerFactory):
         @param allowsClearAuth: Whether secrets may be said in clear.
         @param xclientNetworks: Where the proxies are that may say for whom they
             speak (XCLIENT).
+        @param refusal: Says what is refused to whoever may give mail.
 
         @raise MalformedAddress: When the host name is none.
         """
@@ -114,6 +118,7 @@ class IntakeFactory(ServerFactory):
             authentication,
             allowsClearAuth=allowsClearAuth,
             xclientNetworks=xclientNetworks,
+            refusal=refusal,
         )
         self.openContent = openContent
         self.memory = Memory()
@@ -137,6 +142,7 @@ class IntakeFactory(ServerFactory):
         *,
         allowsClearAuth: bool = False,
         xclientNetworks: tuple[Network, ...] = (),
+        refusal: Refusal | None = None,
     ) -> None:
         """
         Take connections from now on as these say; those that are there end as
@@ -151,6 +157,7 @@ class IntakeFactory(ServerFactory):
         @param allowsClearAuth: Whether secrets may be said in clear.
         @param xclientNetworks: Where the proxies are that may say for whom they
             speak (XCLIENT).
+        @param refusal: Says what is refused to whoever may give mail.
 
         @raise MalformedAddress: When the host name is none.
         """
@@ -166,6 +173,7 @@ class IntakeFactory(ServerFactory):
         self.authentication = authentication
         self.allowsClearAuth = allowsClearAuth
         self.xclientNetworks = xclientNetworks
+        self.refusal = refusal
         self.contextFactory = contextFactory
         self.offer = offer
 

@@ -124,6 +124,8 @@ class OutcomeLines:
 def _word(outcome: Outcome) -> str:
     if isinstance(outcome, Bounce) and outcome.expired:
         return "expired"
+    if isinstance(outcome, Removed) and outcome.isDiscarded:
+        return "discarded"
     return _WORDS.get(type(outcome), "settled")
 
 

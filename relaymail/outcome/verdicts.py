@@ -28,7 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from relaymail.outcomes import Bounce, Delivered, Outcome, Retry
+from relaymail.outcomes import Bounce, Delivered, Outcome, Removed, Retry
 from relaymail.replies import Evidence, Phase, Reply, Trouble, TroubleKind
 
 #: RFC 3463 3.5: the message spent too long in the queue.
@@ -57,6 +57,7 @@ class Fate(Enum):
     BOUNCE = "never delivered"
     NEXT_HOST = "tried at the next host of the route, in this attempt"
     AGAIN = "tried at once in a new transaction"
+    DISCARD = "thrown away, and nobody is told"
 
 
 class HostState(Enum):
@@ -245,6 +246,7 @@ _ANYWHERE: dict[Kind, Row] = {
     TroubleKind.NO_CONVERSION: _next(Fate.BOUNCE, "5.6.3", _FINE, _ANSWERS),
     # RFC 3463 3.8, X.7.1: it is by wish of who runs this relay.
     TroubleKind.POLICY: _row(Fate.BOUNCE, "5.7.1"),
+    TroubleKind.DISCARDED: _row(Fate.DISCARD, "5.7.1"),
     TroubleKind.LOCAL: _row(Fate.RETRY, "4.3.0"),
     TroubleKind.OPERATOR: _row(Fate.BOUNCE, OPERATOR_STATUS),
 }
@@ -389,6 +391,8 @@ def outcomeOf(
         return Retry(*told, ambiguous=verdict.ambiguous)
     if verdict.fate is Fate.BOUNCE:
         return Bounce(*told, expired=verdict.status == EXPIRED_STATUS)
+    if verdict.fate is Fate.DISCARD:
+        return Removed(*told)
     return None
 
 

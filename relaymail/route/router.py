@@ -19,8 +19,23 @@ from relaymail.route.destinations import removeSelf
 from relaymail.route.hosts import Host, Route, TLSNeed
 
 
+class NoWay:
+    """
+    The lane of mail that goes to no host.
+    """
+
+    __slots__ = ()
+
+    @property
+    def trouble(self) -> Trouble:
+        """
+        Why.
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
-class Unroutable:
+class Unroutable(NoWay):
     """
     The lane of what has no destination.
 
@@ -29,29 +44,105 @@ class Unroutable:
 
     recipient: str
 
+    @property
+    def trouble(self) -> Trouble:
+        """
+        Why.
+        """
+        told = f"{self.recipient!r} is not an address that mail can be sent to"
+        return Trouble(Phase.RESOLVE, TroubleKind.UNSENDABLE, told)
+
 
 @dataclass(frozen=True, slots=True)
-class TLSOnly:
+class Refusing(NoWay):
     """
-    The site of mail that may go over TLS only (RFC 8689), beside that of all other
-    mail for the same hosts.
+    The lane of what a rule refuses.
 
-    @ivar site: That of the other mail.
+    @ivar rule: The name of the rule.
+    @ivar text: What is said of it; empty for nothing.
     """
 
-    site: Hashable
+    rule: str
+    text: str = ""
 
     def __str__(self) -> str:
         """
         Give it as people read it.
         """
-        return f"{shownSite(self.site)} (over TLS only)"
+        return f"refused by the rule {self.rule}"
+
+    @property
+    def trouble(self) -> Trouble:
+        """
+        Why.
+        """
+        return Trouble(Phase.RESOLVE, TroubleKind.POLICY, self.text or self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Discarding(NoWay):
+    """
+    The lane of what a rule throws away.
+
+    @ivar rule: The name of the rule.
+    """
+
+    rule: str
+
+    def __str__(self) -> str:
+        """
+        Give it as people read it.
+        """
+        return f"thrown away by the rule {self.rule}"
+
+    @property
+    def trouble(self) -> Trouble:
+        """
+        Why.
+        """
+        return Trouble(Phase.RESOLVE, TroubleKind.DISCARDED, self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding(NoWay):
+    """
+    The lane of what a rule holds, as long as the queue has not done so.
+
+    @ivar rule: The name of the rule.
+    @ivar text: What is said of it; empty for nothing.
+    """
+
+    rule: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        """
+        Give it as people read it.
+        """
+        return f"held by the rule {self.rule}"
+
+    @property
+    def why(self) -> str:
+        """
+        Why it is held, for people.
+        """
+        return f"by the rule {self.rule}{f': {self.text}' if self.text else ''}"
+
+    @property
+    def trouble(self) -> Trouble:
+        """
+        Why it goes nowhere: where the queue cannot hold it, it waits.
+        """
+        told = f"the rule {self.rule} holds it, which this queue cannot"
+        return Trouble(Phase.RESOLVE, TroubleKind.LOCAL, told)
 
 
 def shownSite(site: Hashable) -> str:
     """
     Give a site as people read it.
     """
+    if isinstance(site, Unroutable):
+        return repr(site.recipient)
     if isinstance(site, tuple):
         return ", ".join(getattr(host, "name", str(host)) for host in site)
     return str(site)
@@ -99,12 +190,11 @@ def _asRoute(records: list[Any], ownNames: list[str], tls: TLSNeed) -> Route:
     )
 
 
-def refuseUnroutable(lane: Unroutable) -> Deferred[Route]:
+def refuse(lane: NoWay) -> Deferred[Route]:
     """
-    Say why what has no destination has no route.
+    Say why what goes to no host has no route.
     """
-    told = f"{lane.recipient!r} is not an address that mail can be sent to"
-    return defer.fail(RouteError(Trouble(Phase.RESOLVE, TroubleKind.UNSENDABLE, told)))
+    return defer.fail(RouteError(lane.trouble))
 
 
 def securedRoute(route: Route, areNamed: bool = False) -> Route:

@@ -168,8 +168,16 @@ class Routing:
                 continue
             last, rule = index, self.rules[index]
             yield rule
-            if rule.action is not Action.HOLD and _isForAllOf(rule, domain):
+            if _takesAllOf(rule, domain):
                 return
+
+    def leavesSome(self, domain: str) -> bool:
+        """
+        Tell whether there may be mail for a domain that matches none of them.
+
+        @param domain: As in L{rulesOf}.
+        """
+        return not any(_takesAllOf(rule, domain) for rule in self.rulesOf(domain))
 
 
 class Index:
@@ -376,10 +384,12 @@ def isAny(patterns: tuple[str, ...]) -> bool:
     return not patterns or ALL in patterns
 
 
-def _isForAllOf(rule: Rule, domain: str) -> bool:
+def _takesAllOf(rule: Rule, domain: str) -> bool:
     """
-    Tell whether all mail for a domain matches a rule.
+    Tell whether all mail for a domain matches a rule, and none goes by a later one.
     """
+    if rule.action is Action.HOLD:
+        return False
     isForEachSender = isAny(rule.senders) and not rule.clients and not rule.users
     if not isForEachSender or isAny(rule.recipients):
         return isForEachSender

@@ -1,6 +1,6 @@
 # -*- test-case-name: relaymail.test.route.test_senderhosts -*-
 """
-Smart hosts by sender: who sends by which.
+The hosts that operators name: who sends by which, and all that are known.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from dataclasses import dataclass, field
 from relaymail.addresses import domainOf
 from relaymail.errors import MalformedAddress
 from relaymail.route.hosts import Host
+from relaymail.route.rules import Routing
+from relaymail.route.terms import NO_TERMS, Terms
+
+#: No rule holds for any mail.
+NO_RULES = Routing()
 
 #: The smart hosts of senders: by address, or by C{@} and a domain for all of its
 #: addresses of which nothing is said, all in lower case.
@@ -20,22 +25,30 @@ SenderHosts = Mapping[str, tuple[Host, ...]]
 @dataclass(frozen=True, slots=True)
 class SmartRoutes:
     """
-    The smart hosts of a relay, with what they are to be told.
+    Where the mail of a relay goes: its smart hosts, with what they are to be told, and
+    its rules.
 
     @ivar smartHosts: Those that get all mail, if any.
     @ivar senderHosts: Those that get the mail of some senders.
+    @ivar routing: The rules.
+    @ivar terms: On which terms mail goes to the hosts of its destination.
     """
 
     smartHosts: tuple[Host, ...] = ()
     senderHosts: SenderHosts = field(default_factory=dict)
+    routing: Routing = NO_RULES
+    terms: Terms = NO_TERMS
 
     @property
     def everyHost(self) -> tuple[Host, ...]:
         """
         All of them, each once.
         """
-        others = (host for hosts in self.senderHosts.values() for host in hosts)
-        return tuple(dict.fromkeys((*self.smartHosts, *others)))
+        others = [host for hosts in self.senderHosts.values() for host in hosts]
+        for rule in self.routing.rules:
+            others += rule.hosts
+            others += () if rule.terms is None else rule.terms.fallback
+        return tuple(dict.fromkeys((*self.smartHosts, *others, *self.terms.fallback)))
 
 
 def hostsOfSender(sender: str, senderHosts: SenderHosts) -> tuple[Host, ...]:

@@ -60,6 +60,12 @@ class Way:
     requireTLS: bool = False
     tlsOptional: bool = False
 
+    def __hash__(self) -> int:
+        """
+        Hash what differs: ways are keys of what is asked for each message.
+        """
+        return hash((self.goal, self.requireTLS))
+
     def __str__(self) -> str:
         """
         Give it as people read it.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from relaymail.envelopes import NO_PARAMETERS, Envelope
-from relaymail.outcomes import Bounce, Delivered, Outcome
+from relaymail.outcomes import Bounce, Delivered, Outcome, Removed
 from relaymail.queue.said import originText, saysMore
 from relaymail.queue.spool.bodies import Bodies, Body
 from relaymail.queue.spool.rows import Stand, Transaction
@@ -346,6 +346,8 @@ def totalOf(outcome: Outcome | None, sender: str) -> str:
     """
     if isinstance(outcome, Delivered):
         return "delivered"
+    if isinstance(outcome, Removed) and outcome.isDiscarded:
+        return "discarded"
     if not isinstance(outcome, Bounce):
         return "removed"
     if not sender:

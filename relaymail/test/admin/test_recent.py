@@ -24,9 +24,10 @@ from relaymail.admin.recent import (
 from relaymail.envelopes import Letter
 from relaymail.outcome.lines import OutcomeLines
 from relaymail.outcomes import Bounce, Delivered, Outcome, Removed, Retry
-from relaymail.replies import Phase, Reply
+from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 
 NO_CONTENT: Any = None
+THROWN = Trouble(Phase.RESOLVE, TroubleKind.DISCARDED)
 
 
 def note(
@@ -100,6 +101,7 @@ class RecentTests(SynchronousTestCase):
                 (Bounce("5.1.1", Phase.RCPT, reply), "bounced"),
                 (Bounce("5.4.7", Phase.RCPT, reply, expired=True), "expired"),
                 (Removed("", Phase.IDLE), "removed"),
+                (Removed("", Phase.RESOLVE, THROWN), "discarded"),
             )
         ):
             name = str(number)

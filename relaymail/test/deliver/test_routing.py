@@ -7,20 +7,28 @@ How mail then goes, the stories of smart hosts tell.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import succeed
 
+from relaymail.deliver import routing
 from relaymail.deliver.routing import withTLS
-from relaymail.envelopes import Outline, Parameters
+from relaymail.deliver.steering import LONGEST_REST
+from relaymail.envelopes import Origin, Outline, Parameters
 from relaymail.errors import RouteError
 from relaymail.outcome.verdicts import HostState
 from relaymail.replies import TroubleKind
 from relaymail.route.hosts import Host, Route, TLSNeed
-from relaymail.route.router import TLSOnly
+from relaymail.route.levels import TLSLevel
+from relaymail.route.router import Discarding, Holding, Refusing
+from relaymail.route.rules import Action, Routing, Rule
+from relaymail.route.terms import Terms, Way
 from relaymail.schedule.goals import goalOf
 from relaymail.schedule.rates import Rate
-from relaymail.test.stories.harness import StoryTestCase
+from relaymail.test.stories.harness import FIRST as FIRST_HOST
+from relaymail.test.stories.harness import Logged, StoryTestCase
+from relaymail.testing.network import Fate
 
 FIRST = (Host("a.example", named=True), Host("b.example", named=True))
 NEWS = (Host("news.example", tls=TLSNeed.NEVER, named=True),)
@@ -57,7 +65,15 @@ class SiteTests(StoryTestCase):
         self.assertEqual(manager.sitesOf("example.org"), ("example.org", NEWS))
         self.set(smartHosts=NEWS)
         self.assertEqual(manager.sitesOf("example.org"), (NEWS,))
-        self.assertEqual(withTLS((NEWS,)), (NEWS, TLSOnly(NEWS)))
+        self.assertEqual(withTLS((NEWS,)), (NEWS, Way(NEWS, requireTLS=True)))
+        self.assertEqual(
+            withTLS(("a.example",)),
+            (
+                "a.example",
+                Way("a.example", requireTLS=True),
+                Way("a.example", tlsOptional=True),
+            ),
+        )
 
     def test_lanes(self) -> None:
         """
@@ -68,9 +84,229 @@ class SiteTests(StoryTestCase):
         plain = Outline("a@example.com", "b@example.org", 1)
         secure = Outline("a@example.com", "b@example.org", 1, parameters=SECURE)
         self.assertEqual(manager._laneOf(plain), "example.org")
-        self.assertEqual(manager._laneOf(secure), TLSOnly("example.org"))
+        self.assertEqual(manager._laneOf(secure), Way("example.org", requireTLS=True))
         self.set(destinationRates={"*": Rate(1, 60.0)})
-        self.assertEqual(goalOf(manager._laneOf(secure)), TLSOnly("example.org"))
+        self.assertEqual(
+            goalOf(manager._laneOf(secure)), Way("example.org", requireTLS=True)
+        )
+
+
+class RulesTests(StoryTestCase):
+    """
+    Where mail goes by rules.
+    """
+
+    def site(self, recipient: str = "b@example.org", **said: Any) -> Any:
+        """
+        Give where a name goes.
+        """
+        manager: Any = self.world.manager
+        sender = said.pop("sender", "a@example.com")
+        return manager._laneOf(Outline(sender, recipient, 1, **said))
+
+    def route(self, *rules: Rule) -> None:
+        """
+        Go by rules.
+        """
+        self.set(routing=Routing(rules))
+
+    def test_rulesGoFirst(self) -> None:
+        """
+        What matches a rule goes by it, whatever is said of its sender and of all mail;
+        what matches none as before.
+        """
+        self.set(smartHosts=FIRST, senderHosts={"@example.com": NEWS})
+        shop = (Host("shop.example", named=True),)
+        self.route(
+            Rule(recipients=("example.org",), hosts=shop),
+            Rule(recipients=("example.net",), users=("ann",), hosts=shop),
+        )
+        self.assertEqual(self.site(), shop)
+        self.assertEqual(self.site("b@example.net"), NEWS)
+        ann = Origin("192.0.2.1", "ann")
+        self.assertEqual(self.site("b@example.net", origin=ann), shop)
+        self.assertEqual(self.site("b@example.net", sender="c@d.example"), FIRST)
+
+    def test_toMX(self) -> None:
+        """
+        A rule that names no hosts is for those of the destination; it is the usual
+        site where all mail goes there.
+        """
+        self.route(Rule(recipients=("example.org",)))
+        self.assertEqual(self.site(), "example.org")
+        self.set(smartHosts=FIRST)
+        self.assertEqual(self.site(), Way("example.org"))
+        route = self.successResultOf(self.world.manager.hostsFor(Way("example.org")))
+        self.assertEqual([host.name for host in route.hosts], ["mx.example.org"])
+
+    def test_terms(self) -> None:
+        """
+        What goes on other terms goes apart; what is equal is one object.
+        """
+        terms = Terms(TLSLevel.ENCRYPT)
+        self.route(Rule(recipients=("example.org",), terms=terms))
+        way = self.site()
+        self.assertEqual(way, Way("example.org", terms))
+        self.assertIs(self.site("c@EXAMPLE.org"), way)
+        secure = self.site(parameters=SECURE)
+        self.assertEqual(secure, Way("example.org", terms, requireTLS=True))
+        route = self.successResultOf(self.world.manager.hostsFor(way))
+        self.assertEqual([host.tls for host in route.hosts], [TLSNeed.ENCRYPTED])
+
+    def test_flags(self) -> None:
+        """
+        Mail that may go without TLS goes apart where that matters: not to hosts that
+        are named, and not where it may go over TLS only.
+        """
+        optional = Parameters(tlsOptional=True)
+        self.assertEqual(
+            self.site(parameters=optional), Way("example.org", tlsOptional=True)
+        )
+        both = Parameters(tlsOptional=True, requireTLS=True)
+        self.assertEqual(self.site(parameters=both), Way("example.org", None, True))
+        self.set(smartHosts=FIRST)
+        self.assertEqual(self.site(parameters=optional), FIRST)
+        self.route(Rule(hosts=NEWS))
+        self.assertEqual(self.site(parameters=optional), NEWS)
+        self.assertEqual(self.site(parameters=SECURE), Way(NEWS, requireTLS=True))
+
+    def test_nowhere(self) -> None:
+        """
+        What is refused, thrown away or held goes to no host; what was held and released
+        goes on.
+        """
+        self.route(
+            Rule("no", ("a.example",), action=Action.REFUSE, text="Never."),
+            Rule("junk", ("b.example",), action=Action.DISCARD),
+            Rule("look", action=Action.HOLD),
+        )
+        self.assertEqual(self.site("x@a.example"), Refusing("no", "Never."))
+        self.assertEqual(self.site("x@b.example"), Discarding("junk"))
+        self.assertEqual(self.site(), Holding("look"))
+        self.assertEqual(self.site(isReleased=True), "example.org")
+        self.assertEqual(withTLS((Holding("look"),)), (Holding("look"),))
+
+    def test_sitesOf(self) -> None:
+        """
+        Mail for a destination may go to all that rules for it name, and by what is
+        said beside them, if they leave some over.
+        """
+        manager = self.world.manager
+        terms = Terms(TLSLevel.VERIFY)
+        self.set(senderHosts={"@news.example": NEWS})
+        self.route(
+            Rule(recipients=("ann@example.org",), hosts=FIRST),
+            Rule(recipients=("example.net",), hosts=NEWS),
+            Rule(recipients=(".example.net",), action=Action.REFUSE),
+            Rule(senders=("<>",), terms=terms),
+        )
+        back = Way("example.org", terms)
+        # Nobody in particular is who sends notices.
+        self.assertEqual(
+            manager.sitesOf("example.org"), (back, FIRST, NEWS, "example.org")
+        )
+        self.assertEqual(manager.sitesOf("example.net"), (NEWS,))
+        self.assertEqual(manager.sitesOf("a.example.net"), (Refusing("routes[2]"),))
+        self.assertIs(manager.sitesOf("example.net"), manager.sitesOf("example.net"))
+        self.route()
+        self.assertEqual(manager.sitesOf("example.net"), ("example.net", NEWS))
+
+    def test_siteFor(self) -> None:
+        """
+        It can be asked for whom and from where, too.
+        """
+        self.route(Rule(recipients=("ann@example.org",), users=("bob",), hosts=NEWS))
+        siteFor, bob = self.world.manager.siteFor, Origin(user="bob")
+        self.assertEqual(siteFor("example.org"), "example.org")
+        self.assertEqual(siteFor("example.org", "", "ann@example.org", bob), NEWS)
+        self.assertEqual(siteFor("example.org", "", "ann@example.org"), "example.org")
+
+    def test_bounded(self) -> None:
+        """
+        The ways and sites that are remembered are bounded.
+        """
+        self.patch(routing, "_REMEMBERED", 3)
+        self.route(Rule(terms=Terms()))
+        manager: Any = self.world.manager
+        for number in range(10):
+            self.site(f"a@d{number}.example")
+            manager.sitesOf(f"d{number}.example")
+            self.assertLessEqual(len(manager._ways), 3)
+            self.assertLessEqual(len(manager._sites[1]), 3)
+
+    def test_longestRest(self) -> None:
+        """
+        Mail rests for a while at a time where others for the same destination may go
+        by other hosts.
+        """
+        manager: Any = self.world.manager
+        self.assertEqual(manager._longestRest("example.org"), inf)
+        self.assertEqual(manager._longestRest(Way("example.org")), LONGEST_REST)
+        self.route(Rule(recipients=("example.net",)))
+        self.assertEqual(manager._longestRest("example.org"), LONGEST_REST)
+
+
+class RelayedTests(StoryTestCase):
+    """
+    What becomes of mail that rules let go nowhere.
+    """
+
+    def test_refused(self) -> None:
+        """
+        What is queued and refused is returned, with what the rule says.
+        """
+        rule = Rule("no", ("example.org",), action=Action.REFUSE, text="Never there.")
+        self.set(routing=Routing([rule]))
+        self.relayed()
+        (notice,) = self.notices()
+        self.assertIn("5.7.1", notice.as_string())
+        self.assertIn("Never there.", notice.as_string())
+        self.assertEmpty()
+
+    def test_discarded(self) -> None:
+        """
+        What is thrown away is done with: nobody is told, and there is a line.
+        """
+        rule = Rule("junk", ("example.org",), action=Action.DISCARD)
+        self.set(routing=Routing([rule]))
+        with Logged() as logged:
+            self.relayed("b@example.org", "c@example.org")
+        self.assertEqual(self.notices(), [])
+        self.assertEmpty()
+        lines = [line for line in logged.outcomes if line.startswith("discarded")]
+        self.assertEqual(len(lines), 2)
+        self.assertIn("status=5.7.1", lines[0])
+        self.assertIn("a rule of this relay throws it away", lines[0])
+
+    def test_held(self) -> None:
+        """
+        What is held waits for an operator, costs no attempt, and does not keep other
+        mail from going.
+        """
+        rule = Rule("look", ("b@example.org",), action=Action.HOLD, text="Who?")
+        self.set(routing=Routing([rule]))
+        self.world.host(FIRST_HOST)
+        name, other = self.relayed("b@example.org", "c@example.org")
+        queue: Any = self.world.queue
+        self.assertEqual(queue.held, {name: "by the rule look: Who?"})
+        self.assertNotIn(other, queue._entries)
+        self.assertEqual(queue.letter(name).attempts, 0)
+        # A rule that is no more holds nothing.
+        self.set(routing=Routing())
+        self.successResultOf(queue.release(name))
+        self.world.run(10)
+        self.assertEmpty()
+
+    def test_heldAfterAll(self) -> None:
+        """
+        What waits already is held by rules that are new.
+        """
+        self.world.network.fates[FIRST_HOST] = Fate.REFUSED
+        (name,) = self.relayed()
+        self.set(routing=Routing([Rule("look", action=Action.HOLD)]))
+        self.world.manager.settingsChanged()
+        self.world.run(600)
+        self.assertIn(name, self.world.queue.held)
 
 
 class HostsTests(StoryTestCase):
@@ -110,13 +346,13 @@ class HostsTests(StoryTestCase):
         A named host must show a certificate that is valid for it, and is remembered
         apart from how it is for other mail.
         """
-        first, second = self.route(TLSOnly(FIRST))
+        first, second = self.route(Way(FIRST, requireTLS=True))
         for host, named in ((first, FIRST[0]), (second, FIRST[1])):
             self.assertEqual(host.name, named.name)
             self.assertIs(host.tls, TLSNeed.VERIFIED)
             self.assertTrue(host.requireTLS)
         self.world.manager.noteHost(first, HostState.BAD)
-        self.assertEqual(self.route(TLSOnly(FIRST)), (second, first))
+        self.assertEqual(self.route(Way(FIRST, requireTLS=True)), (second, first))
         self.assertEqual(self.route(FIRST), FIRST)
 
     def test_socketOverTLSOnly(self) -> None:
@@ -124,9 +360,9 @@ class HostsTests(StoryTestCase):
         There is no TLS over a socket.
         """
         socket = Host("/run/lmtp", path="/run/lmtp", lmtp=True, named=True)
-        (left,) = self.route(TLSOnly((socket, *NEWS)))
+        (left,) = self.route(Way((socket, *NEWS), requireTLS=True))
         self.assertEqual(left.name, "news.example")
-        trouble = self.trouble(TLSOnly((socket,)))
+        trouble = self.trouble(Way((socket,), requireTLS=True))
         self.assertIs(trouble.kind, TroubleKind.NO_REQUIRETLS)
         self.assertIn("socket", trouble.detail)
 
@@ -134,7 +370,7 @@ class HostsTests(StoryTestCase):
         """
         The hosts that a plain lookup gives are not known for certain.
         """
-        trouble = self.trouble(TLSOnly("example.org"))
+        trouble = self.trouble(Way("example.org", requireTLS=True))
         self.assertIs(trouble.kind, TroubleKind.NO_REQUIRETLS)
         self.assertIn("a smart host that is named can take it", trouble.detail)
 
@@ -152,6 +388,6 @@ class HostsTests(StoryTestCase):
 
         self.patch(self.world.manager, "hostsFor", hostsFor)
         self.assertEqual(self.route("example.org"), hosts)
-        (host,) = self.route(TLSOnly("example.org"))
+        (host,) = self.route(Way("example.org", requireTLS=True))
         self.assertEqual((host.name, host.tls), ("own.example", TLSNeed.VERIFIED))
         self.assertEqual(asked, ["example.org", "example.org"])

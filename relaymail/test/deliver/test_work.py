@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import fail
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.addresses import domainOf
@@ -17,6 +18,7 @@ from relaymail.deliver.work import Work
 from relaymail.envelopes import Envelope, Outline, Parameters
 from relaymail.errors import QueueFull, QueueLocked, QueueUnusable, UnreadableEntry
 from relaymail.queue.memory import MemoryQueue
+from relaymail.route.router import Holding
 
 
 def laneOf(outline: Outline) -> str:
@@ -364,3 +366,84 @@ class SuspendedTests(SynchronousTestCase):
         self.work.placeNew()
         self.assertEqual(list(self.queue.getResting()), [name])
         self.assertEqual(len(self.flushLoggedErrors(QueueFull)), 1)
+
+
+class HoldTests(SynchronousTestCase):
+    """
+    Names that a rule holds.
+    """
+
+    def work(self, queue: Any) -> Work:
+        """
+        Give the work of a queue all of whose mail is held.
+        """
+        made = Work(queue, lambda outline: Holding("look", "Who?"))
+        made.scheduler.batch = 10
+        return made
+
+    def test_held(self) -> None:
+        """
+        They are kept back, and in no lane.
+        """
+        queue = MemoryQueue(Clock())
+        added = queue.add(Envelope("a@example.com", ("b@one.example",)), b"x\r\n")
+        (name,) = self.successResultOf(added)
+        made = self.work(queue)
+        with capturedLogs() as events:
+            made.placeNew()
+        self.assertEqual(queue.held, {name: "by the rule look: Who?"})
+        self.assertFalse(made.scheduler.lanes.has(name))
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [
+                f"{name} from <a@example.com> to <b@one.example> is held by the rule "
+                "look: Who?"
+            ],
+        )
+        made.placeNew()
+        self.assertEqual(made.scheduler.lanes.count(), 0)
+
+    def test_notHeld(self) -> None:
+        """
+        What cannot be kept back now waits in a lane that leads nowhere.
+        """
+        queue = MemoryQueue(Clock())
+        added = queue.add(Envelope("a@example.com", ("b@one.example",)), b"x\r\n")
+        (name,) = self.successResultOf(added)
+        self.patch(queue, "hold", lambda name, why: fail(QueueUnusable("full")))
+        made = self.work(queue)
+        with capturedLogs() as events:
+            made.placeNew()
+        self.assertTrue(made.scheduler.lanes.has(name))
+        self.assertIn("could not be held: full", formatEvent(events[-1]))
+
+    def test_gone(self) -> None:
+        """
+        What somebody else took meanwhile is left alone.
+        """
+        queue = MemoryQueue(Clock())
+        added = queue.add(Envelope("a@example.com", ("b@one.example",)), b"x\r\n")
+        self.successResultOf(added)
+        self.patch(queue, "hold", lambda name, why: fail(KeyError(name)))
+        made = self.work(queue)
+        made.placeNew()
+        self.assertEqual(made.scheduler.lanes.count(), 0)
+
+    def test_simpleQueue(self) -> None:
+        """
+        A queue that cannot keep back anything has it wait in a lane that leads
+        nowhere.
+        """
+
+        class Simple:
+            onWaiting = None
+
+            def getWaiting(self) -> list[str]:
+                return ["1"]
+
+            def getEnvelope(self, name: str) -> list[str]:
+                return ["a@example.com", "b@one.example"]
+
+        made = self.work(Simple())
+        made.placeAll()
+        self.assertTrue(made.scheduler.lanes.has("1"))

@@ -5,13 +5,83 @@ Tests for L{relaymail.intake.acceptance}.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from relaymail.envelopes import Client
 from relaymail.errors import ConfigurationError, Refused
-from relaymail.intake.acceptance import NetworkAcceptance, parseNetworks
+from relaymail.intake.acceptance import (
+    NetworkAcceptance,
+    checkRecipient,
+    parseNetworks,
+)
 from relaymail.interfaces import IAcceptance
+
+
+class CheckRecipientTests(SynchronousTestCase):
+    """
+    Tests for L{checkRecipient}.
+    """
+
+    client = Client("127.0.0.1", trusted=True, user="ann")
+
+    def check(self, acceptance: Any, text: str | None) -> Any:
+        """
+        Judge a recipient whom a rule has a text for.
+        """
+        asked: list[Any] = []
+
+        def refusal(*on: Any) -> str | None:
+            asked.append(on)
+            return text
+
+        found = checkRecipient(acceptance, refusal, self.client, "a@b.example", "c@d.e")
+        self.assertLessEqual(len(asked), 1)
+        self.assertTrue(
+            all(on == (self.client, "a@b.example", "c@d.e") for on in asked)
+        )
+        return found
+
+    def test_taken(self) -> None:
+        """
+        What no rule refuses is taken.
+        """
+        self.assertIsNone(self.check(NetworkAcceptance(), None))
+        nothing = checkRecipient(NetworkAcceptance(), None, self.client, "", "a@b.c")
+        self.assertIsNone(nothing)
+
+    def test_refused(self) -> None:
+        """
+        What a rule refuses is not, with its text; a stranger hears nothing of it.
+        """
+        acceptance = NetworkAcceptance()
+        error = self.assertRaises(Refused, self.check, acceptance, "Not there.")
+        self.assertEqual(error.reply.text, "550 5.7.1 Not there.")
+        self.client = Client("192.0.2.1")
+        error = self.assertRaises(Refused, self.check, acceptance, "Not there.")
+        self.assertIn("Relaying denied", error.reply.text)
+
+    def test_later(self) -> None:
+        """
+        The same where it takes a while to say who may write.
+        """
+        for text in ("Not there.", None):
+            answer: Deferred[None] = Deferred()
+
+            class Slow(NetworkAcceptance):
+                def acceptRecipient(self, *on: Any, by: Any = answer) -> Any:
+                    return by
+
+            asked = self.check(Slow(), text)
+            self.assertNoResult(asked)
+            answer.callback(None)
+            if text is None:
+                self.assertIsNone(self.successResultOf(asked))
+            else:
+                self.failureResultOf(asked, Refused)
 
 
 class NetworkAcceptanceTests(SynchronousTestCase):

@@ -97,6 +97,9 @@ class LineTests(SynchronousTestCase):
             "bounced": Bounce("5.1.1", Phase.RCPT),
             "expired": Bounce("4.4.7", Phase.RCPT, expired=True),
             "removed": Removed("5.0.0", Phase.IDLE),
+            "discarded": Removed(
+                "5.7.1", Phase.RESOLVE, Trouble(Phase.RESOLVE, TroubleKind.DISCARDED)
+            ),
         }
         for word, outcome in cases.items():
             self.assertEqual(render(outcome).split()[0], word)

@@ -14,7 +14,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.errors import RouteError
 from relaymail.replies import TroubleKind
 from relaymail.route.hosts import Host, Route, TLSNeed
-from relaymail.route.router import Unroutable, refuseUnroutable, routeFor
+from relaymail.route.router import (
+    Discarding,
+    Holding,
+    NoWay,
+    Refusing,
+    Unroutable,
+    refuse,
+    routeFor,
+    shownSite,
+)
 
 
 class Many:
@@ -128,6 +137,31 @@ class RouteForTests(SynchronousTestCase):
         """
         What has no destination fails with words that name it.
         """
-        error = self.failureResultOf(refuseUnroutable(Unroutable("no body")))
+        error = self.failureResultOf(refuse(Unroutable("no body")))
         self.assertIs(error.value.trouble.kind, TroubleKind.UNSENDABLE)
         self.assertIn("no body", str(error.value))
+
+    def test_rules(self) -> None:
+        """
+        What a rule lets go nowhere fails with what the rule says of it.
+        """
+        ways: list[tuple[NoWay, TroubleKind, str]] = [
+            (Refusing("spam", "No spam."), TroubleKind.POLICY, "No spam."),
+            (Refusing("spam"), TroubleKind.POLICY, "spam"),
+            (Discarding("junk"), TroubleKind.DISCARDED, "junk"),
+            (Holding("new"), TroubleKind.LOCAL, "the rule new holds it, which this"),
+        ]
+        for way, kind, words in ways:
+            trouble = self.failureResultOf(refuse(way)).value.trouble
+            self.assertIs(trouble.kind, kind)
+            self.assertIn(words, trouble.detail)
+        self.assertEqual(
+            [shownSite(way) for way, _, _ in ways[1:]],
+            [
+                "refused by the rule spam",
+                "thrown away by the rule junk",
+                "held by the rule new",
+            ],
+        )
+        self.assertEqual(Holding("new").why, "by the rule new")
+        self.assertEqual(Holding("new", "Look!").why, "by the rule new: Look!")

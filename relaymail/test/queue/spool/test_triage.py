@@ -14,8 +14,10 @@ from relaymail.outcomes import Bounce, Outcome, Removed
 from relaymail.queue.spool.changes import NEED_NOTICE, Departure, totalOf
 from relaymail.queue.spool.triage import Kind, salvage
 from relaymail.queue.writer import Results
-from relaymail.replies import Phase
+from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.test.queue.contract import DELIVERED
+
+DISCARDED = Trouble(Phase.RESOLVE, TroubleKind.DISCARDED)
 
 FULL = QueueFull("there is no room")
 BROKEN = QueueUnusable("it is broken")
@@ -140,6 +142,9 @@ class KindTests(SynchronousTestCase):
         for outcome in (bounce, expired):
             self.assertIs(self.kindOf(outcome, "me@a.example"), Kind.BOUNCE)
             self.assertIs(self.kindOf(outcome, ""), Kind.RECORD)
-        for other in (DELIVERED, Removed("", Phase.FINAL), None):
+        thrown = Removed("", Phase.RESOLVE, DISCARDED)
+        for other in (DELIVERED, Removed("", Phase.FINAL), thrown, None):
             self.assertIs(self.kindOf(other, "me@a.example"), Kind.RECORD)
+        self.assertEqual(totalOf(thrown, "me@a.example"), "discarded")
+        self.assertEqual(totalOf(Removed("", Phase.FINAL), ""), "removed")
         self.assertEqual(NEED_NOTICE, {"bounced", "expired"})
