@@ -20,9 +20,11 @@ from twisted.internet.defer import Deferred
 from relaymail.envelopes import NO_ORIGIN, Origin, Outline, Parameters
 from relaymail.outcome.verdicts import HostState
 from relaymail.route.connector import Connector
+from relaymail.route.facts import Aim
 from relaymail.route.hosts import Host, Route, TLSNeed
 from relaymail.route.levels import TLSLevel
 from relaymail.route.memory import NamedHosts
+from relaymail.route.protecting import Protecting
 from relaymail.route.router import (
     Discarding,
     Holding,
@@ -57,6 +59,9 @@ class RoutingMixin:
     @cvar terms: On which terms mail goes to the hosts of domains; L{None}: C{tls} says
         what their sessions need.
     @cvar tls: What sessions with the hosts of domains need, where there are no terms.
+    @cvar policies: Knows the MTA-STS policies of domains, as L{Protecting
+        <relaymail.route.protecting.Protecting>} asks for them; L{None}: they are not
+        asked for.
     """
 
     routing: Routing = NO_RULES
@@ -65,6 +70,7 @@ class RoutingMixin:
     ownNames: Iterable[str] = ()
     terms: Terms | None = None
     tls = TLSNeed.NEVER
+    policies: Any = None
 
     #: The ways that were named, so that each is one object.
     _ways: dict[Hashable, Way] | None = None
@@ -79,6 +85,9 @@ class RoutingMixin:
         raise NotImplementedError
 
     def _theMXCalculator(self) -> Any:
+        raise NotImplementedError
+
+    def _theResolver(self) -> Any:
         raise NotImplementedError
 
     def _theConnector(self) -> Connector:
@@ -115,12 +124,19 @@ class RoutingMixin:
 
         @param way: On which terms, and for what mail; L{None}: as usual.
         """
-        terms = self.terms if way is None or way.terms is None else way.terms
-        need = self.tls if terms is None else _NEEDS[terms.level]
-        route = routeFor(domain, self._theMXCalculator(), (), list(self.ownNames), need)
-        if way is not None and way.requireTLS:
-            route.addCallback(self._secured, False)
-        return route
+        if way is None:
+            way = _USUAL
+        terms = way.terms or self.terms or Terms(_LEVELS[self.tls])
+        aim = Aim(domain, terms, way.requireTLS, way.tlsOptional)
+        protecting = Protecting(
+            self._theMXCalculator(),
+            self._theResolver(),
+            self._theReactor(),
+            self.PORT,
+            self.policies,
+            self.ownNames,
+        )
+        return protecting.routeTo(aim)
 
     def addressesFor(self, host: Host) -> Deferred[list[str]]:
         """
@@ -289,15 +305,16 @@ class RoutingMixin:
         return self._named.inOrder(hosts, self._theReactor().seconds())
 
 
-#: What a level needs of sessions with hosts of which nothing more is known.
-_NEEDS = {
-    TLSLevel.NONE: TLSNeed.NEVER,
-    TLSLevel.OPPORTUNISTIC: TLSNeed.OFFERED,
-    TLSLevel.DANE: TLSNeed.OFFERED,
-    TLSLevel.ENCRYPT: TLSNeed.ENCRYPTED,
-    TLSLevel.VERIFY: TLSNeed.VERIFIED,
-    TLSLevel.DANE_ONLY: TLSNeed.VERIFIED,
+#: The levels by what sessions need, where that was said.
+_LEVELS = {
+    TLSNeed.NEVER: TLSLevel.NONE,
+    TLSNeed.OFFERED: TLSLevel.OPPORTUNISTIC,
+    TLSNeed.ENCRYPTED: TLSLevel.ENCRYPT,
+    TLSNeed.VERIFIED: TLSLevel.VERIFY,
+    TLSNeed.DANE: TLSLevel.DANE_ONLY,
 }
+#: How mail goes of which nothing is said.
+_USUAL = Way("")
 
 
 def withTLS(sites: Iterable[Hashable]) -> tuple[Hashable, ...]:

@@ -127,19 +127,23 @@ class Protecting:
             getattr(found, "isImplicit", False) is True,
             getattr(found, "canonical", ""),
         )
-        names = [nameText(record.name) for record in self._others(found)]
+        others = self._others(found)
+        names = [nameText(record.name) for record in others]
+        ranks = [getattr(record, "preference", 0) for record in others]
+        known = dict(zip(names, ranks, strict=True))
         seen = await self._candidates(aim, exchange, names)
         candidates = [candidate for candidate, _ in seen]
         until = self._until(getattr(found, "ttl", None), *(ttl for _, ttl in seen))
         sts = await policy
         try:
-            return protect(aim, exchange, candidates, sts, until)
+            route = protect(aim, exchange, candidates, sts, until)
         except RouteError:
             if not any(isMismatch(aim, name, sts) for name in names):
                 raise
-        # RFC 8461 5.1: the policy may have been replaced since it was looked up.
-        sts = await self._policyOf(aim, "recheck")
-        return protect(aim, exchange, candidates, sts, until)
+            # RFC 8461 5.1: the policy may have been replaced since it was looked up.
+            sts = await self._policyOf(aim, "recheck")
+            route = protect(aim, exchange, candidates, sts, until)
+        return replace(route, ranks=tuple(known[host.name] for host in route.hosts))
 
     def _exchanges(self, destination: str) -> Deferred[Any]:
         getMXs = getattr(self.mxcalc, "getMXs", None)

@@ -120,6 +120,9 @@ class CannotTests(AskedTestCase):
             keywords = ("PIPELINING", "SIZE 1000000")
             for address in (FIRST, SECOND):
                 self.world.host(address, keywords=keywords)
+            # Nobody vouches for names of elsewhere that a plain lookup gives.
+            mxs = {"mx.a.example": FIRST, "mx.b.example": SECOND}
+            self.world.exchange("example.org", mxs)
             self.give(parameters, content=content)
             self.world.run(1)
             self.assertBounced(status)

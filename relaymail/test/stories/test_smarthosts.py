@@ -285,6 +285,7 @@ class ParametersTests(SmartHostsTestCase):
         hosts (RFC 8689 5), and none of them is asked; other mail goes on.
         """
         host = self.world.host(FIRST)
+        self.world.exchange("example.org", {"mx.elsewhere.example": FIRST})
         self.add(Parameters(requireTLS=True))
         self.deliver(recipient="c@example.org")
         self.assertEqual([m.recipients for m in host.received], [("c@example.org",)])
