@@ -75,6 +75,8 @@ class World(Assertions):
     A mail world.
 
     @ivar network: The machines and the clock.
+    @ivar dns: The DNS, which says what is signed, too: the relay believes it where it
+        was told to (C{trustedResolvers}).
     @ivar zones: What the DNS knows; see L{ZoneDNS
         <relaymail.testing.dns.ZoneDNS>}.
     @ivar node: The machine with the relay.
@@ -130,9 +132,9 @@ class World(Assertions):
         self._own: set[str] = set()
         self._unanswered: dict[int, Message] = {}
         self._observer: Any = self.witness.observe
-        dns = ZoneDNS()
-        self.zones: dict[str, Entry] = dns.zones
-        DNSServer(dns).start(self.network.machine(DNS, name="dns"), DNS, 53)
+        self.dns = ZoneDNS()
+        self.zones: dict[str, Entry] = self.dns.zones
+        DNSServer(self.dns).start(self.network.machine(DNS, name="dns"), DNS, 53)
         self.home = self.host(HOME, name=f"mx.{HOME_DOMAIN}")
         self.exchange(HOME_DOMAIN, {f"mx.{HOME_DOMAIN}": HOME})
         self.node.start()
