@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from relaymail.configuration import Configuration
+from relaymail.configuration import Configuration, Delivery
 from relaymail.envelopes import Client, Origin
 from relaymail.identities import IAuthentication
 from relaymail.intake.acceptance import NetworkAcceptance, Refusal
@@ -205,3 +205,17 @@ def policyFor(told: Configuration, addresses: Iterable[Any]) -> DestinationPolic
         ownAddresses=hosts,
         ownPorts=frozenset(a.port for a in found),
     )
+
+
+def shownHosts(delivery: Delivery) -> str:
+    """
+    Say where mail goes, for people.
+
+    @param delivery: The options.
+    """
+    usual = ", ".join(h.name for h in delivery.smartHosts) or "the mail exchange hosts"
+    others = [sender for sender, _ in delivery.senderHosts]
+    if not others:
+        return usual
+    whose = others[0] if len(others) == 1 else f"{len(others)} senders or domains"
+    return f"{usual}, and that of {whose} to hosts of their own"

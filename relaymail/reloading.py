@@ -26,6 +26,7 @@ from relaymail.route.mx import MXCalculator
 from relaymail.route.senderhosts import SmartRoutes
 from relaymail.route.smarthosts import TokensFor
 from relaymail.siren import Siren
+from relaymail.vouching import Watch
 
 
 class ReloadMixin:
@@ -57,6 +58,7 @@ class ReloadMixin:
     _users: Users
     _routes: SmartRoutes
     _accounts: Accounts
+    watch: Watch
     siren: Siren
 
     def reload(self, configuration: Configuration | None = None) -> Deferred[list[str]]:
@@ -141,7 +143,7 @@ class ReloadMixin:
     ) -> None:
         tls = self.loadTLS(told.intake.tlsKey, told.intake.tlsCert)
         calculator = None
-        if "delivery.dns" in changed:
+        if not _RESOLVER.isdisjoint(changed):
             calculator = self._makeCalculator(told)
         rules = intakeRules(told, tls, self._users.read(told), routes.routing)
         assert self._ports is not None
@@ -163,6 +165,7 @@ class ReloadMixin:
             self._drop.settingsChanged(told.hostname, told.intake.maxMessageSize)
         if calculator is not None:
             self.manager.mxcalc = calculator
+        self.watch.settingsChanged(told.delivery)
         self._retain(routes.everyHost)
         if isNew:
             tellManager(self.manager, told, routes, self.addresses)
@@ -187,6 +190,8 @@ class ReloadMixin:
         raise NotImplementedError
 
 
+#: What makes a new resolver necessary.
+_RESOLVER = frozenset({"delivery.dns", "delivery.trusted-resolvers"})
 #: What a password that was written anew is no change of.
 _SAME = "no option has changed, and all secrets and certificates were read again"
 

@@ -28,12 +28,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail import __version__, relaymanager
-from relaymail.assembly import Users, intakeRules, tellManager
+from relaymail.assembly import Users, intakeRules, shownHosts, tellManager
 from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
 from relaymail.configuration import (
     Configuration,
-    Delivery,
     configure,
     readFile,
     readRoutes,
@@ -56,6 +55,7 @@ from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
 from relaymail.siren import Siren
 from relaymail.submission import Content, compose
+from relaymail.vouching import Watch
 from relaymail.worker import Worker
 
 #: How often the relaying manager is asked to look, in seconds.  New mail and
@@ -80,8 +80,8 @@ class Relay(ReloadMixin, MultiService):
     @cvar openDatabase: Opens the file of a spool, for its path.
     @cvar largestRow: Up to which size a spool has contents in its database, in
         bytes.
-    @cvar resolverFactory: Makes the resolver, for the name server and the
-        reactor.
+    @cvar resolverFactory: Makes the resolver, for the name server, the reactor and
+        the networks whose name servers are believed.
     @cvar loadTLS: Gives what STARTTLS begins with, for a key and a
         certificate.
     @cvar openContent: Opens a file for a message that is coming in.
@@ -255,7 +255,7 @@ class Relay(ReloadMixin, MultiService):
             hostname=self.configuration.hostname,
             ports="no port" if self._ports is None else str(self._ports),
             queue=self.configuration.queue,
-            hosts=_shownHosts(self.configuration.delivery),
+            hosts=shownHosts(self.configuration.delivery),
         )
 
     def _start(self) -> None:
@@ -303,7 +303,9 @@ class Relay(ReloadMixin, MultiService):
         told, reactor = self.configuration, self._reactor
         timer = relaymanager.RelayStateHelper(self.manager, self.tick)
         timer.clock = reactor
-        companions = [self.guardFactory(reactor), timer]
+        self.watch = Watch(self.manager, self.siren, reactor)
+        self.watch.settingsChanged(told.delivery)
+        companions = [self.guardFactory(reactor), timer, self.watch]
         if told.machines.drop:
             # What cannot be used is to be known while all can still be given up.
             prepare(told.machines.drop)
@@ -332,7 +334,10 @@ class Relay(ReloadMixin, MultiService):
         return manager
 
     def _makeCalculator(self, told: Configuration) -> MXCalculator:
-        resolver = self.resolverFactory(told.delivery.dns, self._reactor)
+        delivery = told.delivery
+        resolver = self.resolverFactory(
+            delivery.dns, self._reactor, delivery.trustedResolvers
+        )
         return MXCalculator(resolver, self._reactor)
 
     def _makeIntake(self, queue: Any) -> IntakeFactory:
@@ -428,18 +433,6 @@ def _reactorOr(reactor: Any) -> Any:
     if reactor is None:
         from twisted.internet import reactor
     return reactor
-
-
-def _shownHosts(delivery: Delivery) -> str:
-    """
-    Say where mail goes.
-    """
-    usual = ", ".join(h.name for h in delivery.smartHosts) or "the mail exchange hosts"
-    others = [sender for sender, _ in delivery.senderHosts]
-    if not others:
-        return usual
-    whose = others[0] if len(others) == 1 else f"{len(others)} senders or domains"
-    return f"{usual}, and that of {whose} to hosts of their own"
 
 
 def _lastWords() -> str:

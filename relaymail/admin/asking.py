@@ -63,6 +63,7 @@ async def status(desk: Desk, given: Given) -> Document:
         "state": state,
         "trouble": trouble,
         "alarms": [alarmView(alarm) for alarm in desk.alarms()],
+        "dnssec": desk.dnssec(),
         "configuration": _path(getattr(relay.configuration, "file", None)),
         "connections": desk.connections(),
         "queued": shape.total.total,

@@ -159,6 +159,13 @@ class Desk:
         siren = getattr(self.relay, "siren", None)
         return () if siren is None else tuple(siren.alarms)
 
+    def dnssec(self) -> str | None:
+        """
+        Say what is known of the name servers, where mail is to be protected by DANE.
+        """
+        watch = getattr(self.relay, "watch", None)
+        return None if watch is None else watch.state or None
+
     def connections(self) -> dict[str, int]:
         """
         Say how many connections there are.

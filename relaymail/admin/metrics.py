@@ -26,9 +26,9 @@ from relaymail.replies import printable
 KIND = "text/plain; version=0.0.4; charset=utf-8"
 
 _LEVELS = ("running", "full", "damaged", "stopping")
-#: What the keys of alarms begin with: credentials that a host refuses, and tokens
-#: that are not to be had.
-_ALARMS = ("auth", "token")
+#: What the keys of alarms begin with: credentials that a host refuses, tokens that are
+#: not to be had, and name servers that do not validate.
+_ALARMS = ("auth", "token", "dnssec")
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,8 +229,10 @@ def _checksHere(told: Configuration) -> Iterator[Check]:
 def _checksOfNetwork(told: Configuration, wish: Wish) -> Iterator[Check]:
     from relaymail.configuration import readRoutes
     from relaymail.doctor.answers import Check
+    from relaymail.doctor.dnssec import checkDNSSEC
     from relaymail.doctor.network import Network
     from relaymail.doctor.relays import checkSmartHosts
+    from relaymail.route.security import levelsOf, wantsDNSSEC
 
     network = Network(
         _askers(told),
@@ -241,6 +243,9 @@ def _checksOfNetwork(told: Configuration, wish: Wish) -> Iterator[Check]:
         wish.address,
     )
     yield from network.checks(isDirect=not told.delivery.smartHosts)
+    if wantsDNSSEC(levelsOf(told.delivery)):
+        trusted = told.delivery.trustedResolvers
+        yield Check("dnssec", lambda: checkDNSSEC(_askers(told), trusted))
     yield Check(
         "smart hosts",
         lambda: checkSmartHosts(readRoutes(told).everyHost, told.hostname),

@@ -71,6 +71,7 @@ def _show(told: Mapping[str, Any]) -> None:
             ("state", told["state"]),
             ("trouble", told.get("trouble")),
             *(("alarm", _alarm(alarm)) for alarm in told.get("alarms") or ()),
+            ("DNSSEC", told.get("dnssec")),
             ("version", told.get("version")),
             ("hostname", told.get("hostname")),
             ("queue", told["queue"]),

@@ -52,6 +52,7 @@ class Kind(IntEnum):
     """
 
     A = 1
+    NS = 2
     PTR = 12
     MX = 15
     AAAA = 28
@@ -72,11 +73,14 @@ class Told:
     @ivar records: What it has told: names, addresses, or for mail exchange hosts
         a number and a name.
     @ivar seconds: How long it took.
+    @ivar isSecure: Whether the server says that DNSSEC vouches for it (RFC 4035
+        3.2.3).
     """
 
     code: int
     records: Sequence[str]
     seconds: float
+    isSecure: bool = False
 
     @property
     def trouble(self) -> str:
@@ -160,7 +164,7 @@ class Asker:
             code, records = readAnswer(data, kind)
         except (ValueError, IndexError) as e:
             raise NoAnswer(f"{self} gave an answer that cannot be read: {e}") from e
-        return Told(code, records, self._clock() - begun)
+        return Told(code, records, self._clock() - begun, bool(data[3] & 0x20))
 
     def addresses(self, name: str) -> list[str]:
         """
@@ -211,12 +215,13 @@ class Asker:
 
 def makeQuestion(number: int, name: str, kind: Kind) -> bytes:
     """
-    Write a question (RFC 1035 4.1), with recursion, and with room for a long
-    answer (RFC 6891 6.1.2).
+    Write a question (RFC 1035 4.1), with recursion, with AD so that the answer has it
+    (RFC 6840 5.7), and with room for a long answer (RFC 6891 6.1.2).
     """
     labels = name.rstrip(".").encode("idna" if not name.isascii() else "ascii")
-    packed = b"".join(bytes((len(each),)) + each for each in labels.split(b"."))
-    header = b"".join(each.to_bytes(2, "big") for each in (number, 0x100, 1, 0, 0, 1))
+    parts = labels.split(b".") if labels else ()
+    packed = b"".join(bytes((len(each),)) + each for each in parts)
+    header = b"".join(each.to_bytes(2, "big") for each in (number, 0x120, 1, 0, 0, 1))
     room = b"\0" + b"".join(x.to_bytes(2, "big") for x in (41, MAX_ANSWER, 0, 0, 0))
     return header + packed + b"\0" + kind.to_bytes(2, "big") + b"\0\1" + room
 

@@ -87,6 +87,14 @@ class CachingResolver(TLSALookups, common.ResolverBase):
         self._records = 0
         self._asked: dict[tuple[bytes, int, int], list[Deferred[Answer]]] = {}
 
+    @property
+    def wire(self) -> WireResolver | None:
+        """
+        What asks the servers, where that is relaymail's own.
+        """
+        last = [self.upstream, *getattr(self.upstream, "resolvers", ())][-1]
+        return last if isinstance(last, WireResolver) else None
+
     def getHostByName(
         self, name: bytes | str, timeout: Sequence[int] | None = None, effort: int = 10
     ) -> Deferred[str]:

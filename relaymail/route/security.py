@@ -11,7 +11,7 @@ its answers are used, and prove nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -24,6 +24,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from relaymail.errors import ConfigurationError
 from relaymail.replies import printable
+from relaymail.route.levels import TLSLevel
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -42,6 +43,21 @@ NEGATIVE_TTL = 60
 MAX_NEGATIVE_TTL = 5 * 60
 #: A time to live with the highest bit set is none at all (RFC 2181 8).
 _TTL_SIGN = 2**31
+
+
+#: The levels that need answers that are secure.
+_NEEDS = frozenset({TLSLevel.DANE, TLSLevel.DANE_ONLY})
+
+#: What is to be done, whoever says it.
+REMEDY = (
+    "run a resolver that validates on this machine, such as unbound, and name it: "
+    'delivery.dns = "127.0.0.1:53"'
+)
+#: What else can be done about a server that is elsewhere.
+TRUST = (
+    "; or, if the one there validates and nobody is between it and this machine, name "
+    "it in delivery.trusted-resolvers"
+)
 
 
 class Records(list[Any]):
@@ -187,6 +203,27 @@ def parseNetworks(networks: Iterable[object]) -> tuple[Network, ...]:
                 f"an address or a network, as 192.0.2.53 or 192.0.2.0/24"
             ) from None
     return tuple(found)
+
+
+def wantsDNSSEC(levels: Iterable[TLSLevel | None]) -> bool:
+    """
+    Tell whether some mail is to be protected in a way that needs secure answers.
+
+    @param levels: The levels of all mail and of each route; L{None} where none is said.
+    """
+    return any(level in _NEEDS for level in levels)
+
+
+def levelsOf(delivery: Any) -> Iterator[TLSLevel | None]:
+    """
+    Give the levels of TLS of all mail, and of each route.
+
+    @param delivery: The options of delivery: C{tls} and C{routes}.
+    """
+    yield delivery.tls
+    for route in delivery.routes:
+        terms = getattr(route, "terms", None)
+        yield getattr(route, "tls", None) if terms is None else terms.level
 
 
 def isTrusted(address: str, networks: Iterable[Network] = ()) -> bool:

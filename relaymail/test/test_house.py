@@ -44,6 +44,7 @@ WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
     | {"worker", "cli", "logs", "admin", "notify", "dropping", "ports", "assembly"}
     | {"daemon", "doctor", "privileges", "reloading", "oauth2", "siren"}
+    | {"vouching"}
     | {"tlsreports"}
 )
 
@@ -66,6 +67,7 @@ ROUTE_HANDS = frozenset(
         "router",
         "tlscontexts",
         "troubles",
+        "validation",
         "wire",
     }
 )

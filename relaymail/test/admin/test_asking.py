@@ -63,6 +63,7 @@ class StatusTests(SynchronousTestCase):
                 "state": "running",
                 "trouble": "",
                 "alarms": [],
+                "dnssec": None,
                 "configuration": "/etc/relaymail/relaymail.toml",
                 "connections": {"in": 3, "out": 0},
                 "queued": 2,

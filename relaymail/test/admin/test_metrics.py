@@ -117,6 +117,7 @@ class MetricsTests(SynchronousTestCase):
             {
                 (("kind", "auth"),): 2,
                 (("kind", "token"),): 1,
+                (("kind", "dnssec"),): 0,
                 (("kind", OTHER),): 2,
             },
         )

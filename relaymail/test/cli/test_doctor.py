@@ -160,6 +160,15 @@ class ChecksTests(SynchronousTestCase):
         path = self.configure('[delivery]\nsmart-hosts = ["192.0.2.1"]\n')
         self.assertEqual(self.names(path)[-2:], ["certificate", "smart hosts"])
 
+    def test_dnssec(self) -> None:
+        """
+        Where mail is to be protected by DANE it is looked whether that can be.
+        """
+        path = self.configure('[delivery]\ntls = "dane"\n')
+        self.assertEqual(self.names(path)[-2:], ["dnssec", "smart hosts"])
+        path = self.configure('[delivery]\ntls = "verify"\n')
+        self.assertNotIn("dnssec", self.names(path))
+
     def test_wrongConfiguration(self) -> None:
         """
         Where the configuration cannot be used that is a failure, and the rest is

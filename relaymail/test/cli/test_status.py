@@ -55,6 +55,15 @@ class StatusTests(CommandTestCase):
         told = self.run_("status").stdout
         self.assertIn("127.0.0.1:2525, ::1:2525 (submissions)", told)
 
+    def test_dnssec(self) -> None:
+        """
+        Whether the name servers validate is told where it is known.
+        """
+        self.answers["GET status"] = {**STATUS, "dnssec": "they validate"}
+        self.assertIn("they validate", self.run_("status").stdout)
+        self.answers["GET status"] = {**STATUS, "dnssec": None}
+        self.assertNotIn("DNSSEC", self.run_("status").stdout)
+
     def test_D11_alarms(self) -> None:
         """
         Alarms are told, each with since when.
