@@ -94,7 +94,7 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual((self.zones.asked, self.watch.state), ([], ""))
         self.assertEqual(self.alarms(), [])
 
-    def test_D09_alarm(self) -> None:
+    def test_D01_alarm(self) -> None:
         """
         Where it is wanted and cannot be had an alarm sounds, that says what to do; it
         is over where it can be had, or nobody wants it any more.

@@ -51,6 +51,7 @@ __all__ = [
     "MAX_ALIASES",
     "MAX_DATAGRAM",
     "MAX_EDNS_DATAGRAM",
+    "MAX_MESSAGE",
     "MAX_PORTS",
     "ROOT",
     "DNSServer",
@@ -69,6 +70,8 @@ MAX_DATAGRAM = 512
 #: The longest answer over UDP where the question allows longer ones by EDNS (RFC 6891),
 #: in bytes.
 MAX_EDNS_DATAGRAM = 1232
+#: The longest answer over TCP, in bytes (RFC 1035 4.2.2).
+MAX_MESSAGE = 65535
 
 #: Bytes that are shorter than the header of a message (RFC 1035 4.1.1).
 MALFORMED = b"\xff\xff\x80"
@@ -242,7 +245,8 @@ class _Factory(server.DNSServerFactory):
                 return _cut(message)
         message.maxSize = 0
         data: bytes = message.toStr()
-        return _cut(message) if isDatagram and len(data) > message.payload else data
+        limit = message.payload if isDatagram else MAX_MESSAGE
+        return _cut(message) if len(data) > limit else data
 
 
 def _cut(message: Any) -> bytes:

@@ -20,8 +20,9 @@ from twisted.names.error import (
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from relaymail.route.tlsa import TLSA, TYPE
 from relaymail.route.wire import WireResolver
-from relaymail.testing.dns import DNSServer, Fault, Special, Wire, ZoneDNS
+from relaymail.testing.dns import EDNS, DNSServer, Fault, Special, Wire, ZoneDNS
 from relaymail.testing.network import Network
 
 
@@ -150,7 +151,11 @@ class Asker:
         """
         Ask, and give the messages that come back within a minute.
         """
+        withEDNS = flags.pop("edns", False)
         question = dns.Message(id=7, recDes=1, **flags)
+        if withEDNS:
+            nothing = dns.UnknownRecord()
+            question.additional = [dns.RRHeader(b"", dns.OPT, 4096, 0, nothing)]
         question.addQuery(name, kind)
         self.packets.clear()
         self.began = self.network.seconds()
@@ -206,6 +211,92 @@ class WireTests(SynchronousTestCase):
         zones.zones["six.example"] = Special({"AAAA": ["2001:db8::6"]}, isSigned=True)
         (asked,) = asker.ask("my.example.org", dns.AAAA, authenticData=1)
         self.assertTrue(asked.authenticData)
+
+    def test_adOfNothing(self) -> None:
+        """
+        AD is set of answers that there is nothing, too; a server that does not validate
+        never sets it.
+        """
+        zones = _zones()
+        zones.signed = {"example.org"}
+        zones.negative = 30
+        asker = Asker(zones)
+        for name, code, isSigned in (
+            ("missing.example.org", dns.ENAME, True),
+            ("missing.example", dns.ENAME, False),
+            ("mx.example.org", dns.OK, True),
+            ("", dns.OK, True),
+            ("half.example", dns.OK, False),
+        ):
+            (found,) = asker.ask(name, dns.TXT, authenticData=1)
+            self.assertEqual(found.rCode, code, name)
+            self.assertEqual(bool(found.authenticData), isSigned, name)
+            (soa,) = found.authority
+            payload: Any = soa.payload
+            self.assertEqual((soa.ttl, payload.minimum), (30, 30))
+            self.assertFalse(asker.ask(name, dns.TXT)[0].authenticData)
+        zones.validates = False
+        (found,) = asker.ask("mx.example.org", authenticData=1)
+        self.assertFalse(found.authenticData)
+
+    def test_root(self) -> None:
+        """
+        The root zone is there, and signed.
+        """
+        asker = Asker(_zones())
+        for kind in (dns.NS, dns.SOA):
+            (found,) = asker.ask("", kind, authenticData=1)
+            self.assertEqual([h.type for h in found.answers], [kind])
+            self.assertTrue(found.authenticData)
+
+    def test_tlsa(self) -> None:
+        """
+        TLSA records are told, however they were written.
+        """
+        zones = _zones()
+        digits = "ab" * 32
+        zones.zones["_25._tcp.a"] = {
+            "TLSA": [(3, 1, 1, b"\xab" * 32), f"3 1 1 {digits}", TLSA(3, 1, 1, b"x")]
+        }
+        (found,) = Asker(zones).ask("_25._tcp.a", TYPE)
+        data = [h.payload.data for h in found.answers]  # type: ignore[union-attr]
+        long = b"\3\1\1" + b"\xab" * 32
+        self.assertEqual(data, [long, long, b"\3\1\1x"])
+
+    def test_D01_bogus(self) -> None:
+        """
+        What is bogus has no answer, unless nobody validates.
+        """
+        zones = _zones()
+        zones.zones["x.example"] = Special({"A": ["192.0.2.7"]}, isBogus=True)
+        asker = Asker(zones)
+        self.assertEqual(asker.ask("x.example")[0].rCode, dns.ESERVER)
+        zones.validates = False
+        self.assertEqual(len(asker.ask("x.example")[0].answers), 1)
+
+    def test_edns(self) -> None:
+        """
+        With EDNS an answer may be longer; servers may not like it.
+        """
+        zones = _zones()
+        zones.zones["long.example"] = {"A": [f"192.0.2.{i}" for i in range(60)]}
+        asker = Asker(zones)
+        for manners, count, isTold, isCut in (
+            (EDNS.ANSWERED, 60, True, 0),
+            (EDNS.IGNORED, 0, False, 1),
+            (EDNS.REFUSED, 0, False, 0),
+        ):
+            asker.server.edns = manners
+            (found,) = asker.ask("long.example", edns=True)
+            told = (len(found.answers), bool(found.additional), found.trunc)
+            self.assertEqual(told, (count, isTold, isCut), manners)
+            code = dns.EFORMAT if manners is EDNS.REFUSED else dns.OK
+            self.assertEqual(found.rCode, code)
+            (found,) = asker.ask("long.example")
+            self.assertEqual((found.trunc, found.additional), (1, []))
+        asker.server.edns = EDNS.DROPPED
+        self.assertEqual(asker.ask("long.example", edns=True), [])
+        self.assertEqual(len(asker.ask("long.example")), 1)
 
     def test_A07_truncated(self) -> None:
         """
