@@ -31,7 +31,7 @@ class ValidationTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.zones = ZoneDNS()
+        self.zones = ZoneDNS(ttl=10 * INTERVAL)
         self.told: list[State] = []
         self.use(CachingResolver(self.zones, self.clock))
 

@@ -398,6 +398,16 @@ class EDNSTests(_Asking):
         self.patch(self.wire, "queryTCP", None)
         self.assertEqual(len(self.run_(d)[0]), 60)
 
+    def test_D01_replaced(self) -> None:
+        """
+        What a server liked is forgotten once it says nothing: another one may be in its
+        place, behind something that throws EDNS away.
+        """
+        self.mx("a.signed.example")
+        self.server.edns = EDNS.DROPPED
+        self.assertIsInstance(self.mx("a.signed.example"), defer.TimeoutError)
+        self.assertTrue(isSecure(self.mx("a.signed.example")))
+
     def test_version(self) -> None:
         """
         The part of the code that is in EDNS counts: BADVERS has 0 in the other one.
