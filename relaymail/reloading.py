@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
+from relaymail import policies
 from relaymail.assembly import Users, intakeRules, tellManager
 from relaymail.configuration import Configuration, readRoutes
 from relaymail.configuration.comparing import changes, needRestart
@@ -169,6 +170,7 @@ class ReloadMixin:
         self._retain(routes.everyHost)
         if isNew:
             tellManager(self.manager, told, routes, self.addresses)
+            policies.settingsChanged(self.manager)
             self.manager.settingsChanged()
 
     def _retain(self, hosts: Collection[Host]) -> None:

@@ -27,7 +27,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaymail import __version__, relaymanager
+from relaymail import __version__, policies, relaymanager
 from relaymail.assembly import Users, intakeRules, shownHosts, tellManager
 from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
@@ -38,7 +38,7 @@ from relaymail.configuration import (
     readRoutes,
 )
 from relaymail.configuration.entering import checkEntering
-from relaymail.configuration.places import tokensBeside
+from relaymail.configuration.places import stsBeside, tokensBeside
 from relaymail.dropping.files import prepare
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError, QueueUnusable
@@ -53,6 +53,7 @@ from relaymail.queue.spool.schema import connect
 from relaymail.reloading import ReloadMixin
 from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
+from relaymail.route.sts.storing import PolicyStore
 from relaymail.siren import Siren
 from relaymail.submission import Content, compose
 from relaymail.vouching import Watch
@@ -84,6 +85,7 @@ class Relay(ReloadMixin, MultiService):
         the networks whose name servers are believed.
     @cvar loadTLS: Gives what STARTTLS begins with, for a key and a
         certificate.
+    @cvar policyStore: Makes what keeps policies of MTA-STS, for its path.
     @cvar openContent: Opens a file for a message that is coming in.
     @cvar tick: How often the relaying manager is asked to look, in seconds.
 
@@ -106,6 +108,7 @@ class Relay(ReloadMixin, MultiService):
     largestRow: ClassVar[int] = LARGEST_ROW
     resolverFactory: ClassVar[Any] = staticmethod(makeResolver)
     loadTLS: ClassVar[Any] = staticmethod(loadTLS)
+    policyStore: ClassVar[Any] = PolicyStore
     openContent: ClassVar[Any] = staticmethod(TemporaryFile)
     tick: ClassVar[float] = TICK
 
@@ -295,6 +298,10 @@ class Relay(ReloadMixin, MultiService):
             child.disownServiceParent()
         for companion in self._companions():
             companion.setServiceParent(self)
+        # Nothing can fail any more.
+        store = self.policyStore(stsBeside(self.configuration.queue))
+        told = self.configuration
+        policies.start(self.manager, told, store, worker.run, self.siren.tell)
 
     def _companions(self) -> list[IService]:
         """
@@ -390,6 +397,10 @@ class Relay(ReloadMixin, MultiService):
                 self._within("ending the sessions of clients", self.intake.stop),
                 self._within("ending what is being delivered", self.manager.stop),
                 self._within("ending what asks for tokens", self._accounts.stop),
+                self._within(
+                    "ending what asks for policies",
+                    partial(policies.stop, self.manager),
+                ),
             ]
         )
         if await self._within("writing the queue", self.queue.stop):

@@ -21,8 +21,8 @@ from relaymail.queue.place import QueueKind, QueuePlace
 DEFAULT_QUEUE = "spool"
 #: What the path of the control socket ends in.
 CONTROL = "control"
-#: What the directory of tokens ends in.
-TOKENS = "tokens"
+#: What the directory of tokens ends in, and that of policies of MTA-STS.
+TOKENS, STS = "tokens", "sts"
 #: What a configuration file may say: the keys outside of its tables, and its
 #: tables.
 TOP = frozenset({"queue", "hostname", "intake", "delivery", "machines", "control"})
@@ -45,18 +45,27 @@ def socketBeside(queue: QueuePlace) -> str:
     """
     Give the path of the control socket of a relay, unless it names another.
     """
-    if queue.kind is QueueKind.DIRECTORY:
-        return os.path.join(queue.path, CONTROL)
-    return f"{queue.path}-{CONTROL}"
+    return _beside(queue, CONTROL)
 
 
 def tokensBeside(queue: QueuePlace) -> str:
     """
     Give the path of the directory where a relay keeps tokens of smart hosts.
     """
+    return _beside(queue, TOKENS)
+
+
+def stsBeside(queue: QueuePlace) -> str:
+    """
+    Give the path of the directory where a relay keeps policies of MTA-STS.
+    """
+    return _beside(queue, STS)
+
+
+def _beside(queue: QueuePlace, name: str) -> str:
     if queue.kind is QueueKind.DIRECTORY:
-        return os.path.join(queue.path, TOKENS)
-    return f"{queue.path}-{TOKENS}"
+        return os.path.join(queue.path, name)
+    return f"{queue.path}-{name}"
 
 
 def findPlaces(explicit: str | None = None) -> Places:

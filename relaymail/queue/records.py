@@ -49,8 +49,8 @@ MAX_STATUS = 9
 #: The subdirectory for what cannot be used.
 ASIDE = "aside"
 #: What is in the directory besides, and no mail: the socket where the relay is asked,
-#: and the tokens of smart hosts.
-OTHERS = frozenset({ASIDE, "control", "tokens"})
+#: the tokens of smart hosts, and the policies of other domains.
+OTHERS = frozenset({ASIDE, "control", "tokens", "sts"})
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")
 _OWN = re.compile(r"-(?:[HCS]|T\d+|J0?)\Z")

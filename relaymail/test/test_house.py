@@ -44,7 +44,7 @@ WIRING = frozenset(
     {"service", "configuration", "tap", "clocks", "machine", "certificates"}
     | {"worker", "cli", "logs", "admin", "notify", "dropping", "ports", "assembly"}
     | {"daemon", "doctor", "privileges", "reloading", "oauth2", "siren"}
-    | {"vouching"}
+    | {"policies", "vouching"}
     | {"tlsreports"}
 )
 

@@ -17,6 +17,8 @@ relaymail can be tested with.
   - L{ZoneDNS<relaymail.testing.dns.ZoneDNS>} is a DNS of zones in memory,
     L{DNSServer<relaymail.testing.dns.DNSServer>} serves it.
   - L{TokenServer<relaymail.testing.tokens.TokenServer>} gives OAuth2 tokens.
+  - L{PolicyServer<relaymail.testing.policies.PolicyServer>} gives policies of
+    MTA-STS, over HTTPS.
   - L{ThrowawayCA<relaymail.testing.certificates.ThrowawayCA>} makes keys and
     certificates.
   - L{Network<relaymail.testing.network.Network>} is a network in memory with
@@ -66,6 +68,7 @@ _MODULES = {
     "ledger": ("Ledger",),
     "links": ("Link",),
     "network": ("Fate", "Network"),
+    "policies": ("MemoryPolicies", "PolicyServer", "PolicyTrouble"),
     "scripts": (
         "Slip",
         "acceptsEverything",
@@ -123,8 +126,11 @@ __all__ = [
     "MailWorld",
     "Manner",
     "MemoryDisk",
+    "MemoryPolicies",
     "Message",
     "Network",
+    "PolicyServer",
+    "PolicyTrouble",
     "Raw",
     "Received",
     "ResetAfterDot",

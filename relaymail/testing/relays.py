@@ -28,6 +28,7 @@ from relaymail.service import Relay
 from relaymail.testing.databases import Databases
 from relaymail.testing.disk import MemoryDisk
 from relaymail.testing.machine import Machine
+from relaymail.testing.policies import MemoryPolicies
 
 #: Where the queue is on the disk, of either kind.
 SPOOL = "/var/spool/relaymail"
@@ -87,6 +88,7 @@ class RelayMachine:
     @ivar machine: The machine.
     @ivar disk: Its disk.
     @ivar databases: Its databases.
+    @ivar policies: Where it keeps policies of MTA-STS.
     @ivar relay: The relay, L{None} while it is down.
     @ivar configuration: What the relay is told; another one holds from the
         next start on.
@@ -137,6 +139,7 @@ class RelayMachine:
         self.largestRow = LARGEST_ROW
         self.disk = MemoryDisk(machine.seconds, machine.points, chance)
         self.databases = Databases(machine.points)
+        self.policies = MemoryPolicies()
         self._directory = ""
         self._chance = chance
         machine.network.afterEach = self._afterEach
@@ -245,6 +248,7 @@ class RelayMachine:
             largestRow: ClassVar[int] = self.largestRow
             openContent: ClassVar[Any] = staticmethod(self.disk.temporary)
             loadTLS: ClassVar[Any] = staticmethod(lambda key, cert: self.contextFactory)
+            policyStore: ClassVar[Any] = staticmethod(lambda path: self.policies)
             tick: ClassVar[float] = TICK
 
             def _makeManager(self, queue: Any) -> Any:

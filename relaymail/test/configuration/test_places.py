@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.configuration import files, readFile
-from relaymail.configuration.places import TOP, findPlaces, tokensBeside
+from relaymail.configuration.places import TOP, findPlaces, stsBeside, tokensBeside
 from relaymail.configuration.tables import OPTIONS, TABLES
 from relaymail.errors import ConfigurationError
 from relaymail.test.directories import shortDirectory
@@ -66,6 +66,16 @@ class PlacesTests(SynchronousTestCase):
             ('queue = "directory:/q/mail"\n', "/q/mail/tokens"),
         ):
             self.assertEqual(tokensBeside(findPlaces(self.write(text)).queue), path)
+
+    def test_policies(self) -> None:
+        """
+        So are policies of MTA-STS.
+        """
+        for text, path in (
+            ('queue = "spool:/q/a.db"\n', "/q/a.db-sts"),
+            ('queue = "directory:/q/mail"\n', "/q/mail/sts"),
+        ):
+            self.assertEqual(stsBeside(findPlaces(self.write(text)).queue), path)
 
     def test_noFile(self) -> None:
         """
