@@ -49,6 +49,9 @@ MAX_WAIT = 60.0
 #: The longest that a route holds, in seconds, whatever its records promise: a policy
 #: of the destination that is new is heeded by then.
 MAX_HOLD = 300
+#: The shortest: what was looked up for a message is true for that message, and for
+#: those that came with it.
+MIN_HOLD = 5
 
 #: What is known of a host, and for how many seconds it holds, if that is known.
 _Seen: TypeAlias = tuple[Candidate, int | None]
@@ -127,23 +130,23 @@ class Protecting:
             getattr(found, "isImplicit", False) is True,
             getattr(found, "canonical", ""),
         )
-        others = self._others(found)
-        names = [nameText(record.name) for record in others]
-        ranks = [getattr(record, "preference", 0) for record in others]
-        known = dict(zip(names, ranks, strict=True))
+        records = self._others(found)
+        names = [nameText(record.name) for record in records]
         seen = await self._candidates(aim, exchange, names)
-        candidates = [candidate for candidate, _ in seen]
+        candidates = [
+            replace(candidate, rank=getattr(record, "preference", 0))
+            for record, (candidate, _) in zip(records, seen, strict=True)
+        ]
         until = self._until(getattr(found, "ttl", None), *(ttl for _, ttl in seen))
         sts = await policy
         try:
-            route = protect(aim, exchange, candidates, sts, until)
+            return protect(aim, exchange, candidates, sts, until)
         except RouteError:
             if not any(isMismatch(aim, name, sts) for name in names):
                 raise
-            # RFC 8461 5.1: the policy may have been replaced since it was looked up.
-            sts = await self._policyOf(aim, "recheck")
-            route = protect(aim, exchange, candidates, sts, until)
-        return replace(route, ranks=tuple(known[host.name] for host in route.hosts))
+        # RFC 8461 5.1: the policy may have been replaced since it was looked up.
+        sts = await self._policyOf(aim, "recheck")
+        return protect(aim, exchange, candidates, sts, until)
 
     def _exchanges(self, destination: str) -> Deferred[Any]:
         getMXs = getattr(self.mxcalc, "getMXs", None)
@@ -165,7 +168,7 @@ class Protecting:
         if ttl is None:
             return None
         now: float = self.clock.seconds()
-        return now + min(ttl, MAX_HOLD)
+        return now + max(MIN_HOLD, min(ttl, MAX_HOLD))
 
     # Policies of MTA-STS.
 

@@ -82,13 +82,14 @@ def protect(
     """
     policy = sts if aim.usesSTS else NOTHING
     found = [(c, _decide(aim, exchange, c, policy)) for c in candidates]
-    hosts = tuple(one for _, one in found if isinstance(one, Host))
+    used = [(c.rank, one) for c, one in found if isinstance(one, Host)]
     left = [(c.name, one) for c, one in found if isinstance(one, Trouble)]
     applied = _applied(aim, (c for c, _ in found), policy)
-    if not hosts:
+    if not used:
         raise RouteError(_noneLeft([trouble for _, trouble in left]), applied)
     reasons = tuple((name, trouble.detail) for name, trouble in left)
-    return Route(hosts, until, applied, reasons)
+    hosts, ranks = tuple(one for _, one in used), tuple(rank for rank, _ in used)
+    return Route(hosts, until, applied, reasons, ranks)
 
 
 def isMismatch(aim: Aim, name: str, sts: Found) -> bool:

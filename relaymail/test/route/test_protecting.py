@@ -20,7 +20,7 @@ from relaymail.route.facts import Aim
 from relaymail.route.hosts import Host, Route, TLSNeed
 from relaymail.route.levels import TLSLevel
 from relaymail.route.mx import MAX_HOSTS, MXCalculator
-from relaymail.route.protecting import MAX_HOLD, MAX_WAIT, Protecting
+from relaymail.route.protecting import MAX_HOLD, MAX_WAIT, MIN_HOLD, Protecting
 from relaymail.route.sts.policy import NOTHING, Found, STSMode, STSPolicy
 from relaymail.route.terms import Terms
 from relaymail.testing.dns import Fault, Special, ZoneDNS
@@ -462,18 +462,34 @@ class RouteTests(_Base):
 
     def test_until(self) -> None:
         """
-        It holds as long as all that it was made of, and never for long.
+        It holds as long as all that it was made of, and neither for long nor for no
+        time at all.
         """
         self.assertEqual(self.route("example.org", TLSLevel.NONE).until, 1_060)
         self.dns.zones["_25._tcp.a.example.org"] = Special({"TLSA": [EE]}, ttl=7)
         self.assertEqual(self.route("example.org", TLSLevel.NONE).until, 1_060)
         self.assertEqual(self.route("example.org", TLSLevel.DANE).until, 1_007)
-        self.dns.zones["b.example.org"] = Special(ADDRESS, ttl=5)
-        self.assertEqual(self.route("example.org", TLSLevel.DANE).until, 1_005)
+        self.dns.zones["b.example.org"] = Special(ADDRESS, ttl=6)
+        self.assertEqual(self.route("example.org", TLSLevel.DANE).until, 1_006)
+        self.dns.zones["b.example.org"] = Special(ADDRESS, ttl=0)
+        least = 1_000 + MIN_HOLD
+        self.assertEqual(self.route("example.org", TLSLevel.DANE).until, least)
         self.dns.ttl = 86_400
         self.assertEqual(
             self.route("example.org", TLSLevel.NONE).until, 1_000 + MAX_HOLD
         )
+
+    def test_ranks(self) -> None:
+        """
+        How the hosts are preferred that are left stands with them.
+        """
+        self.dns.zones["example.org"] = {
+            "MX": [(20, "b.example.org"), (10, "a.example.org"), (5, "c.example.org")]
+        }
+        self.policies = Policies(example_org=sts("a.example.org", "b.example.org"))
+        route = self.route("example.org", TLSLevel.OPPORTUNISTIC)
+        self.assertEqual([h.name[0] for h in route.hosts], ["a", "b"])
+        self.assertEqual(route.ranks, (10, 20))
 
     def test_ownNames(self) -> None:
         """
