@@ -110,6 +110,12 @@ class Bodies:
             self._disk.sync(self.directory)
             self._isNew = False
 
+    def takeBack(self) -> None:
+        """
+        Need not make durable what was written since: it is of no message.
+        """
+        self._isNew = False
+
     def remove(self, message: int) -> None:
         """
         Remove the file of a message, if it has one.

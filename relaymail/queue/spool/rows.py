@@ -363,6 +363,9 @@ class Attempt:
             _tidy(_rollback, self._database)
             for change in self._changes:
                 _tidy(change.undo, self._bodies)
+            # Else nothing could be written as long as their directory is broken,
+            # however little it had to do with these.
+            self._bodies.takeBack()
             if self._log is not None:
                 self._mayTryAgain = self._log.failed(self._database, e)
             return translated(e, "write the spool")

@@ -97,6 +97,24 @@ class CommitTests(RowsTestCase):
         self.assertEqual((self.names(), self.ask("SELECT * FROM message")), ([], []))
         self.assertEqual(totals(self.database), {})
 
+    def test_P6_othersAreWritten(self) -> None:
+        """
+        A directory whose new files cannot be made durable is no reason not to write
+        what needs none of them, in the same batch and later.
+        """
+        self.commit([self.arrival(1, "x@b.example", "y@c.example")])
+        self.disk.fail("sync", errno.EIO, "/contents", times=None)
+        wrong, gone = self.commit(
+            [self.arrival(2, "x@b.example", content=LARGE)],
+            [Departure(1, 1, 1, "b.example", "delivered")],
+        )
+        self.assertIsInstance(wrong, QueueError)
+        self.assertIsNone(gone)
+        later = self.commit([Departure(2, 1, 1, "c.example", "delivered")])
+        self.assertEqual(later, [None])
+        self.assertEqual(self.ask("SELECT id FROM recipient"), [])
+        self.assertCounted()
+
     def test_P5_turnIsAtomic(self) -> None:
         """
         A notice and the name it is about change places or do not: where the
