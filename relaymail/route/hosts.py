@@ -5,8 +5,8 @@ Hosts, in the order in which they are to be tried.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -140,6 +140,18 @@ class Route:
     applied: tuple[Applied, ...] = field(default=(), compare=False)
     left: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     ranks: tuple[int, ...] = field(default=(), compare=False)
+
+    def ranked(self, preferences: Mapping[str, int]) -> Route:
+        """
+        Say how its hosts are preferred.
+
+        @param preferences: The number of each by its name, the lower the better; the
+            others come after these, as they stand.
+        """
+        last = max(preferences.values(), default=0)
+        numbered = enumerate(self.hosts, last + 1)
+        ranks = tuple(preferences.get(host.name, n) for n, host in numbered)
+        return replace(self, ranks=ranks)
 
     @property
     def lane(self) -> Hashable:

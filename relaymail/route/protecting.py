@@ -120,7 +120,10 @@ class Protecting:
             left = ((aim.destination, e.trouble.detail),)
             return replace(alone, applied=applied, left=left)
         route = await self._routeBy(aim, found, policy)
-        return withFallback(route, aim.terms.fallback, aim.requireTLS, self._isBad)
+        whole = withFallback(route, aim.terms.fallback, aim.requireTLS, self._isBad)
+        # A program's own calculator may not say.
+        levels = {nameText(x.name): getattr(x, "preference", 0) for x in found}
+        return whole.ranked(levels)
 
     async def _routeBy(
         self, aim: Aim, found: list[Any], policy: Deferred[Found]

@@ -65,3 +65,15 @@ class HostTests(SynchronousTestCase):
         self.assertEqual(Route((b, a), ranks=(20, 10)).lane, preferred)
         self.assertEqual(Route((a, b), ranks=(1, 7)).lane, preferred)
         self.assertNotEqual(Route((a, b), ranks=(2, 1)).lane, preferred)
+
+    def test_ranked(self) -> None:
+        """
+        Hosts of which it is not said how they are preferred come after the others.
+        """
+        a, b, c, d = map(Host, "abcd")
+        route = Route((b, c, a, d), 5.0).ranked({"a": 10, "b": 20, "x": 30})
+        self.assertEqual((route.ranks, route.until), ((20, 32, 10, 34), 5.0))
+        self.assertEqual(Route((a, b)).ranked({}).lane, Route((a, b)).ranked({}).lane)
+        self.assertNotEqual(
+            Route((a, b)).ranked({}).lane, Route((b, a)).ranked({}).lane
+        )

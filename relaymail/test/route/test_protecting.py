@@ -134,6 +134,27 @@ class AskingTests(_Base):
         self.assertEqual(self.dns.asked, [("example.org", "MX")])
         self.assertEqual(self.policies.asked, [("policyFor", "example.org")])
 
+    def test_equals(self) -> None:
+        """
+        Hosts of equal preference are the same route in either order, others are not;
+        fallback hosts are behind them as they stand.
+        """
+        fallback = (Host("x.example", named=True), Host("y.example", named=True))
+        aim = Aim("example.org", Terms(fallback=fallback))
+        lanes = {}
+        for second in (10, 20):
+            records = [(10, "a.example.org"), (second, "b.example.org")]
+            for exchanges in (records, records[::-1]):
+                self.dns.zones["example.org"] = {"MX": exchanges}
+                found = self.successResultOf(self.protecting().routeTo(aim))
+                lanes[second, exchanges is records] = found.lane
+        self.assertEqual(lanes[10, True], lanes[10, False])
+        self.assertEqual(lanes[20, True], lanes[20, False])
+        self.assertNotEqual(lanes[10, True], lanes[20, True])
+        other = Aim("example.org", Terms(fallback=fallback[::-1]))
+        found = self.successResultOf(self.protecting().routeTo(other))
+        self.assertNotEqual(found.lane, lanes[20, True])
+
     def test_none(self) -> None:
         """
         Without TLS no policy is asked for.
