@@ -226,7 +226,8 @@ _PHASES: dict[Phase, Row] = {
 
 #: What means the same wherever it is found.
 _ANYWHERE: dict[Kind, Row] = {
-    TroubleKind.NO_ANSWER: _next(Fate.RETRY, "4.4.3", lane=_FAILS),
+    # A host whose address nobody tells is as dead as one that is silent.
+    TroubleKind.NO_ANSWER: _next(Fate.RETRY, "4.4.3", _BAD, _FAILS),
     TroubleKind.NO_SUCH_DOMAIN: _next(Fate.BOUNCE, "5.1.2"),
     TroubleKind.NULL_MX: _row(Fate.BOUNCE, "5.1.10"),
     # Hosts behind this relay in the order would only send the mail back.
