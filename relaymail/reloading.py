@@ -27,6 +27,7 @@ from relaymail.route.mx import MXCalculator
 from relaymail.route.senderhosts import SmartRoutes
 from relaymail.route.smarthosts import TokensFor
 from relaymail.siren import Siren
+from relaymail.tlsreports.service import Reports
 from relaymail.vouching import Watch
 
 
@@ -60,6 +61,7 @@ class ReloadMixin:
     _routes: SmartRoutes
     _accounts: Accounts
     watch: Watch
+    reports: Reports
     siren: Siren
 
     def reload(self, configuration: Configuration | None = None) -> Deferred[list[str]]:
@@ -171,6 +173,7 @@ class ReloadMixin:
         if isNew:
             tellManager(self.manager, told, routes, self.addresses)
             policies.settingsChanged(self.manager)
+            self.reports.settingsChanged()
             self.manager.settingsChanged()
 
     def _retain(self, hosts: Collection[Host]) -> None:

@@ -19,7 +19,6 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import (
     Deferred,
     DeferredLock,
-    gatherResults,
     maybeDeferred,
     succeed,
 )
@@ -38,12 +37,13 @@ from relaymail.configuration import (
     readRoutes,
 )
 from relaymail.configuration.entering import checkEntering
-from relaymail.configuration.places import stsBeside, tokensBeside
+from relaymail.configuration.places import reportsBeside, stsBeside, tokensBeside
 from relaymail.dropping.files import prepare
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError, QueueUnusable
 from relaymail.intake.entrances import Opening
 from relaymail.intake.server import IntakeFactory
+from relaymail.keeping import PrivateDirectory
 from relaymail.oauth2.accounts import Accounts
 from relaymail.ports import Ports
 from relaymail.queue.disk import Disk
@@ -55,20 +55,18 @@ from relaymail.route.mx import MXCalculator
 from relaymail.route.resolver import makeResolver
 from relaymail.route.sts.storing import PolicyStore
 from relaymail.siren import Siren
+from relaymail.stopping import StopMixin
 from relaymail.submission import Content, compose
+from relaymail.tlsreports.service import Reports
 from relaymail.vouching import Watch
 from relaymail.worker import Worker
 
 #: How often the relaying manager is asked to look, in seconds.  New mail and
 #: mail that comes due wake it; this is only the backstop.
 TICK = 5.0
-#: How long each of the two steps of stopping that wait may take, in seconds:
-#: more than the intake gives its clients, and service managers kill after 60
-#: to 90.
-STOP_PATIENCE = 15.0
 
 
-class Relay(ReloadMixin, MultiService):
+class Relay(StopMixin, ReloadMixin, MultiService):
     """
     A mail relay: C{await relay.send(...)} gives it a message, and so does
     every client of its ports.
@@ -86,6 +84,7 @@ class Relay(ReloadMixin, MultiService):
     @cvar loadTLS: Gives what STARTTLS begins with, for a key and a
         certificate.
     @cvar policyStore: Makes what keeps policies of MTA-STS, for its path.
+    @cvar reportStore: Makes what keeps the counts of reports, for its path.
     @cvar openContent: Opens a file for a message that is coming in.
     @cvar tick: How often the relaying manager is asked to look, in seconds.
 
@@ -109,6 +108,7 @@ class Relay(ReloadMixin, MultiService):
     resolverFactory: ClassVar[Any] = staticmethod(makeResolver)
     loadTLS: ClassVar[Any] = staticmethod(loadTLS)
     policyStore: ClassVar[Any] = PolicyStore
+    reportStore: ClassVar[Any] = PrivateDirectory
     openContent: ClassVar[Any] = staticmethod(TemporaryFile)
     tick: ClassVar[float] = TICK
 
@@ -312,7 +312,8 @@ class Relay(ReloadMixin, MultiService):
         timer.clock = reactor
         self.watch = Watch(self.manager, self.siren, reactor)
         self.watch.settingsChanged(told.delivery)
-        companions = [self.guardFactory(reactor), timer, self.watch]
+        self.reports = Reports(self, self.reportStore(reportsBeside(told.queue)))
+        companions = [self.guardFactory(reactor), timer, self.watch, self.reports]
         if told.machines.drop:
             # What cannot be used is to be known while all can still be given up.
             prepare(told.machines.drop)
@@ -322,6 +323,14 @@ class Relay(ReloadMixin, MultiService):
             )
             companions.append(self._drop)
         return companions
+
+    def runInWorker(self, function: Callable[[], Any]) -> Deferred[Any]:
+        """
+        Run what reads or writes small files, in the thread that writes the queue.
+
+        @return: Fires with what it returned, or fails with what it raised.
+        """
+        return maybeDeferred(lambda: self._worker.run(function))
 
     def _giveUpQueue(self) -> None:
         """
@@ -375,69 +384,6 @@ class Relay(ReloadMixin, MultiService):
     def _stopListening(self) -> Deferred[None]:
         ports, self._ports = self._ports, None
         return succeed(None) if ports is None else ports.close()
-
-    # Stopping.
-
-    def stopService(self) -> Deferred[None]:
-        """
-        Take no more mail, let what is under way end or put it back, write
-        what is to be written, and give up the queue: all within a bound.
-        """
-        stopped = super().stopService()
-        return Deferred.fromCoroutine(self._stop(stopped))
-
-    async def _stop(self, children: Any) -> None:
-        if not self._open:
-            return
-        self._open = self._hasQueue = False
-        self.siren.stop()
-        await self._within("closing the ports", self._stopListening)
-        await gatherResults(
-            [
-                self._within("ending the sessions of clients", self.intake.stop),
-                self._within("ending what is being delivered", self.manager.stop),
-                self._within("ending what asks for tokens", self._accounts.stop),
-                self._within(
-                    "ending what asks for policies",
-                    partial(policies.stop, self.manager),
-                ),
-            ]
-        )
-        if await self._within("writing the queue", self.queue.stop):
-            self._stopWorkers()
-        else:
-            # To end the threads is to wait for what hangs in them; as daemons they
-            # do not keep the process.
-            self._worker = self._reader = None
-        # What waits for the queue is left alone where that hangs.
-        ended: Deferred[Any] = Deferred()
-        children.chainDeferred(ended)
-        await self._within("ending what runs beside", lambda: ended)
-        self.log.info("The relay has stopped")
-
-    def _within(self, what: str, step: Callable[[], Any]) -> Deferred[bool]:
-        """
-        Do one step of stopping; one that fails or hangs does not keep the
-        next ones from being done.
-
-        @return: Fires with whether it was done.
-        """
-
-        def failed(failure: Failure) -> bool:
-            self.log.failure(
-                "While stopping, {what} failed; going on", failure, what=what
-            )
-            return False
-
-        d = maybeDeferred(step).addTimeout(STOP_PATIENCE, self._reactor)
-        return d.addCallbacks(lambda _: True, failed)
-
-    def _stopWorkers(self) -> None:
-        workers = self._worker, self._reader
-        self._worker = self._reader = None
-        for worker in workers:
-            if worker is not None:
-                worker.stop()
 
 
 def _reactorOr(reactor: Any) -> Any:

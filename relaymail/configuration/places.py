@@ -21,8 +21,9 @@ from relaymail.queue.place import QueueKind, QueuePlace
 DEFAULT_QUEUE = "spool"
 #: What the path of the control socket ends in.
 CONTROL = "control"
-#: What the directory of tokens ends in, and that of policies of MTA-STS.
-TOKENS, STS = "tokens", "sts"
+#: What the directory of tokens ends in, that of policies of MTA-STS, and that of what
+#: is counted for reports.
+TOKENS, STS, REPORTS = "tokens", "sts", "tls-reports"
 #: What a configuration file may say: the keys outside of its tables, and its
 #: tables.
 TOP = frozenset({"queue", "hostname", "intake", "delivery", "machines", "control"})
@@ -60,6 +61,14 @@ def stsBeside(queue: QueuePlace) -> str:
     Give the path of the directory where a relay keeps policies of MTA-STS.
     """
     return _beside(queue, STS)
+
+
+def reportsBeside(queue: QueuePlace) -> str:
+    """
+    Give the path of the directory where a relay keeps what it counts for reports on
+    TLS.
+    """
+    return _beside(queue, REPORTS)
 
 
 def _beside(queue: QueuePlace, name: str) -> str:

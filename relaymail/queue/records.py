@@ -49,8 +49,9 @@ MAX_STATUS = 9
 #: The subdirectory for what cannot be used.
 ASIDE = "aside"
 #: What is in the directory besides, and no mail: the socket where the relay is asked,
-#: the tokens of smart hosts, and the policies of other domains.
-OTHERS = frozenset({ASIDE, "control", "tokens", "sts"})
+#: the tokens of smart hosts, the policies of other domains, and what is counted for
+#: reports to them.
+OTHERS = frozenset({ASIDE, "control", "tokens", "sts", "tls-reports"})
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}\Z")
 _OWN = re.compile(r"-(?:[HCS]|T\d+|J0?)\Z")

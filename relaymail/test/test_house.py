@@ -45,7 +45,7 @@ WIRING = frozenset(
     | {"worker", "cli", "logs", "admin", "notify", "dropping", "ports", "assembly"}
     | {"daemon", "doctor", "privileges", "reloading", "oauth2", "siren"}
     | {"policies", "vouching"}
-    | {"tlsreports"}
+    | {"stopping", "tlsreports"}
 )
 
 #: What is beside the house.
@@ -58,6 +58,7 @@ ROUTE_HANDS = frozenset(
         "book",
         "connector",
         "dialing",
+        "endpoints",
         "fetching",
         "lookup",
         "mx",

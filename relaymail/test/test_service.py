@@ -33,7 +33,8 @@ from relaymail.intake.server import IntakeFactory
 from relaymail.queue.spool import spool
 from relaymail.queue.spool.schema import QueueDamaged
 from relaymail.schedule.rates import Rate
-from relaymail.service import STOP_PATIENCE, Relay
+from relaymail.service import Relay
+from relaymail.stopping import STOP_PATIENCE
 from relaymail.test.certificates import writeCertificate
 from relaymail.test.stories.harness import Logged
 

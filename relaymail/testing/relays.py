@@ -27,6 +27,7 @@ from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.service import Relay
 from relaymail.testing.databases import Databases
 from relaymail.testing.disk import MemoryDisk
+from relaymail.testing.keeping import MemoryFiles
 from relaymail.testing.machine import Machine
 from relaymail.testing.policies import MemoryPolicies
 
@@ -89,6 +90,7 @@ class RelayMachine:
     @ivar disk: Its disk.
     @ivar databases: Its databases.
     @ivar policies: Where it keeps policies of MTA-STS.
+    @ivar counts: Where it keeps the counts of reports on TLS.
     @ivar relay: The relay, L{None} while it is down.
     @ivar configuration: What the relay is told; another one holds from the
         next start on.
@@ -140,6 +142,7 @@ class RelayMachine:
         self.disk = MemoryDisk(machine.seconds, machine.points, chance)
         self.databases = Databases(machine.points)
         self.policies = MemoryPolicies()
+        self.counts = MemoryFiles()
         self._directory = ""
         self._chance = chance
         machine.network.afterEach = self._afterEach
@@ -249,6 +252,7 @@ class RelayMachine:
             openContent: ClassVar[Any] = staticmethod(self.disk.temporary)
             loadTLS: ClassVar[Any] = staticmethod(lambda key, cert: self.contextFactory)
             policyStore: ClassVar[Any] = staticmethod(lambda path: self.policies)
+            reportStore: ClassVar[Any] = staticmethod(lambda path: self.counts)
             tick: ClassVar[float] = TICK
 
             def _makeManager(self, queue: Any) -> Any:

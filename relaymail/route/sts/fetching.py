@@ -21,6 +21,7 @@ from relaymail.protections import TLSResult
 from relaymail.replies import Phase, TroubleKind
 from relaymail.route.connector import Connector
 from relaymail.route.destinations import DestinationPolicy
+from relaymail.route.endpoints import HostEndpoint
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.route.sts.lookup import HOST
 from relaymail.route.sts.policy import (
@@ -100,7 +101,7 @@ class PolicyFetcher:
         host = Host(
             name, tls=TLSNeed.VERIFIED, implicitTLS=True, caFile=type(self).caFile
         )
-        endpoint: IStreamClientEndpoint = _Endpoint(self.connector, host, self.port)
+        endpoint: IStreamClientEndpoint = HostEndpoint(self.connector, host, self.port)
         return endpoint
 
     def stop(self) -> Deferred[None]:
@@ -110,24 +111,6 @@ class PolicyFetcher:
         @return: Fires when it is closed.
         """
         return self._fetcher.stop()
-
-
-@implementer(IStreamClientEndpoint)
-class _Endpoint:
-    """
-    A web server, reached as hosts of mail are.
-    """
-
-    def __init__(self, connector: Connector, host: Host, port: int) -> None:
-        self._connector = connector
-        self._host = host
-        self._port = port
-
-    def connect(self, protocolFactory: Any) -> Deferred[Any]:
-        """
-        Connect.
-        """
-        return self._connector.connect(self._host, self._port, protocolFactory)
 
 
 def judge(url: str, answer: Answer, id: str) -> STSPolicy:

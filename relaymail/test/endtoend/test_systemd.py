@@ -18,7 +18,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from relaymail import configuration, service
+from relaymail import configuration, stopping
 from relaymail.cli.main import main
 from relaymail.test.endtoend.harness import EndToEndTestCase, submit
 from relaymail.test.endtoend.processes import Twistd, until
@@ -232,8 +232,8 @@ class UnitTests(SynchronousTestCase):
         than two signs of life.
         """
         told = self.said("service", "Service")
-        self.assertGreater(int(told["TimeoutStopSec"]), 5 * service.STOP_PATIENCE)
-        self.assertGreater(int(told["WatchdogSec"]), 2 * service.STOP_PATIENCE)
+        self.assertGreater(int(told["TimeoutStopSec"]), 5 * stopping.STOP_PATIENCE)
+        self.assertGreater(int(told["WatchdogSec"]), 2 * stopping.STOP_PATIENCE)
         self.assertEqual(told["Type"], "notify")
 
     def test_A08_hardening(self) -> None:
