@@ -215,7 +215,10 @@ def shownHosts(delivery: Delivery) -> str:
     """
     usual = ", ".join(h.name for h in delivery.smartHosts) or "the mail exchange hosts"
     others = [sender for sender, _ in delivery.senderHosts]
-    if not others:
-        return usual
-    whose = others[0] if len(others) == 1 else f"{len(others)} senders or domains"
-    return f"{usual}, and that of {whose} to hosts of their own"
+    if others:
+        whose = others[0] if len(others) == 1 else f"{len(others)} senders or domains"
+        usual = f"{usual}, and that of {whose} to hosts of their own"
+    count = len(delivery.routes)
+    if count:
+        usual = f"{usual}; {count} {'route goes' if count == 1 else 'routes go'} first"
+    return usual

@@ -17,6 +17,7 @@ from relaymail.assembly import Users, intakeRules, tellManager
 from relaymail.configuration import Configuration, readRoutes
 from relaymail.configuration.comparing import changes, needRestart
 from relaymail.configuration.entering import checkEntering
+from relaymail.configuration.remarks import deliveryRemarks
 from relaymail.dropping.service import DropDirectory
 from relaymail.errors import ConfigurationError
 from relaymail.intake.server import IntakeFactory
@@ -175,6 +176,15 @@ class ReloadMixin:
             policies.settingsChanged(self.manager)
             self.reports.settingsChanged()
             self.manager.settingsChanged()
+        if changed:
+            self._remark(told)
+
+    def _remark(self, told: Configuration) -> None:
+        """
+        Say what is most likely meant otherwise.
+        """
+        for remark in deliveryRemarks(told, hasPortal=self.portal is not None):
+            self.log.warn("{remark}", remark=remark)
 
     def _retain(self, hosts: Collection[Host]) -> None:
         """

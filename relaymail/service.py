@@ -260,6 +260,7 @@ class Relay(StopMixin, ReloadMixin, MultiService):
             queue=self.configuration.queue,
             hosts=shownHosts(self.configuration.delivery),
         )
+        self._remark(self.configuration)
 
     def _start(self) -> None:
         reactor = self._reactor = _reactorOr(self._reactor)
@@ -357,12 +358,10 @@ class Relay(StopMixin, ReloadMixin, MultiService):
         return MXCalculator(resolver, self._reactor)
 
     def _makeIntake(self, queue: Any) -> IntakeFactory:
-        told = self.configuration
+        told, routing = self.configuration, self._routes.routing
         return IntakeFactory(
             queue,
-            **intakeRules(
-                told, self._tls, self._users.read(told), self._routes.routing
-            ),
+            **intakeRules(told, self._tls, self._users.read(told), routing),
             clock=self._reactor,
             openContent=self.openContent,
         )

@@ -164,7 +164,9 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
     from relaymail.assembly import checkUsers
     from relaymail.certificates import loadTLS
     from relaymail.configuration.entering import checkEntering, remarks
-    from relaymail.configuration.reaching import reachOf
+    from relaymail.configuration.remarks import deliveryRemarks
+    from relaymail.configuration.routes import hostsOf
+    from relaymail.configuration.rules import checkFilesOf
     from relaymail.configuration.secrets import readHost, readToken
     from relaymail.ports import checkEndpoint
 
@@ -187,6 +189,16 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
             for sender, hosts in told.delivery.senderHosts
             for index, each in enumerate(hosts)
         ),
+        *(
+            (f"delivery.routes[{index}]", readHost, (each,))
+            for index, route in enumerate(told.delivery.routes)
+            for each in hostsOf(route)
+        ),
+        *(
+            (f"delivery.fallback-hosts[{index}]", readHost, (each,))
+            for index, each in enumerate(told.delivery.fallbackHosts)
+        ),
+        ("", checkFilesOf, (told.delivery,)),
         *(("control.endpoint", checkEndpoint, (each,)) for each in control),
         ("control", readToken, (told,)),
     ]
@@ -196,7 +208,7 @@ def _furtherProblems(told: Configuration) -> Iterator[str]:
         except ConfigurationError as e:
             yield f"{path}: {e}" if path else str(e)
     yield from remarks(told.intake)
-    yield from reachOf(told).smartTroubles()
+    yield from deliveryRemarks(told)
 
 
 def _judged(told: Configuration) -> dict[str, Any]:

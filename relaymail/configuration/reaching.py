@@ -10,13 +10,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from relaymail.addresses import literalAddress, normalDomain
+from relaymail.configuration.delivery import Delivery
 from relaymail.configuration.endpoints import ANY, ownAddresses, ownSockets
+from relaymail.configuration.routes import hostsOf, viaOf
+from relaymail.configuration.rules import bareRules
 from relaymail.configuration.tables import Configuration
 from relaymail.errors import MalformedAddress
 from relaymail.machine import machineAddresses
 from relaymail.replies import printable
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Host
+from relaymail.route.rules import Action, Routing
+from relaymail.route.senderhosts import NO_RULES
 from relaymail.route.smarthosts import SmartHost
 
 #: What cannot be told without the network, for people.
@@ -40,6 +45,9 @@ class Reach:
     @ivar mxPort: The port of mail exchange hosts.
     @ivar policy: Which addresses may be connected to.
     @ivar ownSockets: The paths of the sockets it listens on.
+    @ivar named: The hosts that are named elsewhere, each with the option that does.
+    @ivar routing: The rules, without hosts.
+    @ivar hosted: The names of those that have hosts.
     """
 
     hostname: str
@@ -48,6 +56,9 @@ class Reach:
     policy: DestinationPolicy
     senderHosts: tuple[SmartHost | Host, ...] = ()
     ownSockets: frozenset[str] = frozenset()
+    named: tuple[tuple[str, SmartHost | Host], ...] = ()
+    routing: Routing = NO_RULES
+    hosted: frozenset[str] = frozenset()
 
     def trouble(self, destination: str) -> str | None:
         """
@@ -60,7 +71,14 @@ class Reach:
             domain = normalDomain(destination)
         except MalformedAddress as e:
             return f"it is no domain that mail can be sent to: {printable(str(e), 200)}"
-        if self.smartHosts:
+        rules = self.routing.rulesOf(domain)
+        rule = next((rule for rule in rules if rule.takesAllOf(domain)), None)
+        if rule is not None and rule.action is Action.REFUSE:
+            return f"the rule {rule.name} refuses it"
+        if rule is not None and rule.action is Action.DISCARD:
+            return f"the rule {rule.name} throws it away"
+        hasHosts = self.smartHosts if rule is None else rule.name in self.hosted
+        if hasHosts:
             # They get everything, whatever the destination is.
             return None
         literal = literalAddress(domain)
@@ -81,6 +99,8 @@ class Reach:
         """
         yield from self._ownAmong("smart-hosts", self.smartHosts)
         yield from self._ownAmong("sender-hosts", self.senderHosts)
+        for option, host in self.named:
+            yield from self._ownAmong(option, (host,))
 
     def _ownAmong(
         self, option: str, hosts: Iterable[SmartHost | Host]
@@ -119,11 +139,24 @@ def reachOf(configuration: Configuration) -> Reach:
     if hosts & set(ANY):
         hosts |= machineAddresses()
     delivery = configuration.delivery
+    routing = Routing(bareRules(delivery))
+    routed = zip(routing.rules, map(viaOf, delivery.routes), strict=True)
     return Reach(
         hostname=configuration.hostname,
         smartHosts=delivery.smartHosts,
-        senderHosts=delivery.everySmartHost[len(delivery.smartHosts) :],
+        senderHosts=tuple(h for _, hosts in delivery.senderHosts for h in hosts),
         mxPort=delivery.mxPort,
         policy=DestinationPolicy(delivery.allowDestinations, hosts, ports),
         ownSockets=ownSockets(endpoints),
+        named=tuple(_named(delivery)),
+        routing=routing,
+        hosted=frozenset(rule.name for rule, hosts in routed if hosts),
     )
+
+
+def _named(delivery: Delivery) -> Iterator[tuple[str, SmartHost | Host]]:
+    for index, route in enumerate(delivery.routes):
+        for host in hostsOf(route):
+            yield f"routes[{index}]", host
+    for host in delivery.fallbackHosts:
+        yield "fallback-hosts", host

@@ -178,6 +178,13 @@ def hostsOf(route: RouteTable | Rule) -> tuple[Described, ...]:
     return (*route.via, *(route.fallback or ()))
 
 
+def viaOf(route: RouteTable | Rule) -> tuple[Described, ...]:
+    """
+    Give the hosts that get the mail of a route instead of those of its destination.
+    """
+    return route.hosts if isinstance(route, Rule) else route.via
+
+
 # How it is read.
 
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from relaymail.configuration.delivery import Delivery
 from relaymail.configuration.routes import Described, RouteTable
-from relaymail.route.hosts import Host
+from relaymail.errors import ConfigurationError
+from relaymail.route.hosts import Host, TLSNeed
 from relaymail.route.rules import Action, Rule
 from relaymail.route.terms import Terms
 
@@ -42,7 +43,33 @@ def ruleOf(route: RouteTable | Rule, usual: Terms, hosts: MakeHosts) -> Rule:
     """
     if isinstance(route, Rule):
         return replace(route, hosts=hosts(route.hosts, usual)) if route.hosts else route
-    rule = Rule(
+    rule = bareRule(route)
+    if route.action is not Action.DELIVER:
+        return rule
+    own = termsOf(route, usual)
+    fallback = hosts(route.fallback or (), own)
+    if route.via:
+        # One after the other is just what such hosts are.
+        return replace(rule, hosts=(*hosts(route.via, own), *fallback))
+    return replace(rule, terms=route.termsOver(usual, fallback))
+
+
+def termsOf(route: RouteTable | Rule, usual: Terms) -> Terms:
+    """
+    Give the terms of the mail of a route, but for the hosts that get what others do
+    not take.
+
+    @param usual: The terms of all mail.
+    """
+    told = route.terms if isinstance(route, Rule) else route.termsOver(usual, ())
+    return usual if told is None else told
+
+
+def bareRule(route: RouteTable | Rule) -> Rule:
+    """
+    Make a rule of what a route is for, that names no hosts.
+    """
+    return Rule(
         route.name,
         route.recipients,
         route.senders,
@@ -51,14 +78,13 @@ def ruleOf(route: RouteTable | Rule, usual: Terms, hosts: MakeHosts) -> Rule:
         route.action,
         text=route.text,
     )
-    if route.action is not Action.DELIVER:
-        return rule
-    own = route.termsOver(usual, ()) or usual
-    fallback = hosts(route.fallback or (), own)
-    if route.via:
-        # One after the other is just what such hosts are.
-        return replace(rule, hosts=(*hosts(route.via, own), *fallback))
-    return replace(rule, terms=route.termsOver(usual, fallback))
+
+
+def bareRules(delivery: Delivery) -> tuple[Rule, ...]:
+    """
+    Make rules of what all routes are for, that name no hosts: no secret is read.
+    """
+    return tuple(map(bareRule, delivery.routes))
 
 
 def onTerms(host: Host, terms: Terms) -> Host:
@@ -70,13 +96,34 @@ def onTerms(host: Host, terms: Terms) -> Host:
     cert, key = terms.certFile, terms.keyFile
     if host.certFile is not None:
         cert, key = host.certFile, host.keyFile
+    if host.tls is TLSNeed.NEVER:
+        cert, key = host.certFile, host.keyFile
     if host.path is not None:
-        # There is neither TLS nor an address at a socket of this machine.
-        source, cert, key = host.source, host.certFile, host.keyFile
+        # There are no addresses at a socket of this machine.
+        source = host.source
     found = replace(
         host, source=source, helo=host.helo or terms.helo, certFile=cert, keyFile=key
     )
     return host if found == host else found
+
+
+def checkFilesOf(delivery: Delivery) -> None:
+    """
+    See that the certificates can be used that are named for hosts of destinations.
+
+    @raise ConfigurationError: When they cannot, with the option that names them.
+    """
+    usual = usualTerms(delivery)
+    _checkAt("delivery", usual)
+    for index, route in enumerate(delivery.routes):
+        _checkAt(f"delivery.routes[{index}]", termsOf(route, Terms()))
+
+
+def _checkAt(path: str, terms: Terms) -> None:
+    try:
+        checkFiles(terms)
+    except ConfigurationError as e:
+        raise ConfigurationError(f"{path}: {e}") from e
 
 
 def checkFiles(terms: Terms) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from relaymail.configuration.rules import checkFiles, onTerms, ruleOf, usualTerms
+from relaymail.configuration.rules import checkFilesOf, onTerms, ruleOf, usualTerms
 from relaymail.configuration.tables import Configuration
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Host
@@ -80,16 +80,13 @@ def readRoutes(
     delivery = configuration.delivery
     usual = usualTerms(delivery)
     terms = replace(usual, fallback=hosts(delivery.fallbackHosts, usual))
-    routes = SmartRoutes(
+    checkFilesOf(delivery)
+    return SmartRoutes(
         hosts(delivery.smartHosts, usual),
         {s: hosts(described, usual) for s, described in delivery.senderHosts},
         Routing(ruleOf(route, terms, hosts) for route in delivery.routes),
         terms,
     )
-    for each in (terms, *(rule.terms for rule in routes.routing.rules)):
-        if each is not None:
-            checkFiles(each)
-    return routes
 
 
 def readHosts(configuration: Configuration) -> tuple[Host, ...]:

@@ -23,8 +23,9 @@ from relaymail.configuration.options import Option, option, optionsOf
 from relaymail.configuration.places import DEFAULT_QUEUE as DEFAULT_QUEUE
 from relaymail.configuration.places import socketBeside
 from relaymail.errors import ConfigurationError
-from relaymail.queue.place import QueuePlace
+from relaymail.queue.place import QueueKind, QueuePlace
 from relaymail.route.passwords import PasswordKind, PasswordSource
+from relaymail.route.rules import Action
 
 #: The longest path of a socket, in bytes: the system takes 107, and what is made
 #: beside it while it is put in place has a longer name.
@@ -220,6 +221,7 @@ class Configuration:
         """
         Check what belongs together.
         """
+        self._checkHolds()
         told = self.machines
         if told.aliases or told.rewriteSenders:
             # It takes a moment to import, and is rarely needed.
@@ -231,6 +233,16 @@ class Configuration:
                 dict(told.rewriteSenders),
                 self.hostname,
             )
+
+    def _checkHolds(self) -> None:
+        if self.queue.kind is not QueueKind.DIRECTORY:
+            return
+        for index, route in enumerate(self.delivery.routes):
+            if route.action is Action.HOLD:
+                raise ConfigurationError(
+                    f"delivery.routes[{index}]: a directory queue cannot hold mail: "
+                    "use a spool (relaymail import makes one of it), or refuse it"
+                )
 
     @property
     def controlSocket(self) -> str:

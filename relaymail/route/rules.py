@@ -83,6 +83,19 @@ class Rule:
     terms: Terms | None = None
     text: str = ""
 
+    def takesAllOf(self, domain: str) -> bool:
+        """
+        Tell whether all mail for a domain matches it, and none goes by a later one.
+
+        @param domain: As L{normalDomain<relaymail.addresses.normalDomain>} gives it.
+        """
+        if self.action is Action.HOLD or self.clients or self.users:
+            return False
+        if not isAny(self.senders):
+            return False
+        keys = recipientKeys(domain)
+        return isAny(self.recipients) or any(key in self.recipients for key in keys)
+
 
 class Routing:
     """
@@ -168,7 +181,7 @@ class Routing:
                 continue
             last, rule = index, self.rules[index]
             yield rule
-            if _takesAllOf(rule, domain):
+            if rule.takesAllOf(domain):
                 return
 
     def leavesSome(self, domain: str) -> bool:
@@ -177,7 +190,7 @@ class Routing:
 
         @param domain: As in L{rulesOf}.
         """
-        return not any(_takesAllOf(rule, domain) for rule in self.rulesOf(domain))
+        return not any(rule.takesAllOf(domain) for rule in self.rulesOf(domain))
 
 
 class Index:
@@ -382,18 +395,6 @@ def isAny(patterns: tuple[str, ...]) -> bool:
     Tell whether the criteria of a kind leave nobody out.
     """
     return not patterns or ALL in patterns
-
-
-def _takesAllOf(rule: Rule, domain: str) -> bool:
-    """
-    Tell whether all mail for a domain matches a rule, and none goes by a later one.
-    """
-    if rule.action is Action.HOLD:
-        return False
-    isForEachSender = isAny(rule.senders) and not rule.clients and not rule.users
-    if not isForEachSender or isAny(rule.recipients):
-        return isForEachSender
-    return any(key in rule.recipients for key in recipientKeys(domain))
 
 
 def _named(rule: Rule, index: int) -> Rule:

@@ -16,7 +16,8 @@ Smart hosts, as an operator writes them.
 After that may stand C{?} and, joined by C{&}: C{password-file=PATH} or
 C{password-env=NAME} or C{password-command=COMMAND} (where the password is),
 C{tls=never}, C{offered},
-C{encrypted} or C{verified}, C{ca-file=PATH} (whom to trust), C{client-cert=PATH} and
+C{encrypted} or C{verified}, or the levels C{none}, C{opportunistic}, C{encrypt} and
+C{verify}, which mean the same, C{ca-file=PATH} (whom to trust), C{client-cert=PATH} and
 C{client-key=PATH} (the certificate that this relay shows, and its key) and
 C{auth=clear} (give the password without TLS, too).
 
@@ -110,6 +111,13 @@ _KEYS = ("url", "user", "oauth2", *_SETTINGS)
 _SECRETS = ("password", "pass", "passwd", "secret", "token")
 #: TLSA records are looked up for the hosts of destinations only.
 _NEEDS = {need.name.lower(): need for need in TLSNeed if need is not TLSNeed.DANE}
+#: The levels of mail for destinations that mean the same.
+_NEEDS |= {
+    "none": TLSNeed.NEVER,
+    "opportunistic": TLSNeed.OFFERED,
+    "encrypt": TLSNeed.ENCRYPTED,
+    "verify": TLSNeed.VERIFIED,
+}
 
 
 def parseSmartHost(value: str) -> SmartHost:
@@ -304,9 +312,8 @@ def _checkSocket(
     """
     if len(place.path.encode("utf-8", "surrogateescape")) > MAX_PATH:
         _refuse(value, f"the path of a socket has {MAX_PATH} bytes at most")
-    if settings.get("tls", "never") != "never" or not settings.keys().isdisjoint(
-        ("ca-file", *_OWN)
-    ):
+    need = _NEEDS.get(settings.get("tls", "never"))
+    if need is not TLSNeed.NEVER or not settings.keys().isdisjoint(("ca-file", *_OWN)):
         _refuse(
             value,
             "there is no TLS over a socket of this machine: leave tls, ca-file, "

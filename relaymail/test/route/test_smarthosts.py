@@ -101,6 +101,17 @@ class ParseTests(SynchronousTestCase):
         found = parseSmartHost("mail.example?tls=verified&ca-file=/etc/ca%20s.pem")
         self.assertIs(found.tls, TLSNeed.VERIFIED)
         self.assertEqual(found.caFile, "/etc/ca s.pem")
+        for level, need in (
+            ("none", "never"),
+            ("opportunistic", "offered"),
+            ("encrypt", "encrypted"),
+            ("verify", "verified"),
+        ):
+            self.assertEqual(
+                parseSmartHost(f"h.example?tls={level}"),
+                parseSmartHost(f"h.example?tls={need}"),
+            )
+        parseSmartHost("lmtp+unix:///run/lmtp?tls=none")
         self.assertIs(parseSmartHost("h.example?tls=never").tls, TLSNeed.NEVER)
         own = "client-cert=/etc/own.pem&client-key=/etc/own%20key.pem"
         found = parseSmartHost(f"smtps://mail.example?{own}")

@@ -1,0 +1,146 @@
+# -*- test-case-name: relaymail.test.configuration.test_remarks -*-
+"""
+What can be run of what is said of how mail goes, and is most likely meant otherwise:
+routes that no mail takes, hosts that are this relay itself, and wishes that cannot be
+had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from relaymail.configuration.delivery import Delivery
+from relaymail.configuration.reaching import reachOf
+from relaymail.configuration.routes import RouteTable, viaOf
+from relaymail.configuration.rules import bareRules, termsOf, usualTerms
+from relaymail.configuration.tables import Configuration
+from relaymail.machine import machineAddresses
+from relaymail.route.levels import TLSLevel
+from relaymail.route.nameserver import parseServer
+from relaymail.route.overlaps import coveredRules
+from relaymail.route.rules import Action, Routing, Rule
+from relaymail.route.terms import Terms
+
+#: The levels that need answers of the DNS that are known to be true.
+_SIGNED = (TLSLevel.DANE, TLSLevel.DANE_ONLY)
+#: How many rules are told of that no mail takes: more are most likely one mistake.
+MAX_COVERED = 20
+
+
+def deliveryRemarks(told: Configuration, *, hasPortal: bool = False) -> Iterator[str]:
+    """
+    Say what can be run, and is most likely meant otherwise.
+
+    @param told: What the relay is told.
+    @param hasPortal: Whether a program knows its users itself.
+    """
+    delivery = told.delivery
+    routing = Routing(bareRules(delivery))
+    yield from reachOf(told).smartTroubles()
+    yield from _unused(delivery, routing)
+    canAuthenticate = bool(told.intake.users or told.intake.xclient or hasPortal)
+    usual = usualTerms(delivery)
+    for path, route, terms in _withTerms(delivery, usual):
+        for remark in _ofRoute(route, terms, canAuthenticate):
+            yield f"{path}.{remark}"
+    yield from _unsigned(delivery, usual)
+    yield from _foreign(delivery, usual)
+
+
+def _withTerms(
+    delivery: Delivery, usual: Terms
+) -> Iterator[tuple[str, RouteTable | Rule, Terms]]:
+    """
+    Give each route with its path, and its terms.
+    """
+    for index, route in enumerate(delivery.routes):
+        yield f"delivery.routes[{index}]", route, termsOf(route, usual)
+
+
+def _unused(delivery: Delivery, routing: Routing) -> Iterator[str]:
+    """
+    Find what no mail goes by.
+    """
+    covered = list(coveredRules(routing))
+    for one in covered[:MAX_COVERED]:
+        yield f"delivery.routes: {one.text}"
+    if len(covered) > MAX_COVERED:
+        yield (
+            f"delivery.routes: {len(covered) - MAX_COVERED} more rules are never used"
+        )
+    # No domain has this name, so that it is of rules for all of them.
+    last = next((rule for rule in routing.rules if rule.takesAllOf("")), None)
+    if last is None:
+        return
+    for name, said in (
+        ("sender-hosts", delivery.senderHosts),
+        ("smart-hosts", delivery.smartHosts),
+    ):
+        if said:
+            yield f"delivery.{name}: they get no mail: the rule {last.name} takes all"
+
+
+def _ofRoute(
+    route: RouteTable | Rule, terms: Terms, canAuthenticate: bool
+) -> Iterator[str]:
+    if route.users and not canAuthenticate:
+        yield (
+            "user: nobody can say who they are, so that no mail takes this route: name "
+            "the file of users in intake.users"
+        )
+    level = terms.level
+    if terms.names and level is not TLSLevel.VERIFY:
+        yield (
+            f'names: with tls = "{level.value}" they count only for mail that may go '
+            'over TLS only: for all of it write tls = "verify"'
+        )
+    literals = [each for each in route.recipients if each.startswith("[")]
+    if literals and _usesMX(route) and level is TLSLevel.DANE_ONLY:
+        yield (
+            f"tls: there are no TLSA records of the address {literals[0]}, so that no "
+            "mail goes there"
+        )
+
+
+def _usesMX(route: RouteTable | Rule) -> bool:
+    return route.action is Action.DELIVER and not viaOf(route)
+
+
+def _unsigned(delivery: Delivery, usual: Terms) -> Iterator[str]:
+    """
+    Find what wants signed answers of a name server that is not trusted.
+    """
+    levels = [usual.level]
+    levels += [t.level for _, each, t in _withTerms(delivery, usual) if _usesMX(each)]
+    wanted = next((level for level in levels if level in _SIGNED), None)
+    if wanted is None or delivery.dns is None:
+        return
+    server = ip_address(parseServer(delivery.dns)[0])
+    isTrusted = any(server in network for network in delivery.trustedResolvers)
+    if server.is_loopback or isTrusted:
+        return
+    then = "no mail goes" if wanted is TLSLevel.DANE_ONLY else "there is no DANE"
+    yield (
+        f'delivery.dns: tls = "{wanted.value}" needs a name server whose word counts, '
+        f"and {server} is neither on this machine nor in delivery.trusted-resolvers: "
+        f"with it {then}"
+    )
+
+
+def _foreign(delivery: Delivery, usual: Terms) -> Iterator[str]:
+    """
+    Find sources that are no addresses of this machine.
+    """
+    said = {address: "delivery.source" for address in usual.source}
+    for path, _, terms in _withTerms(delivery, usual):
+        for address in terms.source:
+            said.setdefault(address, f"{path}.source")
+    own = machineAddresses() if said else frozenset()
+    for address, path in said.items():
+        # All of a loopback network is this machine; none listed says nothing.
+        if own and address not in own and not ip_address(address).is_loopback:
+            yield (
+                f"{path}: this machine has no address {address} now; without it no "
+                "connection can come from there"
+            )
