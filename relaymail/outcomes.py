@@ -76,9 +76,12 @@ class Bounce(Outcome):
 
     @ivar expired: Whether it is only time that ran out, with C{evidence} the
         last that was heard.
+    @ivar isReplaced: Whether it is a notice, and another one takes its place
+        without which it is not to go (RFC 8689 5).
     """
 
     expired: bool = False
+    isReplaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ From what became of mail to notices, in the queue.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -16,11 +16,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail import bounce
-from relaymail.envelopes import Letter
+from relaymail.envelopes import Envelope, Letter
 from relaymail.outcome.news import News, Notice, Told, mayNotify
 from relaymail.outcome.notices import compose, envelopeOf
 from relaymail.outcome.original import MAX_ORIGINAL
-from relaymail.outcomes import Outcome
+from relaymail.outcome.redacted import MAX_NOTICE, isForWantOfTLS, redactedOf
+from relaymail.outcomes import Bounce, Outcome
 from relaymail.queue.pickles import MAX_PICKLE, dumpEnvelope, loadEnvelope
 from relaymail.replies import printable
 
@@ -64,7 +65,8 @@ class Bounces:
     then tells them: one notice for what became of one message.
 
     The notice is added, and the names it is about are settled, in one turn, so
-    that the queue writes them as one transaction.
+    that the queue writes them as one transaction.  So it is with what takes the
+    place of a notice that may go over TLS only, and cannot (RFC 8689 5).
     """
 
     _log = Logger()
@@ -110,10 +112,27 @@ class Bounces:
             for each in names:
                 if self._mayTell(each.letter, news):
                     wanted.append(each)
-                else:
+                elif not (_isNotice(each, news) and self._replace(each, hostname)):
                     self._settle(each, news, isTold=False)
             if wanted:
-                self._tellOf(wanted, news, hostname)
+                self._tellOf(
+                    wanted, news, partial(self._notice, wanted, news, hostname)
+                )
+
+    def _replace(self, each: _Settled, hostname: str) -> bool:
+        """
+        Let something else take the place of a notice that may go over TLS only.
+
+        @return: Whether that is to be.
+        """
+        content = self._beginningOf(each.letter, MAX_NOTICE)
+        now, token = self._queue.clock.seconds(), uuid4().hex
+        made = redactedOf(content, each.letter.recipient, hostname, now, token)
+        if made is None or not isinstance(each.outcome, Bounce):
+            return False
+        outcome = replace(each.outcome, isReplaced=True)
+        self._tellOf([replace(each, outcome=outcome)], News.FAILED, lambda: made)
+        return True
 
     def _mayTell(self, letter: Letter, news: News) -> bool:
         if news is News.DELAYED and not hasattr(self._queue, "told"):
@@ -122,9 +141,14 @@ class Bounces:
             return False
         return _isWanted(letter, news)
 
-    def _tellOf(self, names: list[_Settled], news: News, hostname: str) -> None:
+    def _tellOf(
+        self,
+        names: list[_Settled],
+        news: News,
+        make: Callable[[], tuple[Envelope, bytes]],
+    ) -> None:
         try:
-            added = self._notify(names, news, hostname)
+            added: Deferred[list[str]] = self._queue.add(*make())
         except Exception:
             self._log.failure(
                 "The sender of {names} could not be told",
@@ -165,9 +189,9 @@ class Bounces:
             if isinstance(change, Deferred):
                 change.addErrback(self._notSettled, each.name)
 
-    def _notify(
+    def _notice(
         self, names: list[_Settled], news: News, hostname: str
-    ) -> Deferred[list[str]]:
+    ) -> tuple[Envelope, bytes]:
         letter = names[0].letter
         notice = Notice(
             reportingHost=hostname,
@@ -181,15 +205,12 @@ class Bounces:
             parameters=letter.parameters,
         )
         content = compose(notice)
-        added: Deferred[list[str]] = self._queue.add(
-            envelopeOf(notice, content), content
-        )
-        return added
+        return envelopeOf(notice, content), content
 
-    def _beginningOf(self, letter: Letter) -> bytes:
+    def _beginningOf(self, letter: Letter, size: int = MAX_ORIGINAL + 1) -> bytes:
         try:
             with letter.content.open() as file:
-                return file.read(MAX_ORIGINAL + 1)
+                return file.read(size)
         except Exception:
             self._log.failure("The content of a message that failed cannot be read")
             return b""
@@ -231,6 +252,16 @@ class Bounces:
     def _alreadyLogged(self, failure: Failure) -> None:
         # What belongs to it is refused and says so.
         self._log.debug("A notice could not be queued: {why}", why=failure.value)
+
+
+def _isNotice(each: _Settled, news: News) -> bool:
+    """
+    Tell whether a letter may be a notice that may go over TLS only, and cannot.
+    """
+    letter = each.letter
+    if news is not News.FAILED or letter.sender or not letter.parameters.requireTLS:
+        return False
+    return isForWantOfTLS(each.outcome)
 
 
 def _isWanted(letter: Letter, news: News) -> bool:

@@ -11,6 +11,11 @@ Where an address or the message's header is not ASCII, its parts are of the type
 RFC 6533.  It is internationalised mail itself only where the sender's own address is
 not ASCII: all else stands in its body, which any host takes, also one that the message
 could not go to because it takes no such mail.
+
+A notice is protected on its way as the message was (RFC 8689 5): of one that may go
+over TLS only it goes over TLS only, and if there is no such way back, something else
+takes its place (L{relaymail.outcome.redacted}); of one that goes where the protection
+that its destination wants cannot be had, so does the notice, and its header says it.
 """
 
 from __future__ import annotations
@@ -80,12 +85,22 @@ def envelopeOf(notice: Notice, content: bytes) -> Envelope:
 
     @return: The envelope, from the null sender (RFC 5321 6.1).
     """
-    body = "" if content.isascii() else "8BITMIME"
-    return Envelope("", (notice.sender,), Parameters(body, utf8=_isUTF8(notice)))
+    said = notice.parameters
+    parameters = Parameters(
+        body="" if content.isascii() else "8BITMIME",
+        utf8=_isUTF8(notice),
+        requireTLS=said.requireTLS,
+        tlsOptional=_isTLSOptional(notice),
+    )
+    return Envelope("", (notice.sender,), parameters)
 
 
 def _isUTF8(notice: Notice) -> bool:
     return not notice.sender.isascii()
+
+
+def _isTLSOptional(notice: Notice) -> bool:
+    return notice.parameters.tlsOptional and not notice.parameters.requireTLS
 
 
 def _header(notice: Notice, boundary: str, encoding: str) -> list[str]:
@@ -98,6 +113,7 @@ def _header(notice: Notice, boundary: str, encoding: str) -> list[str]:
         f"Date: {dated(notice.now)}",
         f"Message-ID: <{token}.notice@{host}>",
         "Auto-Submitted: auto-replied",
+        *(["TLS-Required: No"] if _isTLSOptional(notice) else []),
         "MIME-Version: 1.0",
         "Content-Type: multipart/report; report-type=delivery-status;",
         f' boundary="{boundary}"',

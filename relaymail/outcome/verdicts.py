@@ -37,6 +37,8 @@ EXPIRED_STATUS = "4.4.7"
 LATE_STATUS = "5.4.7"
 #: RFC 3463 3.1: it was no host, system or policy, and there is no code for people.
 OPERATOR_STATUS = "5.0.0"
+#: RFC 8689 7.2: the host cannot promise TLS for the rest of the way.
+REQUIRETLS_STATUS = "5.7.30"
 #: RFC 3463 3.8: the classes of status that say that a host's policy wants mail
 #: later, such as because there is too much of it.
 _POLICY = "4.7."
@@ -242,7 +244,7 @@ _ANYWHERE: dict[Kind, Row] = {
     # What this host cannot take another one may.
     TroubleKind.TOO_LARGE: _next(Fate.BOUNCE, "5.3.4", _FINE, _ANSWERS),
     TroubleKind.NO_SMTPUTF8: _next(Fate.BOUNCE, "5.6.7", _FINE, _ANSWERS),
-    TroubleKind.NO_REQUIRETLS: _next(Fate.BOUNCE, "5.7.30", lane=_ANSWERS),
+    TroubleKind.NO_REQUIRETLS: _next(Fate.BOUNCE, REQUIRETLS_STATUS, lane=_ANSWERS),
     TroubleKind.NO_DELIVERBY: _next(Fate.BOUNCE, "5.3.3", _FINE, _ANSWERS),
     TroubleKind.NO_CONVERSION: _next(Fate.BOUNCE, "5.6.3", _FINE, _ANSWERS),
     # RFC 3463 3.8, X.7.1: it is by wish of who runs this relay.

@@ -22,6 +22,7 @@ from relaymail.testing.reading import identify as identify
 from relaymail.testing.reading import identifyHeader as identifyHeader
 from relaymail.testing.reading import isNotice as isNotice
 from relaymail.testing.reading import readNotice as readNotice
+from relaymail.testing.reading import readRedacted as readRedacted
 from relaymail.testing.reading import withoutTrace as withoutTrace
 
 #: How long the relay may take to write down that a message was delivered, in
@@ -98,6 +99,9 @@ class Ledger:
     @ivar discarded: What has failed and nobody is told of.
     @ivar news: The notices that tell of each that it was relayed, delivered or
         delayed, by that too.
+    @ivar replaced: The notices of each message that could go over TLS only, and
+        failed for want of it.
+    @ivar redacted: What took their places, by message.
     @ivar silent: That of which the sender does not want to know that it failed.
     @ivar problems: What was noticed on the way.
     """
@@ -111,6 +115,8 @@ class Ledger:
     news: dict[tuple[Item, str], set[str]] = field(
         default_factory=lambda: defaultdict(set)
     )
+    replaced: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    redacted: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     silent: set[Item] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     _originals: dict[str, bytes] = field(default_factory=dict)
@@ -201,6 +207,23 @@ class Ledger:
         for item in self._known(sender, (recipient,), content):
             self.discarded[item] += 1
 
+    def replace(self, content: bytes) -> None:
+        """
+        Note a notice that failed because it may go over TLS only: if it tells of a
+        failure, something takes its place (RFC 8689 5).
+        """
+        told, original = readNews(content)
+        if any(action == "failed" for _, action in told):
+            self.replaced[self._nameIn(original)].add(self.nameOf(content))
+
+    def meet(self, content: bytes) -> None:
+        """
+        Note a message without a sender, if it took the place of a notice.
+        """
+        about = readRedacted(content)
+        if about is not None:
+            self.redacted[self._ids.get(about, "")].add(self.nameOf(content))
+
     def goDown(
         self,
         now: float,
@@ -277,10 +300,21 @@ class Ledger:
         found = list(self.problems)
         for item in items:
             found += self._check(item, waiting[item])
+        found += self._checkReplaced({item.message for item in waiting})
         for item in self.refused - items.keys():
             if self.notices.get(item):
                 found.append(f"{item} was refused, and a notice tells of it")
         return found[:MAX_PROBLEMS]
+
+    def _checkReplaced(self, waiting: set[str]) -> Iterable[str]:
+        for name in {**self.replaced, **self.redacted}:
+            replaced, redacted = self.replaced[name], self.redacted[name]
+            # What was refused and could not be taken away may come all the same.
+            certain = len(redacted - self._originals.keys())
+            if len(redacted) < len(replaced - waiting):
+                yield f"a notice of {name} is gone, and nothing took its place"
+            if certain > len(replaced):
+                yield f"{certain} took the place of {len(replaced)} notices of {name}"
 
     def _waiting(self, queued: Iterable[tuple[str, str, bytes]]) -> Counter[Item]:
         waiting: Counter[Item] = Counter()
@@ -343,7 +377,8 @@ class Ledger:
         Give the items of a message that is met, whose content must be known.
         """
         name = self.nameOf(content)
-        if name not in self._originals and not (not sender and isNotice(content)):
+        isOwn = isNotice(content) or readRedacted(content) is not None
+        if name not in self._originals and not (not sender and isOwn):
             header = self._headers.get(identifyHeader(content))
             self.problem(
                 f"a message from <{sender}> to {list(recipients)} was never "
@@ -375,13 +410,15 @@ class Ledger:
     def _readNotice(
         self, sender: str, recipients: Iterable[str], content: bytes
     ) -> None:
-        if sender or identify(content) in self._originals:
+        if sender:
+            return
+        self.meet(content)
+        if identify(content) in self._originals:
             return
         told, original = readNews(content)
         if not told:
             return
-        name = self._headers.get(identifyHeader(original), "")
-        name = name or self._ids.get(messageID(original), "")
+        name = self._nameIn(original)
         notice = self.nameOf(content)
         for to in recipients:
             if not to:
@@ -393,3 +430,10 @@ class Ledger:
                 isFailure = action == "failed"
                 found = self.notices[item] if isFailure else self.news[item, action]
                 found.add(notice)
+
+    def _nameIn(self, original: bytes) -> str:
+        """
+        Give the short name of what a notice gives back.
+        """
+        name = self._headers.get(identifyHeader(original), "")
+        return name or self._ids.get(messageID(original), "")

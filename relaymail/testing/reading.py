@@ -19,6 +19,7 @@ _ENCODED = re.compile(
     rb"^content-transfer-encoding:[ \t]*(?:base64|quoted-printable)",
     re.MULTILINE | re.IGNORECASE,
 )
+_REDACTED = re.compile(rb"^    Message-ID: (<[^>\r\n]*>)?", re.MULTILINE)
 _ID = re.compile(rb"^message-id:[ \t]*(<[^>\r\n]*>)", re.MULTILINE | re.IGNORECASE)
 
 
@@ -49,6 +50,23 @@ def isNotice(content: bytes) -> bool:
     @param content: The message, canonical CRLF.
     """
     return bool(_partsOf(content))
+
+
+def readRedacted(content: bytes) -> bytes | None:
+    """
+    Read what takes the place of a notice that may go over TLS only, and cannot (RFC
+    8689 5).
+
+    @param content: The message, canonical CRLF.
+
+    @return: What the message is called that it is about, empty where it does not say
+        so; L{None} for any other message.
+    """
+    header, _, body = withoutTrace(content).partition(b"\r\n\r\n")
+    if not header.startswith(b"From: MAILER-DAEMON@") or b"multipart/" in header:
+        return None
+    found = _REDACTED.search(body)
+    return None if found is None else found[1] or b""
 
 
 def readNotice(content: bytes) -> tuple[list[str], bytes]:

@@ -12,6 +12,8 @@ from twisted.logger import LogEvent, formatEvent
 
 from relaymail.addresses import domainOf
 from relaymail.outcome.lines import OUTCOME_FORMAT
+from relaymail.outcome.verdicts import REQUIRETLS_STATUS
+from relaymail.replies import TroubleKind
 from relaymail.service import Relay
 from relaymail.testing.ledger import SETTLING, Ledger, Taken
 from relaymail.testing.relays import RelayMachine
@@ -125,7 +127,11 @@ class Witness:
             self._retried[name] = (self._network.seconds(), until)
         isSilent = not sender or self.ledger.isSilent(sender, recipient, content)
         if event["outcome"] in ("bounced", "expired") and isSilent:
+            if not sender and _isForWantOfTLS(event):
+                self.ledger.replace(content)
             self.ledger.discard(sender, recipient, content)
+        elif event["outcome"] == "removed" and not sender:
+            self.ledger.meet(content)
         elif "ambiguous=yes" in event["more"]:
             self.ledger.doubt(sender, recipient, content)
 
@@ -259,3 +265,13 @@ def endOf(session: Any) -> Stream:
     while not isinstance(transport, Stream):
         transport = transport.transport
     return transport
+
+
+def _isForWantOfTLS(event: LogEvent) -> bool:
+    """
+    Tell whether mail failed that may go over TLS only, because of that.
+    """
+    isExpired = event["outcome"] == "expired"
+    words = (TroubleKind.NO_REQUIRETLS, *([TroubleKind.TLS] if isExpired else []))
+    reply = str(event["reply"])
+    return event["status"] == REQUIRETLS_STATUS or any(w.value in reply for w in words)

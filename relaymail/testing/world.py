@@ -35,7 +35,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-from relaymail.envelopes import Envelope, Parameters, RecipientParameters
+from relaymail.envelopes import (
+    NO_ORIGIN,
+    Envelope,
+    Origin,
+    Parameters,
+    RecipientParameters,
+)
 from relaymail.queue.spool.bodies import LARGEST_ROW
 from relaymail.service import Relay
 from relaymail.testing.assertions import Assertions, Message
@@ -220,6 +226,7 @@ class World(Assertions):
         content: bytes | None = None,
         parameters: Parameters | None = None,
         own: Sequence[RecipientParameters] = (),
+        origin: Origin = NO_ORIGIN,
     ) -> Message:
         """
         Give the relay a message, as a program does that it runs in; it is
@@ -232,6 +239,7 @@ class World(Assertions):
         @param parameters: What is said of it with MAIL: it is then put into the
             queue as it is.
         @param own: What is said of each recipient with RCPT, then.
+        @param origin: Where it came in from, then.
 
         @return: The message.
         """
@@ -240,7 +248,7 @@ class World(Assertions):
         message = self._give(sender, recipients, content)
         envelope = None
         if parameters is not None:
-            envelope = Envelope(sender, recipients, parameters, tuple(own))
+            envelope = Envelope(sender, recipients, parameters, tuple(own), origin)
             for recipient, said in zip(recipients, own, strict=False):
                 if not said.wantsFailure:
                     self.ledger.keepSilent(sender, recipient, content)

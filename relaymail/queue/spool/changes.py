@@ -350,6 +350,6 @@ def totalOf(outcome: Outcome | None, sender: str) -> str:
         return "discarded"
     if not isinstance(outcome, Bounce):
         return "removed"
-    if not sender:
+    if not sender and not outcome.isReplaced:
         return "discarded"
     return "expired" if outcome.expired else "bounced"

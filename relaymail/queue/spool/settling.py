@@ -141,7 +141,9 @@ class SpoolSettling(SpoolInspection):
             kind, entry = Departure, self._forget(name)
         else:
             kind, entry = Withdrawal, self._anywhere(name)
-        needsNotice = isinstance(outcome, Bounce) and bool(entry.sender)
+        needsNotice = isinstance(outcome, Bounce) and (
+            bool(entry.sender) or outcome.isReplaced
+        )
         change = self._departure(kind, entry, outcome)
         departed = self._leaving.submit(name, change, mayStay=needsNotice)
         if needsNotice:

@@ -5,6 +5,7 @@ Tests for L{relaymail.deliver.bounces}.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import fail
@@ -13,12 +14,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.deliver.bounces import Bounces
 from relaymail.envelopes import Envelope, Parameters, RecipientParameters
-from relaymail.errors import QueueFull
+from relaymail.errors import QueueFull, UnreadableEntry
 from relaymail.outcome.news import News
 from relaymail.outcomes import Bounce, Retry
 from relaymail.queue.memory import MemoryQueue
-from relaymail.replies import Phase, Reply
+from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 
+NO_WAY = Bounce(
+    "5.7.30", Phase.RESOLVE, Trouble(Phase.RESOLVE, TroubleKind.NO_REQUIRETLS)
+)
+SECURE = Parameters(requireTLS=True)
+SECRET = b"Subject: hush\r\nMessage-ID: <1@example.com>\r\n\r\ny\r\n"
 FAILED = Bounce("5.1.1", Phase.RCPT, Reply(550, (b"5.1.1 Nobody",)), "mx.example")
 
 
@@ -247,3 +253,153 @@ class BouncesTests(SynchronousTestCase):
         self.bounces.flush("relay.example")
         self.assertEqual(len(self.notices()), 1)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+
+class ProtectedTests(SynchronousTestCase):
+    """
+    Notices are protected on their way as what they tell of (RFC 8689 5).
+    """
+
+    def setUp(self) -> None:
+        self.queue = MemoryQueue(Clock())
+        self.bounces = Bounces(self.queue)
+
+    def add(
+        self,
+        parameters: Parameters,
+        sender: str = "a@example.com",
+        content: bytes = b"",
+    ) -> list[str]:
+        """
+        Queue a message of which something was said.
+        """
+        envelope = Envelope(sender, ("b@x.example", "c@x.example"), parameters)
+        content = (
+            content or b"Subject: hush\r\nMessage-ID: <1@example.com>\r\n\r\ny\r\n"
+        )
+        return self.successResultOf(self.queue.add(envelope, content))
+
+    def end(self, names: list[str], outcome: Bounce) -> list[str]:
+        """
+        Let names fail, and give those that wait then.
+        """
+        for name in names:
+            self.queue.setRelaying(name)
+            self.bounces.add(name, self.queue.letter(name), outcome)
+        self.bounces.flush("relay.example")
+        self.assertEqual(self.queue.getRelayed(), [])
+        return self.queue.getWaiting()
+
+    def textOf(self, name: str) -> bytes:
+        """
+        Give what a message says.
+        """
+        return self.queue.letter(name).content.open().read()
+
+    def test_requireTLS(self) -> None:
+        """
+        The notice may go over TLS only, too.
+        """
+        (name,) = self.end(self.add(SECURE), FAILED)
+        outline = self.queue.outline(name)
+        self.assertEqual((outline.sender, outline.recipient), ("", "a@example.com"))
+        self.assertEqual(outline.parameters, SECURE)
+        self.assertIn(b"hush", self.textOf(name))
+
+    def test_tlsOptional(self) -> None:
+        """
+        One of mail that goes also where TLS is broken does so, too, and says it.
+        """
+        (name,) = self.end(self.add(Parameters(tlsOptional=True)), FAILED)
+        parameters = self.queue.outline(name).parameters
+        self.assertEqual(parameters, Parameters(tlsOptional=True))
+        self.assertIn(b"\r\nTLS-Required: No\r\n", self.textOf(name))
+
+    def test_replaced(self) -> None:
+        """
+        Where there is no such way for the notice, something takes its place that
+        says nothing of the message, and may go in clear.
+        """
+        (notice,) = self.end(self.add(SECURE), FAILED)
+        (name,) = self.end([notice], NO_WAY)
+        outline = self.queue.outline(name)
+        self.assertEqual(outline.sender, "")
+        self.assertEqual(outline.recipient, "postmaster@example.com")
+        self.assertEqual(outline.parameters, Parameters())
+        text = self.textOf(name)
+        self.assertIn(b"<1@example.com>", text)
+        self.assertIn(b"5.1.1", text)
+        for word in (b"hush", b"x.example", b"a@example.com", b"Nobody"):
+            self.assertNotIn(word, text)
+
+    def test_onceAtMost(self) -> None:
+        """
+        Nothing takes the place of that: it is gone when it fails.
+        """
+        names = self.end(self.add(SECURE), FAILED)
+        names = self.end(names, NO_WAY)
+        self.assertEqual(self.end(names, NO_WAY), [])
+        self.assertEqual(self.queue.getResting(), {})
+
+    def test_inOneTurn(self) -> None:
+        """
+        It is added, and then the notice goes, which says that it is not to go
+        without.
+        """
+        names = self.end(self.add(SECURE), FAILED)
+        calls: list[Any] = []
+        add, done = self.queue.add, self.queue.done
+        self.queue.add = lambda *a: calls.append("add") or add(*a)  # type: ignore
+        self.queue.done = lambda *a: calls.append(a) or done(*a)  # type: ignore
+        self.end(names, NO_WAY)
+        self.assertEqual(calls, ["add", (names[0], replace(NO_WAY, isReplaced=True))])
+
+    def test_P5_noRoom(self) -> None:
+        """
+        Where it is not taken the notice stays, to fail again later.
+        """
+        names = self.end(self.add(SECURE), FAILED)
+        add = self.queue.add
+        self.queue.add = lambda *a: fail(QueueFull("no"))  # type: ignore
+        self.assertEqual(self.end(names, NO_WAY), [])
+        self.assertEqual(list(self.queue.getResting()), names)
+        self.flushLoggedErrors(QueueFull)
+        self.queue.add = add  # type: ignore[method-assign]
+        self.queue._wait(names[0])
+        (name,) = self.end(names, NO_WAY)
+        recipient = self.queue.outline(name).recipient
+        self.assertEqual(recipient, "postmaster@example.com")
+
+    def test_onlyForWantOfTLS(self) -> None:
+        """
+        A notice that fails for something else is gone, as any other.
+        """
+        self.assertEqual(self.end(self.end(self.add(SECURE), FAILED), FAILED), [])
+
+    def test_onlyOwn(self) -> None:
+        """
+        So are notices of others, and mail without a sender that is no notice.
+        """
+        notice = self.textOf(self.end(self.add(SECURE), FAILED)[0])
+        self.queue = MemoryQueue(Clock())
+        self.bounces = Bounces(self.queue)
+        for content in (b"Received: from x by y; z\r\n" + notice, b"x\r\n"):
+            names = self.add(SECURE, "", content)
+            self.assertEqual(self.end(names, NO_WAY), [])
+
+    def test_unreadable(self) -> None:
+        """
+        A notice that cannot be read any more is gone.
+        """
+        names = self.end(self.add(SECURE), FAILED)
+
+        def broken() -> Any:
+            raise UnreadableEntry("gone")
+
+        letter = self.queue.letter(names[0])
+        letter.content = type("Broken", (), {"open": staticmethod(broken)})()
+        self.queue.setRelaying(names[0])
+        self.bounces.add(names[0], letter, NO_WAY)
+        self.bounces.flush("relay.example")
+        self.assertEqual(len(self.flushLoggedErrors(UnreadableEntry)), 1)
+        self.assertEqual(self.queue._entries, {})

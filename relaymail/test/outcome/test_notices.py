@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.envelopes import Envelope, Parameters
+from relaymail.headers import headerOf, isTLSOptional
 from relaymail.outcome.notices import (
     MAX_LINE,
     MAX_ORIGINAL,
@@ -422,14 +423,34 @@ class AskedTests(NoticeCase):
     def test_headerOfWhatIsForTLSOnly(self) -> None:
         """
         Of mail that may go over TLS only no more than the header comes back,
-        whatever RET says (RFC 8689 5); the notice itself goes as any other.
+        whatever RET says (RFC 8689 5); the notice itself goes as the message would.
         """
         said = Parameters(ret="FULL", requireTLS=True)
         part = self.parts(parameters=said)[2]
         self.assertEqual(part.get_content_type(), "text/rfc822-headers")
         notice = replace(NOTICE, parameters=said)
         envelope = envelopeOf(notice, compose(notice))
-        self.assertFalse(envelope.parameters.requireTLS)
+        self.assertEqual(envelope.parameters, Parameters(requireTLS=True))
+
+    def test_TLSRequired(self) -> None:
+        """
+        Of mail that goes where the protection that is wanted cannot be had the
+        notice does so, too, and says it; but not of mail that may go over TLS only.
+        """
+        for said, isOptional in (
+            (Parameters(tlsOptional=True), True),
+            (Parameters(requireTLS=True, tlsOptional=True), False),
+            (Parameters(), False),
+        ):
+            for news in News:
+                notice = replace(NOTICE, parameters=said, news=news)
+                content = compose(notice)
+                field = parse(content)["TLS-Required"]
+                self.assertEqual(field, "No" if isOptional else None)
+                self.assertIs(isTLSOptional(headerOf(content)), isOptional)
+                parameters = envelopeOf(notice, content).parameters
+                self.assertIs(parameters.tlsOptional, isOptional)
+                self.assertIs(parameters.requireTLS, said.requireTLS)
 
     def test_D32_delayed(self) -> None:
         """

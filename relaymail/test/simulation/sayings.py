@@ -6,22 +6,33 @@ What the senders of random worlds say of their mail, and what the hosts can do.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from relaymail.envelopes import (
+    NO_ORIGIN,
     NOTHING_SAID,
     DeliverBy,
+    Origin,
     Parameters,
     RecipientParameters,
 )
+from relaymail.headers import headerOf, isTLSOptional
 from relaymail.testing.servers import Answer, Session
+from relaymail.testing.world import World
 
 HOUR = 3600.0
 #: Of what senders want to be told.
 WISHES = (
     *("NEVER", "FAILURE", "SUCCESS", "DELAY", "SUCCESS,FAILURE", "FAILURE,DELAY"),
     "SUCCESS,FAILURE,DELAY",
+)
+#: Of how many messages the header says that they go where TLS is broken, too.
+OPTIONAL_ONES = 0.2
+#: Where mail comes in from.
+ORIGINS = (
+    *(NO_ORIGIN, Origin("192.0.2.200"), Origin("192.0.2.201", "alice")),
+    *(Origin("2001:db8::1", "zo\u00eb b"), Origin("", "local")),
 )
 #: How many of the hosts can do what.
 ABILITIES = (
@@ -51,10 +62,12 @@ class Said:
 
     @ivar parameters: With MAIL.
     @ivar own: With RCPT, for each recipient.
+    @ivar origin: Where it came in from.
     """
 
     parameters: Parameters
     own: tuple[RecipientParameters, ...]
+    origin: Origin = NO_ORIGIN
 
 
 def abilities(chance: random.Random) -> tuple[str, ...]:
@@ -93,10 +106,12 @@ def say(
         priority=chance.choice((0, 0, 0, -4, 3, 9)),
         holdUntil=now + chance.uniform(1, 8 * HOUR) if chance.random() < 0.15 else None,
         deliverBy=_deadline(chance, now),
+        tlsOptional=chance.random() < 0.1,
     )
     own = [_sayOfRecipient(chance) for _ in recipients]
     isSilent = all(each is NOTHING_SAID for each in own)
-    return Said(parameters, () if isSilent else tuple(own))
+    origin = chance.choice(ORIGINS)
+    return Said(parameters, () if isSilent else tuple(own), origin)
 
 
 def _deadline(chance: random.Random, now: float) -> DeliverBy | None:
@@ -153,3 +168,36 @@ def limitsIn(session: Session) -> tuple[list[int], dict[str, int]]:
         elif verb == "RCPT" and counts:
             counts[-1] += 1
     return counts, limits
+
+
+def optionally(chance: random.Random, content: bytes) -> bytes:
+    """
+    Let the header of a message now and then say that it goes where TLS is broken, too.
+    """
+    isOptional = chance.random() < OPTIONAL_ONES
+    return b"TLS-Required: No\r\n" + content if isOptional else content
+
+
+def checkKept(world: World, saidOf: Mapping[str, Said]) -> None:
+    """
+    See that the queue of a relay that is up knows where mail came from and what was
+    said of it, whatever became of the relay before.
+
+    @param saidOf: What was said of messages, by their short names; of others only
+        what their headers say.
+
+    @raise AssertionError: When it does not.
+    """
+    queue = world.relay.queue
+    for name in (*queue.getWaiting(), *queue.getResting()):
+        stored = world.spool.stored(name)
+        if stored is None:
+            continue
+        sender, _, content = stored
+        outline, said = queue.outline(name), saidOf.get(world.ledger.nameOf(content))
+        found, kept = outline.parameters, (outline.parameters, outline.origin)
+        if said is not None and kept != (said.parameters, said.origin):
+            world.fail(f"{name} was kept as {outline}, and it was {said}")
+        isOptional = isTLSOptional(headerOf(content))
+        if said is None and sender and found.tlsOptional is not isOptional:
+            world.fail(f"{name} was kept as {outline}, but says {content[:200]!r}")

@@ -6,7 +6,8 @@ after each durable operation and each write to a connection.
 
 from __future__ import annotations
 
-from relaymail.envelopes import DeliverBy, Parameters, RecipientParameters
+from relaymail.envelopes import DeliverBy, Origin, Parameters, RecipientParameters
+from relaymail.headers import headerOf, isTLSOptional
 from relaymail.testing.assertions import Message
 from relaymail.testing.cases import WorldTestCase
 from relaymail.testing.ledger import Item
@@ -36,10 +37,12 @@ class Story:
     one sender is told, and one is nobody.
 
     @cvar lasting: How long it lasts, in seconds.
+    @cvar atLeast: How many moments it has at least.
     @ivar world: The world it happens in.
     """
 
     lasting = LASTING
+    atLeast = AT_LEAST
 
     def __init__(self, queue: str = SPOOL) -> None:
         """
@@ -179,6 +182,45 @@ _TOLD = {
 }
 
 
+class SecureStory(Story):
+    """
+    Mail that may go over TLS only cannot, nor can the notice of it, and something
+    takes the notice's place, once; mail that goes where TLS is broken has a notice
+    that does so, too.
+    """
+
+    atLeast = 50
+
+    def __init__(self, queue: str = SPOOL) -> None:
+        world = self.world = World(queue=queue)
+        world.host("192.0.2.1", {"RCPT gone@one.example": "550 5.1.1 Nobody here"})
+        world.exchange("one.example", {"mx.one.example": "192.0.2.1"})
+        secure, optional = Parameters(requireTLS=True), Parameters(tlsOptional=True)
+        origin = Origin("192.0.2.200", "alice")
+        self.messages = [
+            world.send(
+                sender, "gone@one.example", other, parameters=said, origin=origin
+            )
+            for sender, other, said in (
+                ("a@example.com", "gone@two.example", secure),
+                ("b@example.com", "now@one.example", optional),
+            )
+        ]
+
+    def _check(self, message: Message) -> None:
+        super()._check(message)
+        world, isSecure = self.world, message is self.messages[0]
+        redacted = world.ledger.redacted[world.ledger.nameOf(message.content)]
+        if message.accepted and bool(redacted) is not isSecure:
+            world.fail(f"{redacted} took the place of notices of {message}")
+        for received in world.home.received:
+            isNotice = received.recipients == ("b@example.com",)
+            if isTLSOptional(headerOf(received.content)) is not isNotice:
+                world.fail(f"a notice is protected otherwise: {received}")
+            if self.messages[0].content[:40] in received.content:
+                world.fail(f"it was given back in clear: {received}")
+
+
 class CrashTests(WorldTestCase):
     """
     The relay goes down at one moment.
@@ -203,7 +245,7 @@ class CrashTests(WorldTestCase):
             on.
         """
         count = moments(self.story, self.queue)
-        self.assertGreater(count, AT_LEAST)
+        self.assertGreater(count, self.story.atLeast)
         # From one part of the story to another: what is wrong is found soon.
         for moment in sorted(
             range(0, count, step * self.step), key=lambda m: m * STRIDE % count
@@ -258,5 +300,23 @@ class DirectoryToldTests(CrashTests):
     """
 
     story = ToldStory
+    queue = DIRECTORY
+    step, powerStep = 5, 1
+
+
+class SecureTests(CrashTests):
+    """
+    The relay goes down at one moment while notices fail for want of TLS.
+    """
+
+    story = SecureStory
+
+
+class DirectorySecureTests(CrashTests):
+    """
+    So with its queue in a directory.
+    """
+
+    story = SecureStory
     queue = DIRECTORY
     step, powerStep = 5, 1

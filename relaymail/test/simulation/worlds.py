@@ -34,8 +34,10 @@ from relaymail.test.simulation.sayings import (
     Said,
     abilities,
     canAny,
+    checkKept,
     fewer,
     limitsIn,
+    optionally,
     say,
 )
 from relaymail.testing.assertions import Message
@@ -194,6 +196,7 @@ class RandomWorld:
         )
         self._isDirectory = random.Random(f"queue {seed}").random() < DIRECTORIES
         self._sayings = random.Random(f"said {seed}")
+        self._headers = random.Random(f"headers {seed}")
         self._isTalkative = self._sayings.random() < TALKATIVE
         isStore = self._isTalkative and self._sayings.random() < STORES
         self._isStore = isStore and bool(self._smart)
@@ -213,7 +216,7 @@ class RandomWorld:
         if self._isTalkative:
             # Mail for one destination may go to several sites, and waits for both.
             self.world.witness.lateness += LONGEST_REST
-        self._said: dict[int, Said] = {}
+        self._said: dict[str, Said] = {}
         self._isBroken = False
         self._servers: dict[str, SMTPServer] = {}
         self._usual: dict[str, dict[str, Any]] = {}
@@ -268,7 +271,7 @@ class RandomWorld:
         self.world.assertSettled()
         for message, recipient, fortune in self.fortunes:
             self._checkFortune(message, recipient, fortune)
-            said = self._said.get(id(message))
+            said = self._said.get(self.world.ledger.nameOf(message.content))
             if said is not None and recipient in message.accepted:
                 self._checkSaid(message, recipient, said)
         self._checkLimits()
@@ -289,6 +292,7 @@ class RandomWorld:
     def _look(self) -> None:
         if self.world.node.relay is not None:
             self.world.assertNothingLost()
+            checkKept(self.world, self._said)
 
     def _checkFortune(self, message: Message, recipient: str, fortune: Fortune) -> None:
         ledger, content = self.world.ledger, message.content
@@ -437,9 +441,11 @@ class RandomWorld:
                 content=content,
                 parameters=said.parameters,
                 own=said.own,
+                origin=said.origin,
             )
-            self._said[id(message)] = said
+            self._said[world.ledger.nameOf(content)] = said
         else:
+            content = optionally(self._headers, content)
             message = world.send(sender, *recipients, content=content)
         for recipient, fortune in zip(recipients, fortunes, strict=True):
             if said is not None and fortune is Fortune.DELIVERED:

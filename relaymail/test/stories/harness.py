@@ -147,6 +147,9 @@ def statusOf(notice: Message) -> str:
     """
     Give the part of a notice that is for programs.
     """
+    if not notice.is_multipart():
+        # It is what took the place of one that could not go over TLS.
+        return str(notice.get_payload())
     part: Any = notice.get_payload(1)
     return str(part.as_string())
 

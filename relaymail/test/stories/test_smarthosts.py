@@ -371,10 +371,10 @@ class RequireTLSTests(TLSTestCase):
     def test_notOffered(self) -> None:
         """
         A host that does not promise TLS for the rest of the way gets only other
-        mail, such as what tells the sender of it.
+        mail, such as what tells of it without a word of it (RFC 8689 5).
         """
         other, notice = self.deliver().received
         self.assertEqual(other.recipients, ("c@example.org",))
-        self.assertEqual(notice.recipients, (SENDER,))
+        self.assertEqual(notice.recipients, ("postmaster@example.com",))
         self.assertIn(b"Status: 5.7.30", notice.content)
         self.assertEmpty()

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.dialogue.sevenbit import SevenBit
 from relaymail.outcome.notices import Notice, Told, compose
+from relaymail.outcome.redacted import redactedOf
 from relaymail.outcomes import Bounce
 from relaymail.replies import Phase, Reply
 from relaymail.testing.ledger import (
@@ -21,9 +22,11 @@ from relaymail.testing.ledger import (
     identifyHeader,
     isNotice,
     readNotice,
+    readRedacted,
 )
 
 FROM, TO, OTHER = "a@example.com", "b@example.org", "c@example.org"
+POSTMASTER = "postmaster@example.com"
 MESSAGE = b"Message-ID: <1@example.com>\r\nSubject: x\r\n\r\nHello.\r\n"
 STAMP = b"Received: from x\r\n\tby relay.example.com; today\r\n"
 
@@ -44,6 +47,15 @@ def notice(*recipients: str, original: bytes = MESSAGE, token: str = "t") -> byt
             token=token,
         )
     )
+
+
+def redacted(token: str = "t") -> bytes:
+    """
+    Write what takes the place of a notice.
+    """
+    made = redactedOf(notice(TO), FROM, "relay.example.com", 1.0, token)
+    assert made is not None
+    return made[1]
 
 
 class LedgerTests(SynchronousTestCase):
@@ -292,6 +304,40 @@ class LedgerTests(SynchronousTestCase):
         self.accept()
         self.assertEqual(self.ledger.balance([("", FROM, notice(TO))]), [])
 
+    def test_replaced(self) -> None:
+        """
+        Something takes the place of a notice that could not go over TLS: it is
+        missed once the notice is gone, and one is enough.
+        """
+        self.accept()
+        old, new = notice(TO), redacted()
+        self.ledger.replace(old)
+        queued = ("", FROM, old)
+        self.assertEqual(self.ledger.balance([queued]), [])
+        self.ledger.discard("", FROM, old)
+        (found,) = self.ledger.balance([])
+        self.assertIn("nothing took its place", found)
+        self.assertEqual(self.ledger.balance([("", POSTMASTER, new)]), [])
+        self.ledger.take("", [POSTMASTER], new, Taken(1.0, "mx"))
+        self.assertEqual(self.ledger.balance([]), [])
+        self.ledger.take("", [POSTMASTER], redacted("u"), Taken(1.0, "mx"))
+        (found,) = self.ledger.balance([])
+        self.assertIn("2 took the place of 1 notices", found)
+
+    def test_replacedForNothing(self) -> None:
+        """
+        What takes the place of no notice is one too many; nothing needs to take that
+        of one that tells of a delay.
+        """
+        self.accept()
+        late = notice(TO).replace(b"Action: failed", b"Action: delayed")
+        self.ledger.replace(late)
+        self.ledger.discard("", FROM, late)
+        waiting = ("", TO, MESSAGE)
+        self.assertNotIn("took", "".join(self.ledger.balance([waiting])))
+        found = self.ledger.balance([("", POSTMASTER, redacted())])
+        self.assertIn("1 took the place of 0 notices", "".join(found))
+
     def test_noticeTwice(self) -> None:
         """
         Two notices tell of one failure once too often; one that came twice is
@@ -397,6 +443,17 @@ class NameTests(SynchronousTestCase):
         self.assertEqual(readNotice(late), ([], STAMP + MESSAGE))
         self.assertTrue(isNotice(late))
         self.assertFalse(isNotice(MESSAGE))
+
+    def test_readRedacted(self) -> None:
+        """
+        What takes the place of a notice names the message; other messages do not.
+        """
+        self.assertEqual(readRedacted(redacted()), b"<1@example.com>")
+        self.assertEqual(readRedacted(STAMP + redacted()), b"<1@example.com>")
+        unnamed = redacted().replace(b"<1@example.com>", b"none")
+        self.assertEqual(readRedacted(unnamed), b"")
+        for content in (MESSAGE, notice(TO), b"", MESSAGE + redacted()):
+            self.assertIsNone(readRedacted(content))
 
     def test_noNotice(self) -> None:
         """

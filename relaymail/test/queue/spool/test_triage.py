@@ -5,7 +5,7 @@ Tests for L{relaymail.queue.spool.triage}.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -135,13 +135,16 @@ class KindTests(SynchronousTestCase):
 
     def test_P5_bounces(self) -> None:
         """
-        What failed is a bounce, if there is a sender to be told.
+        What failed is a bounce, if there is a sender to be told, or something that
+        takes its place.
         """
         bounce = Bounce("5.1.1", Phase.RCPT)
         expired = Bounce("4.4.7", Phase.RCPT, expired=True)
         for outcome in (bounce, expired):
             self.assertIs(self.kindOf(outcome, "me@a.example"), Kind.BOUNCE)
             self.assertIs(self.kindOf(outcome, ""), Kind.RECORD)
+            replaced = replace(outcome, isReplaced=True)
+            self.assertIs(self.kindOf(replaced, ""), Kind.BOUNCE)
         thrown = Removed("", Phase.RESOLVE, DISCARDED)
         for other in (DELIVERED, Removed("", Phase.FINAL), thrown, None):
             self.assertIs(self.kindOf(other, "me@a.example"), Kind.RECORD)
