@@ -66,6 +66,7 @@ from relaymail.route.mx import (
     MXCalculator,
 )
 from relaymail.route.resolver import makeResolver
+from relaymail.route.tlssessions import TLSSessions
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY, nextAttempt
 from relaymail.schedule.goals import goalOf
 
@@ -189,6 +190,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         self._connections = Connections()
         self._named = NamedHosts()
         self._addresses = AddressMemory()
+        self.tlsSessions = TLSSessions()
         self._resolver: Any = None
         self._wakeUp = Call(self._theReactor, self._woken)
         self._due = Call(self._theReactor, self._cameDue)
@@ -198,7 +200,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         """
         Give what outlives the process.
         """
-        volatile = ("managed", "isStopping", "bounces", *_LISTENERS)
+        volatile = ("managed", "isStopping", "bounces", "tlsSessions", *_LISTENERS)
         return {
             key: value
             for key, value in self.__dict__.items()
@@ -550,6 +552,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
             self.destinations,
             self.connectTimeout,
             self._addresses,
+            self.tlsSessions,
         )
 
     def _theHostname(self) -> str:

@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from relaymail.addresses import quotePath
 from relaymail.deliver.bounces import queueNotice
+from relaymail.deliver.resuming import wasStale
 from relaymail.deliver.settlement import Settlement, nameIn
 from relaymail.deliver.standing import StandingMixin
 from relaymail.deliver.times import beganAt
@@ -205,6 +206,9 @@ class _AttemptManager(StandingMixin):
         if not names or self._walk is None or self._ended is None or self.isStopping:
             return False
         phase, evidence = self._ended
+        if phase is Phase.STARTTLS and wasStale(relay, evidence):
+            self._walk.again()
+            return self._goOn(relay)
         verdict = verdicts.judge(phase, evidence, lastHost=self._isLastHost())
         self._noteStates(verdict, evidence)
         self._mayRecover |= verdict.status.startswith("4")

@@ -18,12 +18,13 @@ from twisted.python.failure import Failure
 from relaymail import relay, smtp
 from relaymail.deliver.reporting import Reporting
 from relaymail.deliver.reporting import takesPart as takesPart
+from relaymail.deliver.resuming import Resuming, creatorAt, resume
 from relaymail.deliver.session import checkedIdentity
 from relaymail.dialogue.patience import PATIENCE
 from relaymail.envelopes import Letter
 from relaymail.replies import Phase, Reply
 from relaymail.route.hosts import Bearer, Credentials, Host, TLSNeed
-from relaymail.route.tlscontexts import creatorFor, peerCheckFor
+from relaymail.route.tlscontexts import peerCheckFor
 from relaymail.route.troubles import troubleOf
 
 
@@ -116,8 +117,7 @@ class ManagedRelayerMixin(Reporting):
         """
         Quit, after a wait for letters that did not come.
         """
-        client: Any = self
-        client._disconnectFromServer()
+        self._sayGoodbye()
 
     def getMailFrom(self) -> Any:
         """
@@ -176,7 +176,17 @@ class ManagedRelayerMixin(Reporting):
             client.setTimeout(None)
             client._await(Phase.IDLE, (), client.smtpState_disconnect)
         else:
-            client._disconnectFromServer()
+            self._sayGoodbye()
+
+    def _sayGoodbye(self) -> None:
+        client: Any = self
+        self._keepSession()
+        client._disconnectFromServer()
+
+    def _keepSession(self) -> None:
+        """
+        Keep what the next connection to the host can take up.
+        """
 
 
 #: What a client is asked for with each message.
@@ -222,7 +232,7 @@ class SMTPManagedRelayer(ManagedRelayerMixin, relay.SMTPRelayer):
         relay.SMTPRelayer.__init__(self, messages, *args, **kw)
 
 
-class ESMTPManagedRelayer(ManagedRelayerMixin, relay.ESMTPRelayer):
+class ESMTPManagedRelayer(Resuming, ManagedRelayerMixin, relay.ESMTPRelayer):
     """
     Sends letters over ESMTP, and tells an attempt manager what became of them.
     """
@@ -265,9 +275,12 @@ class SMTPManagedRelayerFactory(ClientFactory):
     @ivar pArgs: Positional arguments of L{SMTPClient.__init__
         <relaymail.smtp.SMTPClient.__init__>}.
     @ivar pKwArgs: Keyword arguments of it.
+    @ivar mayBeStale: Whether the relayer that was built last takes up a TLS session
+        that the host may not know any more.
     """
 
     noisy = False
+    mayBeStale = False
     protocol: Callable[..., Any] = SMTPManagedRelayer
 
     def __init__(self, messages: list[str], manager: Any, *args: Any, **kw: Any):
@@ -392,7 +405,8 @@ class ESMTPManagedRelayerFactory(SMTPManagedRelayerFactory):
         if callable(secret):
             secret = secret(addr)
         if host is not None:
-            context = creatorFor(host) if context is None else context
+            if context is None:
+                context = creatorAt(self, host, getattr(addr, "host", ""))
             if isinstance(host.credentials, Credentials):
                 secret = host.credentials.password
         built = self.protocol(
@@ -400,6 +414,8 @@ class ESMTPManagedRelayerFactory(SMTPManagedRelayerFactory):
         )
         if host is not None:
             prepare(built, host)
+            if self.contextFactory is None:
+                resume(built, self, host, getattr(addr, "host", ""))
         return self._adopt(built)
 
 

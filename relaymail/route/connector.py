@@ -32,6 +32,7 @@ from relaymail.route.lookup import lookupAddresses
 from relaymail.route.memory import AddressMemory
 from relaymail.route.racing import MAX_TRIES, familyOf, withSource
 from relaymail.route.tlscontexts import creatorFor
+from relaymail.route.tlssessions import TLSSessions
 
 #: What keeps from a socket, with what to do, by the system's number for it.
 _SOCKET_TROUBLES: dict[Any, tuple[TroubleKind, str]] = {
@@ -74,6 +75,8 @@ class Connector:
     @ivar policy: Which addresses are connected to; L{None} for all.
     @ivar timeout: How long to wait for each address, in seconds.
     @ivar memory: Which addresses connected lately.
+    @ivar sessions: The TLS sessions that are taken up where TLS begins with the
+        connection, by whichever address; L{None} for none.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Connector:
         policy: DestinationPolicy | None = None,
         timeout: float = 30.0,
         memory: AddressMemory | None = None,
+        sessions: TLSSessions | None = None,
     ) -> None:
         """
         @param reactor: An L{IReactorTCP
@@ -91,12 +95,14 @@ class Connector:
         @param resolver: See L{lookupAddresses
             <relaymail.route.lookup.lookupAddresses>}.
         @param memory: See C{memory}; L{None} for one of its own.
+        @param sessions: See C{sessions}.
         """
         self.reactor = reactor
         self.resolver = resolver
         self.policy = policy
         self.timeout = timeout
         self.memory = AddressMemory() if memory is None else memory
+        self.sessions = sessions
 
     def connect(
         self, host: Host, port: int, factory: IProtocolFactory
@@ -147,7 +153,10 @@ class Connector:
             endpoint = target.endpoint(addresses[0])
         else:
             endpoint = Addresses(target, addresses, self.memory)
-        creator = creatorFor(host) if host.implicitTLS else None
+        creator = None
+        if host.implicitTLS:
+            now = self.reactor.seconds()
+            creator = creatorFor(host, self.sessions, now=now)
         if creator is not None:
             endpoint = wrapClientTLS(creator, endpoint)
         try:

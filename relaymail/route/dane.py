@@ -205,7 +205,7 @@ def _byAnchors(
     problem = None
     others = [_load(each) for each in shown[1:]]
     for anchor, record in _anchorsOf(shown, records):
-        found = _pathProblem(_load(shown[0]), others, _load(anchor), now)
+        found = _anchoredProblem(_load(shown[0]), others, _load(anchor), now)
         found = found or nameProblem(_load(shown[0]), names)
         if found is None:
             return Checked(record)
@@ -279,15 +279,14 @@ def _isSigned(certificate: bytes, key: Any) -> bool:
     return True
 
 
-def _pathProblem(
+def _anchoredProblem(
     own: crypto.X509,
     others: Sequence[crypto.X509],
     anchor: crypto.X509,
     now: datetime | None,
 ) -> Problem | None:
     """
-    Let OpenSSL find and verify the path from a host's certificate to the only one
-    that is trusted, whatever the order in which the others came.
+    Look for the path to the only certificate that is trusted.
     """
     store = crypto.X509Store()
     store.add_cert(anchor)
@@ -295,6 +294,22 @@ def _pathProblem(
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     if now is not None:
         store.set_time(now)
+    return pathProblem(own, others, store)
+
+
+def pathProblem(
+    own: crypto.X509, others: Sequence[crypto.X509], store: crypto.X509Store
+) -> Problem | None:
+    """
+    Let OpenSSL find and verify a path from a host's certificate to one that is
+    trusted, whatever the order in which the others came.
+
+    @param own: The host's.
+    @param others: Those that it showed with it.
+    @param store: Those that are trusted.
+
+    @return: What is wrong, if anything.
+    """
     try:
         crypto.X509StoreContext(store, own, others).verify_certificate()
     except crypto.X509StoreContextError as e:

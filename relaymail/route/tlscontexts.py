@@ -31,7 +31,7 @@ from zope.interface import implementer
 from relaymail.errors import ConfigurationError, RouteError
 from relaymail.protections import TLSResult
 from relaymail.replies import Phase, Trouble, TroubleKind
-from relaymail.route.dane import check
+from relaymail.route.dane import check, pathProblem
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.route.peers import (
     Problem,
@@ -40,6 +40,7 @@ from relaymail.route.peers import (
     problemOf,
     referencesOf,
 )
+from relaymail.route.tlssessions import TLSSessions
 from relaymail.route.troubles import CertificateRefused, wordsOf
 
 _CERTIFICATE_END = b"-----END CERTIFICATE-----"
@@ -54,9 +55,18 @@ _MAX_CONTEXTS = 64
 _Stamp = tuple[int, ...]
 
 
-def creatorFor(host: Host) -> IOpenSSLClientConnectionCreator | None:
+def creatorFor(
+    host: Host,
+    sessions: TLSSessions | None = None,
+    address: str = "",
+    now: float = 0.0,
+) -> Creator | None:
     """
-    Give what makes TLS connections to a host.
+    Give what makes a TLS connection to a host.
+
+    @param sessions: Those that can be taken up; L{None} for none.
+    @param address: The network address of the host, where it is known.
+    @param now: The time, in seconds.
 
     @return: It, or L{None} where the host is to be spoken to in clear.
 
@@ -86,22 +96,44 @@ def creatorFor(host: Host) -> IOpenSSLClientConnectionCreator | None:
         keyFile,
         (_stampOf(host.caFile), _stampOf(certFile), _stampOf(keyFile)),
     )
-    return Creator(context, _serverName(names[0]), names if verifies else ())
+    made = Creator(context, _serverName(names[0]), names if verifies else ())
+    if sessions is not None:
+        made.session = sessions.take(host, address, context, now)
+    return made
 
 
 def peerCheckFor(host: Host) -> Callable[[SSL.Connection], Problem | None] | None:
     """
     Give what says what is wrong with a host once a handshake with it is over.
 
-    @return: It, or L{None} where the handshake has seen all that is to be seen.
+    @return: It, or L{None} where it makes no difference who the host is.
     """
-    return partial(_againstRecords, host) if host.tls is TLSNeed.DANE else None
+    match host.tls:
+        case TLSNeed.DANE:
+            return partial(_againstRecords, host)
+        case TLSNeed.VERIFIED:
+            return partial(_againstTrusted, host)
+    return None
 
 
 def _againstRecords(host: Host, connection: SSL.Connection) -> Problem | None:
     shown = connection.get_peer_cert_chain() or ()
     chain = [crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in shown]
     return check(chain, host.tlsa, namesOf(host)).problem
+
+
+def _againstTrusted(host: Host, connection: SSL.Connection) -> Problem | None:
+    if not getattr(connection, "isResuming", False):
+        # The handshake has seen all that is to be seen.
+        return None
+    # One that takes up a session does not look at the certificates, which are those
+    # that the host showed before; they may have expired since.
+    shown = connection.get_peer_cert_chain() or ()
+    store = connection.get_context().get_cert_store()
+    if not shown or store is None:
+        return Problem(TLSResult.FAILED, "the host showed no certificate")
+    problem = pathProblem(shown[0], shown[1:], store)
+    return problem or nameProblem(shown[0], namesOf(host))
 
 
 def namesOf(host: Host) -> tuple[str, ...]:
@@ -115,9 +147,13 @@ class _Connection(SSL.Connection):
     """
     A connection that knows whom it is to meet: what OpenSSL calls back with is the
     connection, and all hosts of a kind share the context.
+
+    @ivar names: The names that its certificate may have.
+    @ivar isResuming: Whether a session from before is offered.
     """
 
     names: tuple[str, ...] = ()
+    isResuming = False
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -133,7 +169,10 @@ class Creator:
         for none in particular.
     @ivar names: The names that its certificate may have; empty where nobody looks
         in the handshake.
+    @ivar session: The session that the next connection takes up, if the host agrees.
     """
+
+    session: SSL.Session | None = None
 
     def __init__(
         self, context: SSL.Context, serverName: bytes | None, names: tuple[str, ...]
@@ -152,6 +191,9 @@ class Creator:
         connection.names = self.names
         if self.serverName is not None:
             connection.set_tlsext_host_name(self.serverName)
+        if self.session is not None:
+            connection.set_session(self.session)
+            connection.isResuming = True
         return connection
 
 

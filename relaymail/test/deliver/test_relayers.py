@@ -227,7 +227,7 @@ class WithAttemptTests(SynchronousTestCase):
             self.assertEqual(client.isVerified, isKnown, need)
             self.assertEqual(client.trustsTLS, isKnown, need)
             self.assertFalse(client.authenticateInClear)
-            self.assertEqual(client.peerCheck is None, need is not TLSNeed.DANE)
+            self.assertEqual(client.peerCheck is not None, isKnown)
 
     def test_tokensOfTheHost(self) -> None:
         """

@@ -12,6 +12,7 @@ from twisted.internet.ssl import TLSVersion
 from twisted.protocols import tls
 
 from relaymail.deliver.esmtpclient import ESMTPClient
+from relaymail.deliver.session import Session as LineSession
 from relaymail.protections import TLSResult
 from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.route.hosts import Credentials, Host, TLSNeed
@@ -49,7 +50,7 @@ class ProtectedCase(StoryTestCase):
         self.certificate = self.authority.issue(NAME)
         self.said: list[bytes] = []
         self.evidence: list[Any] = []
-        send, note = ESMTPClient.sendLine, ESMTPClient._note
+        send, note = LineSession.sendLine, ESMTPClient._note
 
         def sendLine(client: Any, line: bytes) -> None:
             self.said.append(line)
@@ -60,7 +61,7 @@ class ProtectedCase(StoryTestCase):
             if client.evidence not in self.evidence:
                 self.evidence.append(client.evidence)
 
-        self.patch(ESMTPClient, "sendLine", sendLine)
+        self.patch(LineSession, "sendLine", sendLine)
         self.patch(ESMTPClient, "_note", _note)
 
     def anew(self) -> None:
