@@ -53,7 +53,7 @@ def checkCertificate(
 def _checkTime(found: x509.Certificate, cert: str, now: float) -> Iterator[Answer]:
     begins, ends = _times(found)
     days = (ends - now) / _DAY
-    renew = "renew it, then reload the relay"
+    renew = "renew it: the relay takes the new one by itself"
     if now < begins:
         yield fail(f"{cert} is not valid yet", "see whether the clock is right")
     elif days < 0:

@@ -52,7 +52,7 @@ _MAX_FILE = 4 * 1024 * 1024
 _MAX_CONTEXTS = 64
 
 #: What of a file is another after it was replaced.
-_Stamp = tuple[int, ...]
+Stamp = tuple[int, ...]
 
 
 def creatorFor(
@@ -94,7 +94,7 @@ def creatorFor(
         host.caFile if verifies else None,
         certFile,
         keyFile,
-        (_stampOf(host.caFile), _stampOf(certFile), _stampOf(keyFile)),
+        (stampOf(host.caFile), stampOf(certFile), stampOf(keyFile)),
     )
     made = Creator(context, _serverName(names[0]), names if verifies else ())
     if sessions is not None:
@@ -203,7 +203,7 @@ def _contextOf(
     caFile: str | None,
     certFile: str | None,
     keyFile: str | None,
-    stamps: tuple[_Stamp, ...],
+    stamps: tuple[Stamp, ...],
 ) -> SSL.Context:
     """
     Make a context, or give it again where none of the files was replaced.
@@ -282,7 +282,7 @@ def checkOwn(certFile: str, keyFile: str | None = None) -> None:
     @raise ConfigurationError: When it cannot.
     """
     keyFile = keyFile or certFile
-    stamps = ((), _stampOf(certFile), _stampOf(keyFile))
+    stamps = ((), stampOf(certFile), stampOf(keyFile))
     _contextOf(False, None, certFile, keyFile, stamps)
 
 
@@ -323,9 +323,13 @@ def _why(error: Exception) -> str:
     return why or wordsOf(error)
 
 
-def _stampOf(path: str | None) -> _Stamp:
+def stampOf(path: str | None) -> Stamp:
     """
-    Give what is another after a file was replaced; nothing where there is none.
+    Give what is another after a file was replaced.
+
+    @param path: Its path, or L{None}.
+
+    @return: It; empty where there is no file, or it cannot be seen.
     """
     try:
         known = None if path is None else os.stat(path)

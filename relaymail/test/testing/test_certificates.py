@@ -205,7 +205,7 @@ class CertificateTests(SynchronousTestCase):
         issued = ThrowawayCA().intermediate("One").issue("mx.example.org")
         loaded = loadTLS(*issued.write(self.mktemp()))
         assert loaded is not None
-        self.assertEqual(len(loaded.extraCertChain), 1)
+        self.assertEqual(len(loaded.options.extraCertChain), 1)
 
     def test_purpose(self) -> None:
         """
