@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaymail import __version__, policies, relaymanager
+from relaymail import __version__, relaymanager
 from relaymail.assembly import Users, intakeRules, shownHosts, tellManager
 from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
@@ -45,6 +45,7 @@ from relaymail.intake.entrances import Opening
 from relaymail.intake.server import IntakeFactory
 from relaymail.keeping import PrivateDirectory
 from relaymail.oauth2.accounts import Accounts
+from relaymail.policies import PolicyKeeper
 from relaymail.ports import Ports
 from relaymail.queue.disk import Disk
 from relaymail.queue.opening import openQueue
@@ -299,10 +300,6 @@ class Relay(StopMixin, ReloadMixin, MultiService):
             child.disownServiceParent()
         for companion in self._companions():
             companion.setServiceParent(self)
-        # Nothing can fail any more.
-        store = self.policyStore(stsBeside(self.configuration.queue))
-        told = self.configuration
-        policies.start(self.manager, told, store, worker.run, self.siren.tell)
 
     def _companions(self) -> list[IService]:
         """
@@ -314,7 +311,13 @@ class Relay(StopMixin, ReloadMixin, MultiService):
         self.watch = Watch(self.manager, self.siren, reactor)
         self.watch.settingsChanged(told.delivery)
         self.reports = Reports(self, self.reportStore(reportsBeside(told.queue)))
-        companions = [self.guardFactory(reactor), timer, self.watch, self.reports]
+        store = self.policyStore(stsBeside(told.queue))
+        keeper = PolicyKeeper(
+            self.manager, told, store, self._worker.run, self.siren.tell
+        )
+        # Mail goes nowhere before it is known which policies there are.
+        companions = [keeper, self.guardFactory(reactor), timer]
+        companions += [self.watch, self.reports]
         if told.machines.drop:
             # What cannot be used is to be known while all can still be given up.
             prepare(told.machines.drop)

@@ -6,14 +6,11 @@ How a relay stops.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-
-from relaymail import policies
 
 if TYPE_CHECKING:
     from relaymail.intake.server import IntakeFactory
@@ -67,10 +64,6 @@ class StopMixin:
                 self._within("ending the sessions of clients", self.intake.stop),
                 self._within("ending what is being delivered", self.manager.stop),
                 self._within("ending what asks for tokens", self._accounts.stop),
-                self._within(
-                    "ending what asks for policies",
-                    partial(policies.stop, self.manager),
-                ),
             ]
         )
         if await self._within("writing the queue", self.queue.stop):

@@ -5,8 +5,9 @@ Tests for L{relaymail.policies}: a relay knows the policies of destinations.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from relaymail import policies
+from relaymail import policies, relaymanager
 from relaymail.route.sts.policies import Policies
 from relaymail.test.route.sts.samples import DOMAIN, Fetches, makePolicy
 from relaymail.test.test_reload import ReloadTestCase
@@ -57,6 +58,21 @@ class PoliciesTests(ReloadTestCase):
             self.stop(relay)
             self.assertEqual(self.flushLoggedErrors(), [])
             self.assertTrue(self.fetches.isStopped)
+
+    def test_first(self) -> None:
+        """
+        They are known before the first mail is looked at.
+        """
+        seen: list[object] = []
+
+        def checkState(manager: Any) -> None:
+            seen.append(policies.policiesOf(manager))
+
+        manager = relaymanager.SmartHostESMTPRelayingManager
+        self.patch(manager, "checkState", checkState)
+        relay = self.running()
+        self.assertEqual(seen, [policies.policiesOf(relay.manager)])
+        self.assertIsNotNone(seen[0])
 
     def test_10_2_restart(self) -> None:
         """
