@@ -90,10 +90,12 @@ class SharingMixin(RoutingMixin):
         return bool(getattr(attempt, "era", self._era) == self._era)
 
     def _mayTakeOwn(self, attempt: Any) -> bool:
-        # Its hosts may have been looked up anew since, and want another session.
-        route = getattr(attempt, "routeLane", None)
-        sites = self._work.scheduler.sites
-        return route is None or not sites.hasOtherRoute(attempt.lane, route)
+        # Its hosts may want another session by now: a connection that is kept, or
+        # always busy, is no way around a policy that is new.
+        if not getattr(attempt, "mayShare", False):
+            return True
+        sites, now = self._work.scheduler.sites, self._theReactor().seconds()
+        return sites.isRouteOf(attempt.lane, attempt.routeLane, now)
 
     def _mates(self, attempt: Any, limit: int) -> list[Hashable]:
         route = getattr(attempt, "routeLane", None)

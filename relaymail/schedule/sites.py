@@ -118,15 +118,6 @@ class Sites:
         known = self._known.get(goalOf(lane))
         return known is not None and known.until > now and known.route == route
 
-    def hasOtherRoute(self, lane: Hashable, route: Hashable) -> bool:
-        """
-        Tell whether a lane is known to have had another route than this since.
-
-        @param route: What connections over it may be shared within.
-        """
-        known = self._known.get(goalOf(lane))
-        return known is not None and known.route != route
-
     def learn(
         self, goal: Hashable, known: Known | None
     ) -> list[tuple[Hashable, Hashable]]:

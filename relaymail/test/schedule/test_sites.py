@@ -83,7 +83,6 @@ class SitesTests(SynchronousTestCase):
         self.assertEqual(self.sites.siteOf("a.example"), "a.example")
         self.assertEqual(self.sites.siteOf(LIMITED), "a.example")
         self.assertFalse(self.sites.isRouteOf("a.example", "route", 0))
-        self.assertFalse(self.sites.hasOtherRoute("a.example", "route"))
 
     def test_learnt(self) -> None:
         """
@@ -121,8 +120,6 @@ class SitesTests(SynchronousTestCase):
             ("b.example", "route", 0, False),
         ):
             self.assertIs(self.sites.isRouteOf(lane, route, now), expected)
-        self.assertTrue(self.sites.hasOtherRoute("a.example", "other"))
-        self.assertFalse(self.sites.hasOtherRoute("a.example", "route"))
 
     def test_outdate(self) -> None:
         """
