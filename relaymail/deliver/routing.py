@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 
 from relaymail.envelopes import NO_ORIGIN, Origin, Outline, Parameters
 from relaymail.outcome.verdicts import HostState
+from relaymail.route.aliases import foldName
 from relaymail.route.connector import Connector
 from relaymail.route.facts import Aim
 from relaymail.route.hosts import Host, Route, TLSNeed
@@ -87,9 +88,6 @@ class RoutingMixin:
     def _theMXCalculator(self) -> Any:
         raise NotImplementedError
 
-    def _theResolver(self) -> Any:
-        raise NotImplementedError
-
     def _theConnector(self) -> Connector:
         raise NotImplementedError
 
@@ -128,15 +126,25 @@ class RoutingMixin:
             way = _USUAL
         terms = way.terms or self.terms or Terms(_LEVELS[self.tls])
         aim = Aim(domain, terms, way.requireTLS, way.tlsOptional)
+        mxcalc = self._theMXCalculator()
         protecting = Protecting(
-            self._theMXCalculator(),
-            self._theResolver(),
+            mxcalc,
+            # Of hosts that a calculator without one names nothing is certain.
+            getattr(mxcalc, "resolver", None),
             self._theReactor(),
             self.PORT,
             self.policies,
             self.ownNames,
+            self._isBad,
         )
         return protecting.routeTo(aim)
+
+    def _isBad(self, host: Host) -> bool:
+        now: float = self._theReactor().seconds()
+        if host.named:
+            return self._named.isBad(host, now)
+        bad = getattr(self.mxcalc, "badMXs", {})
+        return bool(bad.get(foldName(host.name), now) > now)
 
     def addressesFor(self, host: Host) -> Deferred[list[str]]:
         """

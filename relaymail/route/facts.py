@@ -158,13 +158,11 @@ class Candidate:
     @ivar name: Its name, as it stands in the MX record.
     @ivar reach: What is known of its addresses; L{None}: they were not asked for.
     @ivar tlsa: What is known of its TLSA records, in the order of asking.
-    @ivar rank: How it is preferred, the lower the better.
     """
 
     name: str
     reach: Reach | None = None
     tlsa: tuple[TLSASet, ...] = ()
-    rank: int = 0
 
 
 def asksTLSA(aim: Aim, exchange: Exchange, name: str) -> bool:

@@ -10,7 +10,7 @@ where DANE counts.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from relaymail.errors import RouteError
 from relaymail.protections import Applied, PolicyKind, TLSResult
 from relaymail.replies import Phase, Trouble, TroubleKind, printable
-from relaymail.route.aliases import foldName, nameText
+from relaymail.route.aliases import nameText
 from relaymail.route.destinations import removeSelf
 from relaymail.route.facts import (
     Aim,
@@ -69,6 +69,7 @@ class Protecting:
     @ivar policies: Knows the policies of MTA-STS, by C{policyFor} and C{recheck};
         L{None}: they are not asked for.
     @ivar ownNames: The names of this relay, which it never sends to.
+    @ivar isBad: Says of a host whether it failed a short while ago.
     """
 
     _log = Logger()
@@ -81,6 +82,7 @@ class Protecting:
         port: int = 25,
         policies: Any = None,
         ownNames: Iterable[str] = (),
+        isBad: Callable[[Host], bool] = lambda host: False,
     ) -> None:
         """
         @param mxcalc: See C{mxcalc}.
@@ -89,6 +91,7 @@ class Protecting:
         @param port: See C{port}.
         @param policies: See C{policies}.
         @param ownNames: See C{ownNames}.
+        @param isBad: See C{isBad}.
         """
         self.mxcalc = mxcalc
         self.resolver = resolver
@@ -96,6 +99,7 @@ class Protecting:
         self.port = port
         self.policies = policies
         self.ownNames = ownNames
+        self.isBad = isBad
 
     def routeTo(self, aim: Aim) -> Deferred[Route]:
         """
@@ -115,12 +119,14 @@ class Protecting:
             found = await self._exchanges(aim.destination)
         except RouteError as e:
             # Which policies the destination has does not matter to other hosts.
-            alone = withFallback(e.trouble, aim.terms.fallback, aim.requireTLS)
+            alone = withFallback(
+                e.trouble, aim.terms.fallback, aim.requireTLS, self.isBad
+            )
             applied = (Applied(PolicyKind.NONE, aim.destination),)
             left = ((aim.destination, e.trouble.detail),)
             return replace(alone, applied=applied, left=left)
         route = await self._routeBy(aim, found, policy)
-        whole = withFallback(route, aim.terms.fallback, aim.requireTLS, self._isBad)
+        whole = withFallback(route, aim.terms.fallback, aim.requireTLS, self.isBad)
         # A program's own calculator may not say.
         levels = {nameText(x.name): getattr(x, "preference", 0) for x in found}
         return whole.ranked(levels)
@@ -133,13 +139,9 @@ class Protecting:
             getattr(found, "isImplicit", False) is True,
             getattr(found, "canonical", ""),
         )
-        records = self._others(found)
-        names = [nameText(record.name) for record in records]
+        names = [nameText(record.name) for record in self._others(found)]
         seen = await self._candidates(aim, exchange, names)
-        candidates = [
-            replace(candidate, rank=getattr(record, "preference", 0))
-            for record, (candidate, _) in zip(records, seen, strict=True)
-        ]
+        candidates = [candidate for candidate, _ in seen]
         until = self._until(getattr(found, "ttl", None), *(ttl for _, ttl in seen))
         sts = await policy
         try:
@@ -161,10 +163,6 @@ class Protecting:
     def _others(self, records: list[Any]) -> list[Any]:
         own = list(self.ownNames)
         return (removeSelf(records, own) if own else records)[:MAX_HOSTS]
-
-    def _isBad(self, host: Host) -> bool:
-        known = getattr(self.mxcalc, "badMXs", {}).get(foldName(host.name))
-        return known is not None and self.clock.seconds() < known
 
     def _until(self, *ttls: int | None) -> float | None:
         ttl = shorter(*ttls)

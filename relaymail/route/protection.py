@@ -82,14 +82,13 @@ def protect(
     """
     policy = sts if aim.usesSTS else NOTHING
     found = [(c, _decide(aim, exchange, c, policy)) for c in candidates]
-    used = [(c.rank, one) for c, one in found if isinstance(one, Host)]
+    hosts = tuple(one for _, one in found if isinstance(one, Host))
     left = [(c.name, one) for c, one in found if isinstance(one, Trouble)]
     applied = _applied(aim, (c for c, _ in found), policy)
-    if not used:
+    if not hosts:
         raise RouteError(_noneLeft([trouble for _, trouble in left]), applied)
     reasons = tuple((name, trouble.detail) for name, trouble in left)
-    hosts, ranks = tuple(one for _, one in used), tuple(rank for rank, _ in used)
-    return Route(hosts, until, applied, reasons, ranks)
+    return Route(hosts, until, applied, reasons)
 
 
 def isMismatch(aim: Aim, name: str, sts: Found) -> bool:
@@ -188,9 +187,12 @@ def _byName(
         told = f"{told}, and the MTA-STS policy could not be had: {sts.why}"
     if aim.requireTLS and sts.problem is None:
         told = (
-            f"its sender allows TLS only, to hosts that are known for certain: {told}"
+            f"its sender allows TLS only, to hosts that are known for certain: {told}; "
+            "a smart host that is named can take it"
         )
         return _trouble(TroubleKind.NO_REQUIRETLS, told)
+    if not aim.requireTLS:
+        told = f"{told}; it may be named, if it is known to be right"
     return _trouble(TroubleKind.TLS, told, sts.problem or TLSResult.FAILED)
 
 

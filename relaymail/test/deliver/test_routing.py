@@ -11,6 +11,7 @@ from math import inf
 from typing import Any
 
 from twisted.internet.defer import succeed
+from twisted.names import dns
 
 from relaymail.deliver import routing
 from relaymail.deliver.routing import withTLS
@@ -18,11 +19,13 @@ from relaymail.deliver.steering import LONGEST_REST
 from relaymail.envelopes import Origin, Outline, Parameters
 from relaymail.errors import RouteError
 from relaymail.outcome.verdicts import HostState
+from relaymail.protections import TLSResult
 from relaymail.replies import TroubleKind
 from relaymail.route.hosts import Host, Route, TLSNeed
 from relaymail.route.levels import TLSLevel
 from relaymail.route.router import Discarding, Holding, Refusing
 from relaymail.route.rules import Action, Routing, Rule
+from relaymail.route.sts.policy import Found, STSMode, STSPolicy
 from relaymail.route.terms import Terms, Way
 from relaymail.schedule.goals import goalOf
 from relaymail.schedule.rates import Rate
@@ -368,13 +371,88 @@ class HostsTests(StoryTestCase):
 
     def test_foundOverTLSOnly(self) -> None:
         """
-        The hosts that a plain lookup gives are not known for certain.
+        The hosts that a plain lookup gives are not known for certain; those are that
+        are below the destination, or that a signed lookup gives (RFC 8689 4.2.1).
         """
-        self.world.exchange("elsewhere.example", {"mx.example.org": FIRST_HOST})
-        trouble = self.trouble(Way("elsewhere.example", requireTLS=True))
+        (own,) = self.route(Way("example.org", requireTLS=True))
+        self.assertEqual((own.tls, own.requireTLS), (TLSNeed.VERIFIED, True))
+        self.world.exchange("example.org", {"mx.hoster.example": FIRST_HOST})
+        trouble = self.trouble(Way("example.org", requireTLS=True))
         self.assertIs(trouble.kind, TroubleKind.NO_REQUIRETLS)
+        self.assertIn("a smart host that is named can take it", trouble.detail)
+        self.world.manager.mxcalc.resolver.signed.add("example.org")
         (host,) = self.route(Way("example.org", requireTLS=True))
-        self.assertEqual((host.tls, host.requireTLS), (TLSNeed.VERIFIED, True))
+        self.assertEqual((host.name, host.tls), ("mx.hoster.example", TLSNeed.VERIFIED))
+
+    def test_onTerms(self) -> None:
+        """
+        The terms of a way are those of its hosts, else those of all mail, else what
+        all sessions need.
+        """
+        level = [TLSNeed.NEVER, TLSNeed.ENCRYPTED, TLSNeed.VERIFIED]
+        self.set(tls=TLSNeed.NEVER)
+        needs = [self.route("example.org")[0].tls]
+        self.set(terms=Terms(TLSLevel.ENCRYPT))
+        needs.append(self.route("example.org")[0].tls)
+        verify = Way("example.org", Terms(TLSLevel.VERIFY))
+        needs.append(self.route(verify)[0].tls)
+        self.assertEqual(needs, level)
+
+    def test_everyNeed(self) -> None:
+        """
+        What all sessions need stands for the level that needs as much.
+        """
+        self.set(terms=None)
+        for need in TLSNeed:
+            self.set(tls=need)
+            if need is TLSNeed.DANE:
+                result = self.trouble("example.org").result
+                self.assertIs(result, TLSResult.DANE_REQUIRED)
+            else:
+                self.assertIs(self.route("example.org")[0].tls, need)
+
+    def test_policies(self) -> None:
+        """
+        What the policies of destinations say is kept to, but for mail for which TLS is
+        not required.
+        """
+        policy = STSPolicy(STSMode.ENFORCE, ("mx.example.org",), 86_400)
+
+        class Policies:
+            def policyFor(self, domain: str) -> Any:
+                return Found(policy)
+
+        self.set(policies=Policies(), tls=TLSNeed.OFFERED)
+        self.assertIs(self.route("example.org")[0].tls, TLSNeed.VERIFIED)
+        easy = Way("example.org", tlsOptional=True)
+        self.assertIs(self.route(easy)[0].tls, TLSNeed.OFFERED)
+
+    def test_fallback(self) -> None:
+        """
+        Fallback hosts come behind those of the destination, but before those that did
+        not work.
+        """
+        first, second = FIRST
+        self.set(terms=Terms(TLSLevel.NONE, fallback=FIRST))
+        names = [host.name for host in self.route("example.org")]
+        self.assertEqual(names, ["mx.example.org", first.name, second.name])
+        self.world.manager.noteHost(Host("mx.example.org"), HostState.BAD)
+        self.world.manager.noteHost(first, HostState.BAD)
+        names = [host.name for host in self.route("example.org")]
+        self.assertEqual(names, [second.name, "mx.example.org", first.name])
+
+    def test_getMXOnly(self) -> None:
+        """
+        A calculator with C{getMX} only names the one host.
+        """
+
+        class One:
+            def getMX(self, domain: str) -> Any:
+                return dns.Record_MX(name=f"one.{domain}")
+
+        self.set(mxcalc=One(), terms=Terms(TLSLevel.DANE))
+        (host,) = self.route("example.org")
+        self.assertEqual((host.name, host.tls), ("one.example.org", TLSNeed.OFFERED))
 
     def test_ownWayToNameHosts(self) -> None:
         """
