@@ -391,6 +391,17 @@ class RecordTests(SynchronousTestCase):
         host = oneHost(DANE, exchange, having(TA, name=DOMAIN))
         self.assertEqual(host.names, (DOMAIN,))
 
+    def test_rfc7672_3_2_2_noMX(self) -> None:
+        """
+        Where the records are not those of a host that MX records name, the name that
+        has them is the only one.
+        """
+        reach = Reach(SECURE, CANONICAL, True)
+        known = TLSASet(CANONICAL, SECURE, (TA,))
+        candidate = Candidate(DOMAIN, reach, (known,))
+        host = oneHost(DANE, Exchange(True, True), candidate)
+        self.assertEqual(host.names, (CANONICAL,))
+
     def test_rfc7672_3_1_3_unusable(self) -> None:
         """
         Of signed records that all mean nothing it can only be told that the host has

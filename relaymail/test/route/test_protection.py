@@ -349,6 +349,8 @@ class TLSOptionalTests(SynchronousTestCase):
         refusal(aim, UNSIGNED, HOST)
         other = sts("other.example")
         self.assertIs(oneHost(aim, SIGNED, HOST, other).tls, TLSNeed.VERIFIED)
+        route = routed(aim, SIGNED, HOST, policy=other)
+        self.assertEqual(route.applied, (Applied(PolicyKind.NONE, DOMAIN),))
 
     def test_rfc8689_4_1_both(self) -> None:
         """
