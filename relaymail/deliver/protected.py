@@ -15,6 +15,7 @@ from typing import Any
 from relaymail.protections import Applied, TLSResult, TLSSession
 from relaymail.replies import Evidence, Phase, Trouble
 from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.protection import appliedTo
 from relaymail.route.terms import Way
 from relaymail.route.walk import Walk
 from relaymail.schedule.goals import goalOf
@@ -92,7 +93,7 @@ class ProtectedMixin:
         if listener is None or self._isTold or host is None or self._walk is None:
             return
         self._isTold = True
-        applied = self._walk.route.applied
+        applied = appliedTo(host, self._walk.route.applied)
         destination = destinationOf(self.lane)
         # The operator's own hosts, and what he wants in clear, are no news to others.
         if applied and destination and not host.named and host.tls is not TLSNeed.NEVER:

@@ -106,6 +106,23 @@ def isMismatch(aim: Aim, name: str, sts: Found) -> bool:
     return aim.usesPolicies and aim.usesSTS and not policy.matches(name)
 
 
+def appliedTo(host: Host, applied: tuple[Applied, ...]) -> tuple[Applied, ...]:
+    """
+    Give those policies of a destination that sessions with one of its hosts go by.
+
+    @param applied: The policies that were applied to any of them.
+    """
+    own = host.names[0] if host.names else foldName(host.name)
+    goneBy = {
+        PolicyKind.DANE: lambda policy: foldName(policy.domain) == own,
+        # DANE goes first (RFC 8461 2).
+        PolicyKind.STS: lambda policy: host.tls is not TLSNeed.DANE,
+        PolicyKind.NONE: lambda policy: True,
+    }
+    found = tuple(policy for policy in applied if goneBy[policy.kind](policy))
+    return found or applied
+
+
 def _decide(
     aim: Aim, exchange: Exchange, candidate: Candidate, sts: Found
 ) -> Host | Trouble:

@@ -107,6 +107,16 @@ class SessionsTests(StoryTestCase):
             [TLSSession("example.org", (NONE,), NAME, FIRST, ADDRESS)],
         )
 
+    def test_ownPolicies(self) -> None:
+        """
+        The TLSA records of another host are not told with it.
+        """
+        other = Applied(PolicyKind.DANE, "other.example.org")
+        self.route(Host(NAME, tls=TLSNeed.OFFERED), applied=(other, STS))
+        self.serve()
+        self.relayed()
+        self.assertEqual([session.applied for session in self.told], [(STS,)])
+
     def test_oneSession(self) -> None:
         """
         It is one session however many messages go over it.

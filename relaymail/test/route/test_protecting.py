@@ -286,6 +286,19 @@ class FactsTests(_Base):
         )
         self.assertNotIn(("_25._tcp.a.example.org", "TLSA"), self.dns.asked)
 
+    def test_rfc7672_2_2_2_insecureDecidesNothing(self) -> None:
+        """
+        The name itself is asked for where the records of what it is an alias of are
+        not signed.
+        """
+        self.dns.zones |= {
+            "a.example.org": {"CNAME": ["c.example.org"]},
+            "c.example.org": ADDRESS,
+            "_25._tcp.c.example.org": {"CNAME": ["_25._tcp.mx.plain.example"]},
+        }
+        first, _ = self.route("example.org", TLSLevel.DANE).hosts
+        self.assertEqual((first.tls, first.names[0]), (TLSNeed.DANE, "a.example.org"))
+
     def test_rfc7672_2_1_2_bogus(self) -> None:
         """
         A host whose records are not what they were signed as is left out, whichever
@@ -436,8 +449,10 @@ class STSTests(_Base):
         self.policies = Policies(example_org=sts("b.example.org"))
         route = self.route("example.org", TLSLevel.OPPORTUNISTIC)
         self.assertEqual([h.name for h in route.hosts], ["b.example.org"])
-        self.trouble("plain.example", TLSLevel.DANE_ONLY)
-        self.assertEqual(self.policies.asked, [("policyFor", "example.org")])
+        self.dns.zones["plain.example"] = {"MX": [(10, "mx.hoster.example")]}
+        self.trouble("plain.example", TLSLevel.VERIFY)
+        questions = [question for question, _ in self.policies.asked]
+        self.assertEqual(questions, ["policyFor"] * 2)
 
     def test_silence(self) -> None:
         """

@@ -15,7 +15,7 @@ from relaymail.replies import MAX_TEXT, TroubleKind
 from relaymail.route.facts import Aim, Candidate, Exchange
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.route.levels import TLSLevel
-from relaymail.route.protection import protect
+from relaymail.route.protection import appliedTo, protect
 from relaymail.route.sts.policy import Found
 from relaymail.route.terms import Terms
 from relaymail.test.route.protections import (
@@ -359,6 +359,52 @@ class TLSOptionalTests(SynchronousTestCase):
         aim = aimAt(TLSLevel.DANE, True, True)
         self.assertIs(oneHost(aim, SIGNED, having(EE)).tls, TLSNeed.DANE)
         refusal(aim, SIGNED, HOST, policy=sts("other.example"))
+
+
+class AppliedToTests(SynchronousTestCase):
+    """
+    Tests for L{appliedTo}.
+    """
+
+    def test_ownOnly(self) -> None:
+        """
+        A session with a host goes by the TLSA records of that host, if there are some,
+        else by the policy of MTA-STS.
+        """
+        useless = having(UNUSABLE[0], name="c.example.org")
+        route = routed(
+            aimAt(),
+            SIGNED,
+            having(EE, name="A.example.org"),
+            having(EE, name="b.example.org"),
+            useless,
+            having(name="d.example.org"),
+            policy=sts("*.example.org"),
+        )
+        self.assertEqual(len(route.applied), 4)
+        found = [
+            [(one.kind, one.domain.lower()) for one in appliedTo(host, route.applied)]
+            for host in route.hosts
+        ]
+        policy = (PolicyKind.STS, DOMAIN)
+        self.assertEqual(
+            found,
+            [
+                [(PolicyKind.DANE, "a.example.org")],
+                [(PolicyKind.DANE, "b.example.org")],
+                [(PolicyKind.DANE, "c.example.org"), policy],
+                [policy],
+            ],
+        )
+
+    def test_none(self) -> None:
+        """
+        Where nothing is the host's own, all of them are told.
+        """
+        applied = (Applied(PolicyKind.DANE, "a.example.org"),)
+        self.assertEqual(appliedTo(Host("b.example.org"), applied), applied)
+        nothing = (Applied(PolicyKind.NONE, DOMAIN),)
+        self.assertEqual(appliedTo(Host("b.example.org"), nothing), nothing)
 
 
 class NoneLeftTests(SynchronousTestCase):
