@@ -29,6 +29,7 @@ from relaymail.errors import ConfigurationError, QueueError
 from relaymail.inspection import Listed, NameState, Page, Selection
 from relaymail.schedule.rates import Rate
 from relaymail.test.simulation.contents import makeBody
+from relaymail.test.simulation.moods import EARLY, MOODS
 from relaymail.test.simulation.sayings import (
     SLOWNESS,
     Said,
@@ -48,7 +49,7 @@ from relaymail.testing.ledger import Item
 from relaymail.testing.links import Link
 from relaymail.testing.network import Fate
 from relaymail.testing.relays import DIRECTORY, SPOOL
-from relaymail.testing.servers import Act, Late, SMTPServer
+from relaymail.testing.servers import SMTPServer
 from relaymail.testing.world import World
 
 HOUR, DAY = 3600.0, 86400.0
@@ -76,50 +77,12 @@ TALKATIVE, STORES = 0.6, 0.4
 FOREIGN = 0.05
 #: How many worlds have their queue in a directory; the others have a spool.
 DIRECTORIES = 0.4
+#: How many worlds have domains that share their hosts, and how many domains there
+#: have those of the one before.
+SHARING, SHARED = 0.5, 0.6
 #: In how many worlds the hosts offer STARTTLS.
 TLS_ONES = 0.1
 
-#: What a host does when it is not well; none of it is for ever.
-MOODS: tuple[dict[str, Any], ...] = (
-    {"CONNECT": "421 4.3.2 Not now"},
-    {"CONNECT": "450 4.3.2 Not now"},
-    {"CONNECT": Act.CLOSE},
-    {"CONNECT": Act.RESET},
-    {"CONNECT": Act.SILENCE},
-    {"CONNECT": "Hello there"},
-    {"CONNECT": Late(200, "220 slow.example ESMTP")},
-    {"EHLO": "421 4.3.2 Not now"},
-    {"EHLO": Act.RESET},
-    {"EHLO": "500 5.5.1 What?"},
-    {"EHLO": "250-this never\n260 ends"},
-    {"MAIL": "451 4.3.0 Later"},
-    {"MAIL": "421 4.3.0 Later"},
-    {"MAIL": Act.CLOSE},
-    {"MAIL": ["250 2.1.0 Ok", "452 4.3.1 Full"]},
-    {"RCPT": "450 4.2.1 Later"},
-    {"RCPT": ["250 2.1.5 Ok", "452 4.5.3 Too many"]},
-    {"RCPT": ["250 2.1.5 Ok", "552 5.5.3 Too many"]},
-    {"RCPT": ["250 2.1.5 Ok", Act.RESET]},
-    {"RCPT": "354 Go on"},
-    {"DATA": "451 4.3.0 Later"},
-    {"DATA": "250 2.0.0 Ok"},
-    {"DATA": Act.SILENCE},
-    {".": "451 4.3.0 Later"},
-    {".": "421 4.3.0 Later"},
-    {".": "354 Go on"},
-    {".": Act.CLOSE},
-    {".": Act.RESET},
-    {".": Act.SILENCE},
-    {".": ["250 2.0.0 Ok", "452 4.3.1 Full"]},
-    {".": Late(400, "250 2.0.0 Ok")},
-    {".": Late(700, "250 2.0.0 Ok")},
-    {"QUIT": Act.RESET},
-    {"QUIT": Act.SILENCE},
-    {"RSET": "421 4.3.0 Enough"},
-)
-#: One that can only be told from a host that is fast where the early answer
-#: comes in one segment with the one before it.
-EARLY = {"DATA": "354 Go on\n250 2.0.0 Too early", ".": "451 4.3.0 Later"}
 #: What of the disk fails, and how.
 DISK_ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE)
 #: What goes wrong with the database, besides what it takes a person to mend.
@@ -225,6 +188,9 @@ class RandomWorld:
         self._moods = (*MOODS, EARLY) if link.segment is None else MOODS
         if self._isStore:
             self._moods = tuple(mood for mood in self._moods if "." not in mood)
+        self._sharing = random.Random(f"shared {seed}")
+        self._isSharing = self._sharing.random() < SHARING
+        self._exchanges: dict[str, str] = {}
         for address in (*self._smart, *self._own):
             self._host(address, f"smart{address[-1]}.example")
         self.domains = [self._domain(n) for n in range(self.chance.randint(2, 5))]
@@ -374,6 +340,9 @@ class RandomWorld:
         name = f"d{number}.example"
         if self._smart:
             return Domain(name, self._smart)
+        if self._exchanges and self._isSharing and self._sharing.random() < SHARED:
+            self.world.exchange(name, self._exchanges)
+            return Domain(name, tuple(self._exchanges.values()))
         prefix = chance.choice(PREFIXES)
         addresses = tuple(
             f"{prefix}{10 * number + n + 1}" for n in range(chance.choice((1, 1, 2, 3)))
@@ -382,6 +351,7 @@ class RandomWorld:
         self.world.exchange(name, hosts)
         for host, address in hosts.items():
             self._host(address, host)
+        self._exchanges = hosts
         return Domain(name, addresses)
 
     def _host(self, address: str, name: str) -> None:
