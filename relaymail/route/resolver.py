@@ -61,7 +61,7 @@ class _Remembered:
     isSecure: bool = False
 
     def again(self, now: float) -> Deferred[Answer]:
-        left = max(int(self.until - now), 0)
+        left = int(self.until - now)
         if self.error is not None:
             error = type(self.error)(*self.error.args)
             return defer.fail(vouched(error, self.isSecure, left))
