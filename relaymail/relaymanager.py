@@ -56,6 +56,7 @@ from relaymail.envelopes import Letter
 from relaymail.outcomes import Outcome
 from relaymail.queue.directory import Queue
 from relaymail.replies import Phase
+from relaymail.route.clearhosts import ClearHosts, InClear
 from relaymail.route.connector import Connector
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Host, Route
@@ -93,6 +94,8 @@ STOP_PATIENCE = 10.0
 #: How long to wait before a queue that could not be looked at is looked at
 #: again, in seconds.
 _LOOK_AGAIN = 5.0
+#: What is remembered of hosts, and not for longer than the process lives.
+_MEMORIES = ("tlsSessions", "clearHosts")
 #: Who is told what happens.
 _LISTENERS = ("onOutcome", "onAuthentication", "onTLSSession")
 
@@ -191,6 +194,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         self._named = NamedHosts()
         self._addresses = AddressMemory()
         self.tlsSessions = TLSSessions()
+        self.clearHosts = ClearHosts()
         self._resolver: Any = None
         self._wakeUp = Call(self._theReactor, self._woken)
         self._due = Call(self._theReactor, self._cameDue)
@@ -200,7 +204,7 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         """
         Give what outlives the process.
         """
-        volatile = ("managed", "isStopping", "bounces", "tlsSessions", *_LISTENERS)
+        volatile = ("managed", "isStopping", "bounces", *_MEMORIES, *_LISTENERS)
         return {
             key: value
             for key, value in self.__dict__.items()
@@ -387,6 +391,12 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         self._connections.making(connecting)
         connecting.addErrback(partial(factory.clientConnectionFailed, None))
         connecting.addErrback(self._notReported)
+
+    def hostsInClear(self) -> list[InClear]:
+        """
+        Give the hosts that offer TLS, and get mail in clear because it fails.
+        """
+        return self.clearHosts.known(self._theReactor().seconds())
 
     def _notReported(self, failure: Failure) -> None:
         self._log.failure("An attempt could not be settled", failure)

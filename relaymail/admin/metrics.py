@@ -48,6 +48,7 @@ class Snapshot:
     @ivar connections: How many connections there are.
     @ivar most: How many may go out.
     @ivar alarms: How many alarms sound, by the kind of their keys.
+    @ivar inClear: How many hosts get mail in clear because their TLS fails.
     """
 
     state: str
@@ -61,6 +62,7 @@ class Snapshot:
     connections: Mapping[str, int] = field(default_factory=dict)
     most: int = 0
     alarms: Mapping[str, int] = field(default_factory=dict)
+    inClear: int = 0
 
 
 async def show(desk: Desk, given: Mapping[str, Any]) -> Text:
@@ -92,6 +94,7 @@ async def gather(desk: Desk) -> Snapshot:
         connections=desk.connections(),
         most=desk.manager.maxConnections,
         alarms=Counter(map(_kindOf, desk.alarms())),
+        inClear=len(desk.manager.hostsInClear()),
     )
 
 
@@ -165,6 +168,11 @@ class _Families:
             "relaymail_connections_max",
             "How many connections may go out.",
             value=told.most,
+        )
+        yield GaugeMetricFamily(
+            "relaymail_hosts_in_clear",
+            "Hosts that offer TLS, and get mail in clear because it fails.",
+            value=told.inClear,
         )
 
     def _counters(self) -> Iterator[Any]:

@@ -105,7 +105,7 @@ class _AttemptManager(StandingMixin):
             # Given up while the hosts were looked up.
             return
         self._relay = relay
-        self._walk = Walk(route)
+        self._walk = Walk(route, self._whyInClear)
         self._goOn(relay)
 
     def standBack(self, relay: Any) -> None:
@@ -206,13 +206,14 @@ class _AttemptManager(StandingMixin):
         if not names or self._walk is None or self._ended is None or self.isStopping:
             return False
         phase, evidence = self._ended
+        self._tlsFailed = ""
         if phase is Phase.STARTTLS and wasStale(relay, evidence):
             self._walk.again()
             return self._goOn(relay)
         verdict = verdicts.judge(phase, evidence, lastHost=self._isLastHost())
         self._noteStates(verdict, evidence)
         self._mayRecover |= verdict.status.startswith("4")
-        if phase is Phase.STARTTLS and self._walk.againInClear():
+        if phase is Phase.STARTTLS and self._tryInClear(evidence):
             self._ended = None
         elif verdict.fate is Fate.AGAIN:
             self._walk.again()

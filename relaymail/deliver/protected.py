@@ -95,8 +95,10 @@ class ProtectedMixin:
         self._isTold = True
         applied = appliedTo(host, self._walk.route.applied)
         destination = destinationOf(self.lane)
-        # The operator's own hosts, and what he wants in clear, are no news to others.
-        if applied and destination and not host.named and host.tls is not TLSNeed.NEVER:
+        # The operator's own hosts, and what he wants in clear, are no news to others;
+        # what led to a second try in clear was told.
+        isNews = not (host.named or host.inClear or host.tls is TLSNeed.NEVER)
+        if applied and destination and isNews:
             own = self.manager.ownAddress(relay)
             session = TLSSession(
                 destination, applied, host.name, self.address, own, "", result, why

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from relaymail.deliver.inclear import InClearMixin
 from relaymail.deliver.protected import ProtectedMixin
 from relaymail.dialogue.extensions import Extensions
 from relaymail.outcome import verdicts
@@ -19,7 +20,7 @@ from relaymail.route.hosts import Host
 from relaymail.route.walk import Walk
 
 
-class StandingMixin(ProtectedMixin):
+class StandingMixin(ProtectedMixin, InClearMixin):
     """
     What an attempt knows of the host it is at, for an attempt manager.
 
@@ -103,6 +104,8 @@ class StandingMixin(ProtectedMixin):
         self._keepsTime = b"DELIVERBY" in extensions
         if not self._isTold:
             self._sessionBegan(relay)
+        if self._tlsFailed:
+            self._worksInClear()
 
     def noteSession(
         self, relay: Any, phase: Phase, evidence: Evidence, transactions: int

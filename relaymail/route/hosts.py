@@ -92,6 +92,8 @@ class Host:
         for each family; none: the system's choice.
     @ivar helo: What this relay calls itself there; empty: as everywhere.
     @ivar why: Why the session needs what it needs, for people.
+    @ivar inClear: Whether it is spoken to in clear this time, though TLS is used where
+        it works (C{OFFERED}): it does not.  It is the same host all the same.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Host:
     source: tuple[str, ...] = ()
     helo: str = ""
     why: str = field(default="", compare=False)
+    inClear: bool = field(default=False, compare=False)
 
     def __hash__(self) -> int:
         """

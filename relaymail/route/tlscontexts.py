@@ -74,7 +74,7 @@ def creatorFor(
         certificate that this relay is to show there, cannot be used.
     @raise RouteError: When no certificate can be valid for the host's name.
     """
-    if host.path is not None or host.tls is TLSNeed.NEVER:
+    if host.path is not None or host.tls is TLSNeed.NEVER or host.inClear:
         # On a socket nobody is in between, and there is no name that a certificate
         # could have.
         return None

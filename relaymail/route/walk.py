@@ -6,9 +6,11 @@ One walk along a route: which host is tried, and which is next.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
-from relaymail.route.hosts import Host, Route, TLSNeed
+from relaymail.route.clearhosts import mayBeClear
+from relaymail.route.hosts import Host, Route
 
 
 class Walk:
@@ -19,11 +21,16 @@ class Walk:
     @ivar host: The host being tried, or L{None} before the first.
     """
 
-    def __init__(self, route: Route) -> None:
+    def __init__(
+        self, route: Route, whyInClear: Callable[[Host], str] | None = None
+    ) -> None:
         """
         @param route: The hosts, the best first.
+        @param whyInClear: Says why a host is not spoken to over TLS though it is
+            offered; empty: it is.
         """
         self.route = route
+        self._whyInClear = whyInClear
         self.host: Host | None = None
         self._ahead = deque(route.hosts)
 
@@ -41,6 +48,10 @@ class Walk:
         @return: It, or L{None} at the end of the route.
         """
         self.host = self._ahead.popleft() if self._ahead else None
+        if self.host is not None and self._whyInClear is not None:
+            why = self._whyInClear(self.host)
+            if why:
+                self.host = replace(self.host, inClear=True, why=why)
         return self.host
 
     def again(self) -> None:
@@ -58,7 +69,7 @@ class Walk:
         @return: Whether that may be.
         """
         host = self.host
-        if host is None or host.tls is not TLSNeed.OFFERED or host.credentials:
+        if host is None or host.inClear or not mayBeClear(host):
             return False
-        self._ahead.appendleft(replace(host, tls=TLSNeed.NEVER))
+        self._ahead.appendleft(replace(host, inClear=True))
         return True

@@ -57,6 +57,8 @@ class MetricsTests(SynchronousTestCase):
         """
         self.relay.queue.counted = {"accepted": 7, "delivered": 5}
         self.relay.put("", "a@a.example", "b@a.example", "c@b.example")
+        manager: Any = self.relay.manager
+        manager.hostsInClear = lambda: [object()]
         found = self.collect()
         for name, labels, value in (
             ("relaymail_recipients_total", (("event", "accepted"),), 7),
@@ -67,6 +69,7 @@ class MetricsTests(SynchronousTestCase):
             ("relaymail_alarms", (("kind", "auth"),), 0),
             ("relaymail_alarms", (("kind", OTHER),), 0),
             ("relaymail_connections_max", (), 2),
+            ("relaymail_hosts_in_clear", (), 1),
             ("relaymail_queued", (), 3),
             ("relaymail_relaying", (), 0),
             ("relaymail_destinations", (), 2),

@@ -58,9 +58,26 @@ class WalkTests(SynchronousTestCase):
         self.walk.goOn()
         self.assertTrue(self.walk.againInClear())
         clear = self.walk.goOn()
-        self.assertEqual(clear, Host("one.example", tls=TLSNeed.NEVER))
+        assert clear is not None
+        self.assertTrue(clear.inClear)
+        # It is the same host, for whoever remembers how hosts are.
+        self.assertEqual(clear, ONE)
         self.assertFalse(self.walk.againInClear())
         self.assertEqual(self.walk.goOn(), TWO)
+
+    def test_D09_knownToFail(self) -> None:
+        """
+        A host of which it is known that its TLS fails comes in clear at once, with
+        the reason, and not once more.
+        """
+        walk = Walk(Route((ONE, TWO)), {ONE: "it fails"}.get)  # type: ignore[arg-type]
+        clear, other = walk.goOn(), walk.goOn()
+        assert clear is not None and other is not None
+        self.assertEqual((clear.inClear, clear.why), (True, "it fails"))
+        self.assertFalse(other.inClear)
+        walk = Walk(Route((ONE,)), lambda host: "it fails")
+        walk.goOn()
+        self.assertFalse(walk.againInClear())
 
     def test_A02_neverInClear(self) -> None:
         """
@@ -69,6 +86,8 @@ class WalkTests(SynchronousTestCase):
         for host in (
             Host("x.example", tls=TLSNeed.ENCRYPTED),
             Host("x.example", tls=TLSNeed.VERIFIED),
+            Host("x.example", tls=TLSNeed.DANE),
+            Host("x.example", implicitTLS=True),
             Host("x.example", credentials=Credentials("u", b"p")),
         ):
             walk = Walk(Route((host,)))
