@@ -64,6 +64,7 @@ async def status(desk: Desk, given: Given) -> Document:
         "trouble": trouble,
         "alarms": [alarmView(alarm) for alarm in desk.alarms()],
         "dnssec": desk.dnssec(),
+        "policies": dict(desk.policies().kept),
         "configuration": _path(getattr(relay.configuration, "file", None)),
         "connections": desk.connections(),
         "queued": shape.total.total,

@@ -30,11 +30,27 @@ from relaymail.replies import printable
 
 #: How many messages are given to the queue at a time: each is in memory.
 MAX_SENDING = 4
+#: What is called a policy that could be fetched.
+FETCHED = "fetched"
 #: What is called what came in.
 ACCEPTED = "accepted"
 
 #: Runs a function in a thread and gives a Deferred for what it returns.
 Run = Callable[[Callable[[], Any]], Deferred[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Policed:
+    """
+    How it is with the policies of MTA-STS of destinations.
+
+    @ivar kept: How many are kept, by their modes.
+    @ivar fetches: How often one was fetched since the relay was started, by what came
+        of it: L{FETCHED}, or what RFC 8460 4.3.2.2 calls it.
+    """
+
+    kept: Mapping[str, int] = field(default_factory=dict)
+    fetches: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +181,16 @@ class Desk:
         """
         watch = getattr(self.relay, "watch", None)
         return None if watch is None else watch.state or None
+
+    def policies(self) -> Policed:
+        """
+        Say how many policies of MTA-STS are kept, and how it went to fetch them.
+        """
+        known = getattr(self.manager, "policies", None)
+        if known is None:
+            return Policed()
+        failures = {result.value: n for result, n in known.failures.items()}
+        return Policed(dict(known.counts()), {FETCHED: known.fetched, **failures})
 
     def connections(self) -> dict[str, int]:
         """

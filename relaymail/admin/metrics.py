@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from relaymail import __version__
-from relaymail.admin.desk import Desk, Text
+from relaymail.admin.desk import Desk, Policed, Text
 from relaymail.admin.recent import KINDS, MAX_COUNTED, OTHER
 from relaymail.alarms import Alarm
 from relaymail.inspection import DestinationCount
@@ -27,8 +27,8 @@ KIND = "text/plain; version=0.0.4; charset=utf-8"
 
 _LEVELS = ("running", "full", "damaged", "stopping")
 #: What the keys of alarms begin with: credentials that a host refuses, tokens that are
-#: not to be had, and name servers that do not validate.
-_ALARMS = ("auth", "token", "dnssec")
+#: not to be had, name servers that do not validate, and policies that cannot be kept.
+_ALARMS = ("auth", "token", "dnssec", "mta-sts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Snapshot:
     @ivar most: How many may go out.
     @ivar alarms: How many alarms sound, by the kind of their keys.
     @ivar inClear: How many hosts get mail in clear because their TLS fails.
+    @ivar policed: How it is with the policies of destinations.
     """
 
     state: str
@@ -63,6 +64,7 @@ class Snapshot:
     most: int = 0
     alarms: Mapping[str, int] = field(default_factory=dict)
     inClear: int = 0
+    policed: Policed = field(default_factory=Policed)
 
 
 async def show(desk: Desk, given: Mapping[str, Any]) -> Text:
@@ -95,6 +97,7 @@ async def gather(desk: Desk) -> Snapshot:
         most=desk.manager.maxConnections,
         alarms=Counter(map(_kindOf, desk.alarms())),
         inClear=len(desk.manager.hostsInClear()),
+        policed=desk.policies(),
     )
 
 
@@ -131,6 +134,7 @@ class _Families:
         yield from self._relay()
         yield from self._counters()
         yield from self._queue()
+        yield from self._policies()
 
     def _relay(self) -> Iterator[Any]:
         from prometheus_client.core import GaugeMetricFamily
@@ -226,3 +230,24 @@ class _Families:
         others = told.queued - sum(each.queued for each in told.destinations)
         queued.add_metric([OTHER, "any"], max(others, 0))
         yield queued
+
+    def _policies(self) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        told = self._snapshot.policed
+        kept = GaugeMetricFamily(
+            "relaymail_sts_policies",
+            "Policies of MTA-STS of destinations that are known.",
+            labels=["mode"],
+        )
+        for mode, number in told.kept.items():
+            kept.add_metric([mode], number)
+        yield kept
+        fetches = CounterMetricFamily(
+            "relaymail_sts_fetches",
+            "Fetches of such policies since the relay was started.",
+            labels=["result"],
+        )
+        for result, number in told.fetches.items():
+            fetches.add_metric([result], number)
+        yield fetches

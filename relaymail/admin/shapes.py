@@ -100,7 +100,7 @@ STATUS = record(
     entrances=listOf(wordOf("smtp", "submission", "submissions", "lmtp")),
     state=wordOf("running", "full", "damaged", "stopping"),
     trouble=TEXT, alarms=listOf(record(key=TEXT, text=TEXT, since=TIME)),
-    dnssec=MAYBE_TEXT, configuration=MAYBE_TEXT,
+    dnssec=MAYBE_TEXT, policies=COUNTS, configuration=MAYBE_TEXT,
     connections=record(**{"in": COUNT, "out": COUNT}), queued=COUNT, totals=COUNTS,
 )  # fmt: skip
 PAGE = record(entries=listOf(reference("Entry")), next=MAYBE_TEXT, complete=FLAG)

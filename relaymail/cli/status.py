@@ -72,6 +72,7 @@ def _show(told: Mapping[str, Any]) -> None:
             ("trouble", told.get("trouble")),
             *(("alarm", _alarm(alarm)) for alarm in told.get("alarms") or ()),
             ("DNSSEC", told.get("dnssec")),
+            ("MTA-STS policies", ", ".join(_totals(told.get("policies") or {}))),
             ("version", told.get("version")),
             ("hostname", told.get("hostname")),
             ("queue", told["queue"]),

@@ -64,6 +64,7 @@ class StatusTests(SynchronousTestCase):
                 "trouble": "",
                 "alarms": [],
                 "dnssec": None,
+                "policies": {},
                 "configuration": "/etc/relaymail/relaymail.toml",
                 "connections": {"in": 3, "out": 0},
                 "queued": 2,

@@ -5,17 +5,24 @@ Tests for L{relaymail.admin.metrics}: what a monitor collects.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.admin.metrics import KIND, Snapshot, render
 from relaymail.admin.recent import KINDS, MAX_COUNTED, OTHER
 from relaymail.inspection import DestinationCount, Listed, NameState
+from relaymail.protections import TLSResult
+from relaymail.route.sts.policies import Policies
+from relaymail.route.sts.storing import PolicyStore
 from relaymail.siren import Siren
 from relaymail.test.admin.worlds import API, Connection, request
+from relaymail.test.route.sts.samples import Fetches, makePolicy
+from relaymail.testing.dns import ZoneDNS
+from relaymail.testing.policies import MemoryPolicies
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -121,9 +128,48 @@ class MetricsTests(SynchronousTestCase):
                 (("kind", "auth"),): 2,
                 (("kind", "token"),): 1,
                 (("kind", "dnssec"),): 0,
+                (("kind", "mta-sts"),): 0,
                 (("kind", OTHER),): 2,
             },
         )
+
+    def test_policies(self) -> None:
+        """
+        How many policies of MTA-STS are known, and how it went to fetch them, is told
+        by names of ours; where none are wanted nothing is.
+        """
+        names = {name for name, _ in self.collect()}
+        self.assertFalse({name for name in names if "sts" in name})
+        fetches, store = Fetches(), MemoryPolicies()
+        zones = ZoneDNS()
+        fetches.answers = {
+            "a.example": makePolicy(),
+            "b.example": TLSResult.STS_WEBPKI,
+            "c.example": makePolicy(),
+        }
+        for domain in fetches.answers:
+            record = [b"v=STSv1; id=1;"]
+            zones.zones[f"_mta-sts.{domain}"] = {"TXT": record}
+        policies = Policies(zones, Clock(), cast(PolicyStore, store))
+        policies.fetcherFactory = fetches
+        for domain in fetches.answers:
+            self.successResultOf(policies.policyFor(domain))
+        self.relay.manager.policies = policies
+        found = self.collect()
+        told = {key: n for key, n in found.items() if "sts" in key[0]}
+        self.assertEqual(
+            told,
+            {
+                ("relaymail_sts_policies", (("mode", "enforce"),)): 2,
+                ("relaymail_sts_fetches_total", (("result", "fetched"),)): 2,
+                (
+                    "relaymail_sts_fetches_total",
+                    (("result", "sts-webpki-invalid"),),
+                ): 1,
+            },
+        )
+        status = self.api.get("/v1/status").document
+        self.assertEqual(status["policies"], {"enforce": 2})
 
     def test_A03_labels(self) -> None:
         """

@@ -64,6 +64,16 @@ class StatusTests(CommandTestCase):
         self.answers["GET status"] = {**STATUS, "dnssec": None}
         self.assertNotIn("DNSSEC", self.run_("status").stdout)
 
+    def test_policies(self) -> None:
+        """
+        So is how many policies of MTA-STS are kept.
+        """
+        kept = {"enforce": 1200, "testing": 3}
+        self.answers["GET status"] = {**STATUS, "policies": kept}
+        self.assertIn("1,200 enforce, 3 testing", self.run_("status").stdout)
+        self.answers["GET status"] = {**STATUS, "policies": {}}
+        self.assertNotIn("MTA-STS", self.run_("status").stdout)
+
     def test_D11_alarms(self) -> None:
         """
         Alarms are told, each with since when.
