@@ -10,11 +10,13 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
-from relaymail.outcomes import Bounce, Delivered
+from relaymail.outcomes import Bounce, Delivered, Retry
 from relaymail.protections import TLSResult
 from relaymail.replies import Trouble
 from relaymail.route import protecting
 from relaymail.route.levels import TLSLevel
+from relaymail.route.rules import Routing, Rule
+from relaymail.route.terms import Terms
 from relaymail.test.endtoend.protections import (
     ALL,
     DANE,
@@ -42,6 +44,8 @@ from relaymail.testing.servers import BROKEN_TLS, Act, Raw
 #: A destination of which nothing is known, and that the operator says nothing of.
 NOTHING = Protection("nothing", TLSLevel.OPPORTUNISTIC)
 EVIL = "mx.evil.example"
+#: The operator says no more of the second destination than of all others.
+OTHERS = Rule(recipients=(SECOND,), terms=Terms(TLSLevel.OPPORTUNISTIC))
 
 
 class GoodTests(ProtectionTestCase):
@@ -490,6 +494,44 @@ class ReuseTests(ProtectionTestCase):
         scene.manager.idleTimeout = 10
         self.assertIsInstance(await scene.send(tlsOptional=True), Delivered)
         await self.unprotected(scene, f"b@{DOMAIN}", requireTLS=False)
+
+
+class RememberedTests(ProtectionTestCase):
+    """
+    What was remembered of a host from sessions that needed less.
+    """
+
+    async def test_resumedSession(self) -> None:
+        """
+        The TLS session with a host that nobody looked at is not taken up again by mail
+        that wants to know who it is.
+        """
+        for protection in (ENFORCE, VERIFY):
+            scene = self.scene(protection, shows=stranger())
+            scene.manager.routing = Routing([OTHERS])
+            for _ in range(2):
+                outcome = await scene.send(f"b@{SECOND}", tlsOptional=True)
+                self.assertIsInstance(outcome, Delivered)
+            before = scene.mails
+            self.assertIsInstance(await scene.send(), Retry)
+            self.assertEqual(scene.mails, before)
+
+    async def test_failedTLS(self) -> None:
+        """
+        That the TLS of a host failed, so that mail went there in clear for which that
+        is well, is no reason to send other mail in clear.
+        """
+        for protection in (DANE, ENFORCE, REQUIRETLS):
+            scene = self.scene(protection, answers={"STARTTLS": BROKEN_TLS})
+            easy = await scene.send(tlsOptional=True)
+            self.assertIsInstance(easy, Delivered)
+            before = scene.mails
+            self.assertIsInstance(await scene.send(), Retry)
+            self.assertEqual(scene.mails, before)
+            # Once it works again, it does.
+            scene.server.answers.clear()
+            self.assertIsInstance(await scene.send(), Delivered)
+            self.assertIn("TLS", scene.mails[-1])
 
 
 class TLSOptionalTests(ProtectionTestCase):
