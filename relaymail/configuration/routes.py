@@ -20,14 +20,8 @@ from relaymail.errors import ConfigurationError
 from relaymail.intake.networks import parseNetworks
 from relaymail.route.hosts import Host
 from relaymail.route.levels import TLSLevel
-from relaymail.route.rules import (
-    Action,
-    Network,
-    Rule,
-    checkedRule,
-    parseRecipient,
-    parseSender,
-)
+from relaymail.route.patterns import parseRecipient, parseSender
+from relaymail.route.rules import Action, Network, Rule, checkedRule
 from relaymail.route.smarthosts import SmartHost, showSmartHost
 from relaymail.route.terms import Terms
 

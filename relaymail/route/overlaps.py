@@ -8,21 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from relaymail.route.rules import (
-    ALL,
-    Action,
-    Index,
-    Network,
-    Routing,
-    Rule,
-    isAny,
-    recipientKeys,
-    senderKeys,
-)
+from relaymail.route.patterns import ALL, isAny, recipientKeys, senderKeys
+from relaymail.route.rules import Action, Index, Network, Routing, Rule
 
 #: How many times two rules are compared: what ten thousand rules by domain need is far
 #: below, and it is done while a relay starts.
-MAX_COMPARED = 1_000_000
+MAX_COMPARED = 200_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,20 +18,23 @@ from functools import lru_cache
 from heapq import merge
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from relaymail.addresses import domainOf, normalDomain
+from relaymail.addresses import domainOf
 from relaymail.envelopes import NO_ORIGIN, Origin
 from relaymail.errors import ConfigurationError, MalformedAddress
-from relaymail.replies import printable
 from relaymail.route.hosts import Host
+from relaymail.route.patterns import (
+    ALL,
+    isAny,
+    keysOfSender,
+    parentsOf,
+    parseRecipient,
+    parseSender,
+    recipientKeys,
+)
 from relaymail.route.terms import Terms
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
-
-#: Each recipient, each sender, or each user that has authenticated.
-ALL = "*"
-#: The sender of notices (RFC 5321 4.5.5).
-NOBODY = "<>"
 
 #: How many network addresses are remembered as what they are: the same few come
 #: again and again.
@@ -115,6 +118,12 @@ class Routing:
         self.mayHold = any(rule.action is Action.HOLD for rule in self.rules)
         self._index = Index(self.rules)
         self._rests = [_Rest.of(rule) for rule in self.rules]
+        self._asksSender = any(rest.senders is not None for rest in self._rests)
+        self._asksMore = any(
+            "@" in pattern or pattern.startswith(".")
+            for rule in self.rules
+            for pattern in rule.recipients
+        )
         self._without = [
             index for index, rule in enumerate(self.rules) if isAny(rule.recipients)
         ]
@@ -151,14 +160,10 @@ class Routing:
         @param isReleased: Whether an operator released it: it is not held then.
         """
         try:
-            to = recipientKeys(_address(recipient))
+            to = self._keysOf(recipient)
         except MalformedAddress:
             return None
-        try:
-            by = senderKeys(_address(sender) if sender else NOBODY)
-        except MalformedAddress:
-            # Of some programs of this machine: it is in no domain.
-            by = (sender.lower(),)
+        by = keysOfSender(sender) if self._asksSender else ()
         for index in self._index.candidates(to, by, origin.user):
             rule = self.rules[index]
             if isReleased and rule.action is Action.HOLD:
@@ -167,6 +172,13 @@ class Routing:
                 return rule
         return None
 
+    def _keysOf(self, recipient: str) -> tuple[str, ...]:
+        # It is asked for each message, and most rules are by domain.
+        domain = domainOf(recipient)
+        if not self._asksMore:
+            return (domain,)
+        return recipientKeys(f"{recipient.rpartition('@')[0].lower()}@{domain}")
+
     def rulesOf(self, domain: str) -> Iterator[Rule]:
         """
         Give the rules that some mail for a domain may match, in their order, up to the
@@ -174,7 +186,7 @@ class Routing:
 
         @param domain: As L{normalDomain<relaymail.addresses.normalDomain>} gives it.
         """
-        lists = [self._within.get(key, []) for key in (domain, *_parents(domain))]
+        lists = [self._within.get(key, []) for key in (domain, *parentsOf(domain))]
         last = -1
         for index in merge(self._without, *lists):
             if index == last:
@@ -245,8 +257,8 @@ class Index:
             lists.append(self._users[user])
         if self._others:
             lists.append(self._others)
-        if len(lists) == 1:
-            return lists[0]
+        if len(lists) <= 1:
+            return lists[0] if lists else ()
         return merge(*lists)
 
 
@@ -289,96 +301,6 @@ class _Rest:
         return address is not None and any(address in each for each in self.clients)
 
 
-# What patterns mean.
-
-
-def parseRecipient(text: str) -> str:
-    """
-    Read for whom mail is: a domain, C{.domain} for each below it, an address or
-    C{"*"}.
-
-    @return: It in its one form.
-
-    @raise ConfigurationError: When it is none of them.
-    """
-    text = text.strip()
-    if text == ALL:
-        return text
-    try:
-        if "@" in text:
-            return _address(text)
-        if text.startswith("."):
-            return f".{normalDomain(text[1:])}"
-        return normalDomain(text)
-    except MalformedAddress as e:
-        raise ConfigurationError(
-            f"{printable(text, 80)!r} does not say for whom mail is ({e}): write "
-            "example.org, .example.org for each domain below it, an address, or *"
-        ) from e
-
-
-def parseSender(text: str) -> str:
-    """
-    Read who mail is from: an address, C{@domain} for all addresses there, C{"<>"} for
-    notices or C{"*"}.
-
-    @return: It in its one form.
-
-    @raise ConfigurationError: When it is none of them.
-    """
-    text = text.strip()
-    if text in (ALL, NOBODY):
-        return text
-    try:
-        return _address(text)
-    except MalformedAddress as e:
-        raise ConfigurationError(
-            f"{printable(text, 80)!r} does not say who mail is from ({e}): write an "
-            "address, @example.org for all addresses there, <> for notices, or *"
-        ) from e
-
-
-def _address(text: str) -> str:
-    # A domain is written in several ways (RFC 5890), and stands there in one; nobody
-    # has two mailboxes that differ in case.
-    return f"{text.rpartition('@')[0].lower()}@{domainOf(text)}"
-
-
-def _parents(domain: str) -> Iterator[str]:
-    """
-    Give what stands in rules for all domains below those that a domain is in, the
-    nearest first.
-    """
-    if domain.startswith("["):
-        return
-    at = domain.find(".", 1)
-    while at >= 0:
-        yield domain[at:]
-        at = domain.find(".", at + 1)
-
-
-def recipientKeys(pattern: str) -> tuple[str, ...]:
-    """
-    Give what stands in rules that are for all whom a pattern, or an address, names.
-
-    @param pattern: A pattern, or an address, in its one form.
-    """
-    _, at, domain = pattern.rpartition("@")
-    if at:
-        return (pattern, domain, *_parents(domain))
-    return (pattern, *_parents(pattern))
-
-
-def senderKeys(pattern: str) -> tuple[str, ...]:
-    """
-    The same for senders.
-
-    @param pattern: A pattern, or an address.
-    """
-    local, at, domain = pattern.rpartition("@")
-    return (pattern, f"@{domain}") if at and local else (pattern,)
-
-
 @lru_cache(maxsize=_REMEMBERED)
 def _networkAddress(host: str) -> Address | None:
     try:
@@ -388,13 +310,6 @@ def _networkAddress(host: str) -> Address | None:
     # IPv4 as IPv6 sockets tell it (RFC 4291 2.5.5.2).
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped
-
-
-def isAny(patterns: tuple[str, ...]) -> bool:
-    """
-    Tell whether the criteria of a kind leave nobody out.
-    """
-    return not patterns or ALL in patterns
 
 
 def _named(rule: Rule, index: int) -> Rule:

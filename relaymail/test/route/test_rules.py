@@ -15,14 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.envelopes import NO_ORIGIN, Origin
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Host
-from relaymail.route.rules import (
-    Action,
-    Routing,
-    Rule,
-    checkedRule,
-    parseRecipient,
-    parseSender,
-)
+from relaymail.route.patterns import parseRecipient, parseSender
+from relaymail.route.rules import Action, Routing, Rule, checkedRule
 from relaymail.route.terms import Terms
 
 SHOP = (Host("shop.example", named=True),)
