@@ -162,7 +162,7 @@ class PageTests(SynchronousTestCase):
         numbers = (
             5321, 2920, 1870, 2034, 3207, 3848, 6152, 6531, 6533, 3461, 3464, 3030,
             9422, 8689, 4865, 2852, 6710, 4954, 4616, 2195, 5802, 7677, 9266, 5929,
-            7628, 6749, 6409, 8314, 2033,
+            7628, 6749, 6409, 8314, 2033, 7505, 7672, 8461, 8460, 8305, 6840,
         )  # fmt: skip
         wanted = {f"RFC {number}" for number in numbers} | {"XCLIENT", "PROXY"}
         self.assertEqual(wanted - named, set())

@@ -1,0 +1,1 @@
+Routes (``delivery.routes``) say where mail goes that does not go as all other mail: by recipient, sender, network of the client and user; to the hosts of its destination, to smart hosts and mail stores, or to be refused, discarded or held; each with a level of TLS, a source address and an EHLO name of its own. Fallback hosts take what the hosts of a destination do not.
