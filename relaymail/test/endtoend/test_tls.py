@@ -5,13 +5,19 @@ Tests for TLS and passwords, with certificates of our own.
 
 from __future__ import annotations
 
+import os
 import smtplib
+import socket
 import ssl
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.internet.threads import deferToThread
 
 from relaymail.certificates import loadTLS
+from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.tlssessions import TLSSessions
 from relaymail.test.certificates import writeCertificate
 from relaymail.test.endtoend.harness import (
     CLIENT_PATIENCE,
@@ -24,7 +30,7 @@ from relaymail.test.endtoend.harness import (
     submit,
 )
 from relaymail.test.endtoend.processes import entriesOf, until
-from relaymail.testing.certificates import ThrowawayCA
+from relaymail.testing.certificates import Purpose, ThrowawayCA
 from relaymail.testing.servers import KEYWORDS, SMTPServer
 
 USER, PASSWORD = "me", "correct horse"
@@ -251,3 +257,184 @@ class IntakeTests(EndToEndTestCase):
             client.sendmail(SENDER, [RECIPIENT], MESSAGE)
             assert isinstance(client.sock, ssl.SSLSocket)
             return client.sock.version() or ""
+
+    async def test_replacedCertificate(self) -> None:
+        """
+        A certificate that replaced the one before is shown to who connects then, by
+        STARTTLS and on the port for submissions, without restart and reload; one that
+        cannot be used is not, and the log says so.
+        """
+        authority = ThrowawayCA()
+        first = authority.issue("127.0.0.1")
+        key, cert = first.write(self.directory)
+        users = self.directory / "users"
+        users.write_text("")
+        relay = self.startRelay(
+            smartHosts=[self.startServer().address],
+            tlsKey=key,
+            tlsCert=cert,
+            submissions="tcp:port=0:interface=127.0.0.1",
+            users=str(users),
+        )
+        ports = [address.port for address in relay.addresses]
+
+        async def shown() -> list[bytes]:
+            return [
+                await deferToThread(certificateByStartTLS, ports[0]),
+                await deferToThread(certificateOf, ports[1]),
+            ]
+
+        self.assertEqual(await shown(), [first.certificateDER] * 2)
+        second = authority.issue("127.0.0.1")
+        newKey, newCert = second.write(self.directory / "new")
+        os.replace(newKey, key)
+        self.assertEqual(await shown(), [first.certificateDER] * 2)
+        os.replace(newCert, cert)
+        self.assertEqual(await shown(), [second.certificateDER] * 2)
+        told = [line for line in self.logged() if "certificate" in line]
+        self.assertEqual(len(told), 2, told)
+
+
+def certificateByStartTLS(port: int) -> bytes:
+    """
+    Give the certificate that a server shows after STARTTLS, DER.
+    """
+    with smtplib.SMTP("127.0.0.1", port, timeout=CLIENT_PATIENCE) as client:
+        client.starttls(context=_unverifying())
+        assert isinstance(client.sock, ssl.SSLSocket)
+        return client.sock.getpeercert(binary_form=True) or b""
+
+
+def certificateOf(port: int) -> bytes:
+    """
+    Give the certificate that a server shows at once, DER.
+    """
+    place = "127.0.0.1", port
+    with (
+        socket.create_connection(place, timeout=CLIENT_PATIENCE) as plain,
+        _unverifying().wrap_socket(plain) as secured,
+    ):
+        return secured.getpeercert(binary_form=True) or b""
+
+
+def _isOne(sessions: TLSSessions) -> bool:
+    return len(sessions) == 1
+
+
+def _unverifying() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class NeedTests(EndToEndTestCase):
+    """
+    Hosts that are to be known, over real connections.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make an authority.
+        """
+        super().setUp()
+        self.directory.mkdir(parents=True)
+        self.authority = ThrowawayCA()
+        self.caFile = self.authority.write(self.directory)
+        self.certificate = self.authority.issue("127.0.0.1")
+
+    def host(self, server: SMTPServer, need: TLSNeed, **more: Any) -> Host:
+        """
+        Say what a host is to be known by.
+        """
+        return Host(
+            "127.0.0.1",
+            server.port,
+            need,
+            named=True,
+            caFile=self.caFile,
+            tlsa=(self.certificate.tlsa(3, 1, 1),),
+            **more,
+        )
+
+    async def test_resumed(self) -> None:
+        """
+        Connection after connection takes up the session of the one before, for every
+        need, by STARTTLS and without.
+        """
+        for need in (TLSNeed.ENCRYPTED, TLSNeed.VERIFIED, TLSNeed.DANE):
+            for implicit in (False, True):
+                options = self.certificate.serving(enableSessionTickets=True)
+                options.getContext().set_session_id(b"a test")
+                server = self.startServer(contextFactory=options, implicitTLS=implicit)
+                host = self.host(server, need, implicitTLS=implicit)
+                self.directory = self.directory / "next"
+                self.directory.mkdir()
+                relay = self.startRelay(smartHosts=[host])
+                relay.manager.idleTimeout = 0
+                sessions = relay.manager.tlsSessions
+                offered: list[bool] = []
+                take = sessions.take
+
+                def note(*args: Any, take: Any = take, offered: Any = offered) -> Any:
+                    found = take(*args)
+                    offered.append(found is not None)
+                    return found
+
+                sessions.take = note
+                for count in (1, 2, 3):
+                    await submit(self.portOf(relay))
+                    await server.whenReceived(count)
+                    await until(partial(_isOne, sessions), "the session is kept")
+                self.assertEqual(offered, [False, True, True], host)
+                self.assertEqual(len(server.sessions), 3)
+
+    async def test_D09_A02_notTheHost(self) -> None:
+        """
+        To a host whose TLSA records name another nothing is said under TLS.
+        """
+        strange = (self.authority.issue("127.0.0.1").tlsa(3, 1, 1),)
+        for implicit in (False, True):
+            server = self.startServer(
+                contextFactory=self.certificate.contextFactory, implicitTLS=implicit
+            )
+            host = self.host(server, TLSNeed.DANE, implicitTLS=implicit)
+            self.directory = self.directory / "next"
+            self.directory.mkdir()
+            relay = self.startRelay(
+                smartHosts=[replace(host, tlsa=strange)], retry=SOON
+            )
+            self.events.clear()
+            await submit(self.portOf(relay))
+            await until(
+                lambda: (
+                    len([x for x in self.logged() if x.startswith("retry id=")]) > 1
+                ),
+                "it was tried again",
+            )
+            heard = [c for session in server.sessions for c in session.commands]
+            wanted = set() if implicit else {"EHLO", "STARTTLS"}
+            self.assertEqual({command.split()[0] for command in heard}, wanted)
+            for session in server.sessions:
+                self.assertLessEqual(len(session.commands), 2)
+            (line, *_) = [x for x in self.logged() if x.startswith("retry id=")]
+            self.assertIn("TLSA records name none", line)
+
+    async def test_clientCertificate(self) -> None:
+        """
+        A host that wants a certificate of this relay gets it, as it is now.
+        """
+        server = self.startServer(
+            contextFactory=self.certificate.serving(clients=self.authority)
+        )
+        own = self.authority.issue("relay.example.com", purpose=Purpose.CLIENT)
+        key, cert = own.write(self.directory / "own")
+        relay = self.startRelay(
+            smartHosts=[
+                f"smtp+starttls://{server.address}?ca-file={self.caFile}"
+                f"&client-cert={cert}&client-key={key}"
+            ]
+        )
+        await submit(self.portOf(relay))
+        (received,) = await server.whenReceived(1)
+        self.assertTrue(received.session.isTLS)
