@@ -196,9 +196,9 @@ class IQueue(Interface):
 
     def wakeOld(before: float) -> None:
         """
-        Make waiting, now or soon, what is due, was accepted before a time, and
-        rests because of C{suspendedUntil}; a part of it with each call, where
-        there is much.
+        Make waiting, now or soon, what is due, was accepted before a time or was
+        to be returned by now (RFC 2852), and rests because of C{suspendedUntil};
+        a part of it with each call, where there is much.
 
         @param before: The time, in seconds.
         """

@@ -287,6 +287,10 @@ class Work:
         until = paces.suspendedUntil(site, self._clock())
         if until is not None and not paces.isHeld(site) and self._isOld(outline):
             return None
+        by = outline.parameters.deliverBy
+        if until is not None and by is not None and by.returns:
+            # Its sender is to be told in time.
+            until = min(until, by.at)
         return until and min(until, self._clock() + self._longestRest(goalOf(lane)))
 
     def _notWritten(self, failure: Failure, name: str) -> None:

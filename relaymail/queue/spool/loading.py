@@ -26,9 +26,17 @@ _BACKLOG = COLUMNS + (
 _STRETCH = (
     "SELECT max(id) FROM (SELECT id FROM recipient WHERE id > ? ORDER BY id LIMIT ?)"
 )
+_LAST = "SELECT max(id) FROM recipient"
+#: Whether it is of no use any more because it was to be delivered by a time that has
+#: come, and then returned (RFC 2852, mode R).  Most messages say nothing of that.
+_OVER = (
+    "CASE WHEN m.options LIKE '%deliverBy%' AND json_valid(m.options) "
+    "THEN json_extract(m.options, '$.deliverBy[1]') "
+    "AND json_extract(m.options, '$.deliverBy[0]') <= ?3 ELSE 0 END"
+)
 _OLD = COLUMNS + (
-    "WHERE r.id > ? AND r.id <= ? AND r.lease IS NULL AND r.due <= ? "
-    "AND coalesce(r.since, m.arrived) < ? ORDER BY r.id LIMIT ?"
+    "WHERE r.id > ?1 AND r.id <= ?2 AND r.lease IS NULL AND r.due <= ?3 "
+    f"AND (coalesce(r.since, m.arrived) < ?4 OR {_OVER}) ORDER BY r.id LIMIT ?5"
 )
 
 
@@ -86,8 +94,8 @@ class Load(_Look):
 class Old(_Look):
     """
     Recipients that rest although they are due are read where their message was
-    accepted long ago: a stretch of them, and the next one with the next such
-    change.
+    accepted long ago, or is of no use any more: a stretch of them, and the next
+    one with the next such change.
 
     @ivar found: Them.
     @ivar last: The number of the last that was looked at; 0: there are no more,
@@ -115,5 +123,8 @@ class Old(_Look):
             return
         asked = (self._after, stretch, self._now, self._before, self._limit)
         self.found = [Row(*row) for row in database.execute(_OLD, asked)]
-        isAll = len(self.found) < self._limit
-        self.last = stretch if isAll else self.found[-1].id
+        if len(self.found) == self._limit:
+            self.last = self.found[-1].id
+        else:
+            isEnd = stretch == database.execute(_LAST).fetchone()[0]
+            self.last = 0 if isEnd else stretch

@@ -15,7 +15,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.addresses import domainOf
 from relaymail.deliver import work
 from relaymail.deliver.work import Work
-from relaymail.envelopes import Envelope, Outline, Parameters
+from relaymail.envelopes import (
+    NO_PARAMETERS,
+    DeliverBy,
+    Envelope,
+    Outline,
+    Parameters,
+)
 from relaymail.errors import QueueFull, QueueLocked, QueueUnusable, UnreadableEntry
 from relaymail.queue.memory import MemoryQueue
 from relaymail.route.router import Holding
@@ -257,11 +263,14 @@ class SuspendedTests(SynchronousTestCase):
         self.paces = self.work.scheduler.paces
         self.lanes = self.work.scheduler.lanes
 
-    def put(self, recipient: str = "b@one.example") -> str:
+    def put(
+        self, recipient: str = "b@one.example", parameters: Parameters = NO_PARAMETERS
+    ) -> str:
         """
         Queue a message.
         """
-        added = self.queue.add(Envelope("a@example.com", (recipient,)), b"x\r\n")
+        envelope = Envelope("a@example.com", (recipient,), parameters)
+        added = self.queue.add(envelope, b"x\r\n")
         name: str = self.successResultOf(added)[0]
         return name
 
@@ -287,6 +296,22 @@ class SuspendedTests(SynchronousTestCase):
         self.queue.readDirectory()
         self.work.placeNew()
         self.assertEqual(self.lanes.waiting("one.example"), 1)
+
+    def test_D31_noLongerThanItIsOfUse(self) -> None:
+        """
+        What is to be returned at a time rests until then, if that is sooner; what
+        is only to be told of goes on resting.
+        """
+        until = self.suspend()
+        expected = {}
+        for by, end in (
+            (DeliverBy(1010, True), 1010),
+            (DeliverBy(1010), until),
+            (DeliverBy(until + 1, True), until),
+        ):
+            expected[self.put(parameters=Parameters(deliverBy=by))] = end
+        self.work.placeNew()
+        self.assertEqual(self.queue.getResting(), expected)
 
     def test_letRest(self) -> None:
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from relaymail.envelopes import DeliverBy, Envelope, Parameters
 from relaymail.errors import MalformedAddress
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.schedule.paces import (
@@ -146,6 +147,23 @@ class FailingTests(StoryTestCase):
         self.world.run(1800 + LONGEST_SUSPENSION * 1.3)
         self.assertEqual(len(self.home.received), 100)
         self.assertEmpty()
+
+    def test_D31_returnedInTime(self) -> None:
+        """
+        Mail that is to be returned if it is not there by a time is returned then,
+        although its destination is suspended.
+        """
+        self.failOften()
+        by = self.world.network.seconds() + 30
+        asked = Parameters(deliverBy=DeliverBy(by, returns=True))
+        envelope = Envelope(SENDER, ("late@example.org",), asked)
+        self.world.queue.add(envelope, b"Soon!\r\n")
+        self.world.run(29)
+        self.assertEqual(self.home.received, [])
+        self.world.run(2)
+        self.assertIn(b"late@example.org", self.home.received[0].content)
+        # The attempt that has it returned, and no more.
+        self.assertEqual(self.tried(), MANY_FAILURES + 1)
 
     def test_answersAreNoFailures(self) -> None:
         """

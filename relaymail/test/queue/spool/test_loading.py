@@ -103,7 +103,7 @@ class OldTests(RowsTestCase):
         self.make(self.arrival(6, "x@b.example"))
         self.make(Standing(2, "b.example", NOW + 9000, 0, None, stand=Stand(True)))
         self.make(Standing(3, "b.example", NOW, 0, 0.0, aside="x", stand=Stand(True)))
-        self.assertEqual(self.old(), ([1, 4, 5], 6))
+        self.assertEqual(self.old(), ([1, 4, 5], 0))
         self.make(old := Old(0, NOW + 7200, NOW, 10))
         self.assertEqual(old.found, [])
 
@@ -117,7 +117,7 @@ class OldTests(RowsTestCase):
             self.make(self.arrival(number, "x@b.example", lease=None))
         self.assertEqual(self.old(0), ([1, 2, 3], 3))
         self.assertEqual(self.old(3), ([4, 5, 6], 6))
-        self.assertEqual(self.old(6), ([7], 7))
+        self.assertEqual(self.old(6), ([7], 0))
         self.assertEqual(self.old(7), ([], 0))
 
     def test_noMoreThanIsWanted(self) -> None:

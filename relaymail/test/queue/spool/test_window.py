@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from relaymail.envelopes import Envelope
+from relaymail.envelopes import DeliverBy, Envelope, Parameters
 from relaymail.errors import QueueError
 from relaymail.queue.spool import reading
 from relaymail.queue.spool.bodies import Kept
@@ -187,6 +187,29 @@ class WindowTests(SpoolTestCase):
             self.assertLessEqual(len(self.queue._entries), self.room)
             waiting += len(self.deliver())
         self.assertEqual(waiting, 30)
+
+    def test_D31_wakeReturning(self) -> None:
+        """
+        What was to be delivered by a time is read when that has come, though it is
+        suspended and not old, if it is to be returned then.
+        """
+        self.queue.suspendedUntil = {"b.example": NOW + 10_000}.get
+        names = []
+        for by in (None, DeliverBy(NOW + 50, True), DeliverBy(NOW + 50)):
+            asked = Parameters(deliverBy=by)
+            envelope = Envelope("me@a.example", ("x@b.example",), asked)
+            names += self.settle(self.queue.add(envelope, MESSAGE))
+        for name in names:
+            self.settle(self.queue.postpone(name, NOW + 10_000))
+        self.queue._database.execute(
+            "UPDATE message SET options = 'deliverBy{' WHERE options = ''"
+        )
+        self.assertEqual(self.queue._entries, {})
+        for now, waiting in ((49, []), (50, [names[1]])):
+            self.clock.advance(NOW + now - self.clock.seconds())
+            self.queue.wakeOld(NOW)
+            self.clock.advance(0)
+            self.assertEqual(self.queue.getWaiting(), waiting)
 
     def test_tellsWhenItComesBack(self) -> None:
         """
