@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from relaymail.route.connector import Connector
     from relaymail.route.hosts import Host
     from relaymail.route.smarthosts import SmartHost
+    from relaymail.route.terms import Terms
 
 #: How wide the names of steps are, in characters.
 WIDTH = 10
@@ -48,12 +49,14 @@ class Target:
     @ivar smart: What the configuration says of it.
     @ivar user: Who the relay is there.
     @ivar sender: Whose mail it gets; empty for all mail.
+    @ivar route: Which route leads to it, if one does.
     """
 
     number: int
     smart: SmartHost | Host
     user: str
     sender: str = ""
+    route: int | None = None
 
     @property
     def title(self) -> str:
@@ -62,6 +65,8 @@ class Target:
         """
         port = "" if self.smart.port is None else f" port {self.smart.port}"
         whose = f", for mail of {self.sender}" if self.sender else ""
+        if self.route is not None:
+            whose = f", for delivery.routes[{self.route}]"
         return f"{self.number}. {self.smart.name}{port} as {self.user}{whose}"
 
     def isMeant(self, wanted: str) -> bool:
@@ -129,16 +134,26 @@ def targetsOf(told: Configuration) -> Iterator[Target]:
     """
     Give the smart hosts that have a user, in the order of the configuration.
     """
+    from relaymail.configuration.routes import hostsOf
+
     delivery = told.delivery
-    every = [("", host) for host in delivery.smartHosts]
-    every += [(sender, h) for sender, hosts in delivery.senderHosts for h in hosts]
+    every: list[tuple[str, int | None, SmartHost | Host]] = [
+        *(("", None, host) for host in delivery.smartHosts),
+        *((s, None, host) for s, hosts in delivery.senderHosts for host in hosts),
+        *(
+            ("", index, host)
+            for index, route in enumerate(delivery.routes)
+            for host in hostsOf(route)
+        ),
+        *(("", None, host) for host in delivery.fallbackHosts),
+    ]
     number = 0
-    for sender, host in every:
+    for sender, route, host in every:
         credentials = getattr(host, "credentials", None)
         user = getattr(host, "user", None) or getattr(credentials, "user", None)
         if user:
             number += 1
-            yield Target(number, host, user, sender)
+            yield Target(number, host, user, sender, route)
 
 
 def chosen(targets: Sequence[Target], wanted: str | None) -> Sequence[Target]:
@@ -152,7 +167,7 @@ def chosen(targets: Sequence[Target], wanted: str | None) -> Sequence[Target]:
     if not targets:
         raise CommandError(
             "No smart host has a user, so there is nothing to log in with. Give one a "
-            "user in delivery.smart-hosts or delivery.sender-hosts."
+            "user in delivery.smart-hosts, delivery.sender-hosts or delivery.routes."
         )
     if wanted is None:
         return targets
@@ -176,6 +191,7 @@ def asDocument(result: Result) -> dict[str, Any]:
         "port": target.smart.port,
         "user": clean(target.user),
         "sender": target.sender,
+        "route": target.route,
         "passed": result.isPassed,
         "remedy": "" if result.isPassed else remedyFor(result.steps),
         "steps": [
@@ -275,6 +291,7 @@ class Trial:
     async def _passes(
         self, result: Result, accounts: Accounts, connector: Connector
     ) -> bool:
+        from relaymail.configuration.rules import onTerms
         from relaymail.configuration.secrets import readHost
         from relaymail.deliver.rehearsing import Plan, Step, rehearse
         from relaymail.route.hosts import Bearer
@@ -286,12 +303,13 @@ class Trial:
         try:
             _checkOwner(result.target.smart, accounts.store)
             host = readHost(result.target.smart, accounts.tokensFor)
+            host = onTerms(host, self._termsOf(result.target))
         except ConfigurationError as e:
             tell(Step("secret", False, clean(e)))
             return False
         who, began = host.credentials, now()
         tokens: Any = who.tokens if isinstance(who, Bearer) else None
-        hostname = self._told.hostname
+        hostname = host.helo or self._told.hostname
         port = self._told.delivery.mxPort
         plan = Plan(host, port, hostname, lambda: tokenTold(tokens, began))
         isPassed = await rehearse(plan, connector, tell)
@@ -301,6 +319,18 @@ class Trial:
             tell(Step("token", False, clean(why)))
             return False
         return isPassed
+
+    def _termsOf(self, target: Target) -> Terms:
+        """
+        Give the terms on which a host is reached.
+        """
+        from relaymail.configuration.rules import termsOf, usualTerms
+
+        delivery = self._told.delivery
+        usual = usualTerms(delivery)
+        if target.route is None:
+            return usual
+        return termsOf(delivery.routes[target.route], usual)
 
     def _noteTrouble(self, key: str, text: str | None, sign: str | None) -> None:
         self._troubles[key] = text

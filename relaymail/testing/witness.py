@@ -93,7 +93,9 @@ class Witness:
         See that a message was given to a host of its domain.
         """
         delivery = self._node.configuration.delivery
-        if delivery.smartHosts or message.sender in dict(delivery.senderHosts):
+        if delivery.routes or delivery.smartHosts:
+            return
+        if message.sender in dict(delivery.senderHosts):
             return
         for recipient in message.recipients:
             serving = self.serving.get(recipient.rpartition("@")[2])

@@ -57,6 +57,8 @@ class TargetTests(SynchronousTestCase):
         self.told = told(
             smartHosts=["smtp://open.example", NAMED, two],
             senderHosts={"@shop.example": NAMED},
+            routes=["via=mx", "via=smtps://him@three.example?password-env=X"],
+            fallbackHosts=NAMED,
         )
         self.targets = list(targetsOf(self.told))
 
@@ -70,6 +72,8 @@ class TargetTests(SynchronousTestCase):
                 "1. one.example port 465 as me",
                 "2. two.example port 2525 as you",
                 "3. one.example port 465 as me, for mail of @shop.example",
+                "4. three.example port 465 as him, for delivery.routes[1]",
+                "5. one.example port 465 as me",
             ],
         )
 
@@ -86,9 +90,9 @@ class TargetTests(SynchronousTestCase):
         One is meant by its number, its name, or name and port.
         """
         for wanted, numbers in (
-            (None, [1, 2, 3]),
+            (None, [1, 2, 3, 4, 5]),
             ("2", [2]),
-            ("ONE.example", [1, 3]),
+            ("ONE.example", [1, 3, 5]),
             ("two.example:2525", [2]),
         ):
             found = [target.number for target in chosen(self.targets, wanted)]
@@ -134,6 +138,7 @@ class WordsTests(SynchronousTestCase):
                 "port": 587,
                 "user": "us",
                 "sender": "",
+                "route": None,
                 "passed": True,
                 "remedy": "",
                 "steps": [{"step": "EHLO", "passed": True, "told": "SIZE 1"}],

@@ -215,6 +215,45 @@ class CheckTests(ConfigCase):
         self.assertIn("line 1: behind the name there is neither", problems[0])
         self.assertNotIn("horse", str(problems))
 
+    def test_routes(self) -> None:
+        """
+        Of routes it is said what is wrong, on which line, and what is most likely
+        meant otherwise.
+        """
+        path = self.write("[delivery]\n[[delivery.routes]]\nvia = 'mx'\ntls = 'x'\n")
+        told = self.run_("config", "check", "--config", path, code=1).stderr
+        self.assertIn(f"{path}:4: delivery.routes[0].tls: 'x' is no level of", told)
+        Path("ca.pem").write_text("no certificate")
+        path = self.write("""
+            hostname = "relay.example.com"
+            [intake]
+            smtp = "tcp:25"
+            [delivery]
+            fallback-hosts = ["smtps://me@a.example?password-env=NOT_THERE"]
+            [[delivery.routes]]
+            via = "relay.example.com"
+            [[delivery.routes]]
+            via = "smtps://me@a.example?password-env=NOT_THERE"
+            [[delivery.routes]]
+            to = "a.example"
+            ca-file = "ca.pem"
+            """)
+        problems = self.runJSON("config", "check", "--config", path, code=1)["problems"]
+        covered = "is never used: "
+        for problem, told in zip(
+            problems,
+            (
+                "delivery.routes[1]: The password for me at a.example cannot be",
+                "delivery.fallback-hosts[0]: The password for me at a.example",
+                "delivery.routes[2]: ",
+                "delivery.routes[0]: the smart host relay.example.com:25 is this relay",
+                f"delivery.routes: the rule routes[1] {covered}the rule routes[0]",
+                f"delivery.routes: the rule routes[2] {covered}all mail that it is for",
+            ),
+            strict=True,
+        ):
+            self.assertTrue(problem.startswith(told), problem)
+
     def test_kindsOfPorts(self) -> None:
         """
         What is wrong with any kind of port is said; so is what is most likely meant

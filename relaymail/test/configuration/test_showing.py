@@ -17,6 +17,7 @@ from relaymail.configuration.showing import show, toToml
 from relaymail.configuration.structuring import Layer, structure
 from relaymail.configuration.tables import BY_ATTRIBUTE
 from relaymail.route.hosts import Credentials, Host
+from relaymail.route.levels import TLSLevel
 
 _NAMES = st.sampled_from(["example.org", "b.example.com", "xn--bcher-kva.example"])
 _ADDRESSES = st.builds("{}@to.example".format, st.text("abC.", min_size=1)).filter(
@@ -67,6 +68,36 @@ _HOSTS = st.one_of(
     ),
 )
 
+_PATTERNS = st.lists(_NAMES | _ADDRESSES | st.just("*"), min_size=1, max_size=2)
+_CRITERIA: dict[str, Any] = {
+    "to": _PATTERNS,
+    "from": _ADDRESSES | st.just("<>"),
+    "client": _NETWORKS.filter(bool),
+    "user": st.text("ab ,\"'\u00fc", min_size=1).filter(str.strip),
+}
+_TERMS: dict[str, Any] = {
+    "source": st.just(["192.0.2.1"]),
+    "helo": _NAMES,
+    "fallback": st.lists(_HOSTS, max_size=2),
+}
+_ROUTES = st.one_of(
+    st.fixed_dictionaries(
+        {"via": st.sampled_from(["refuse", "hold"])},
+        optional={
+            **_CRITERIA,
+            "text": st.text("ab \"'\\", min_size=1).filter(str.strip),
+        },
+    ),
+    st.fixed_dictionaries(
+        {"via": st.lists(_HOSTS, min_size=1, max_size=2)},
+        optional={**_CRITERIA, **_TERMS},
+    ),
+    st.fixed_dictionaries(
+        {"tls": st.sampled_from([level.value for level in TLSLevel])},
+        optional={**_CRITERIA, **_TERMS, "names": _NAMES.map(".{}".format)},
+    ),
+)
+
 #: Values for some of the options.
 SETTINGS = st.fixed_dictionaries(
     {},
@@ -81,6 +112,14 @@ SETTINGS = st.fixed_dictionaries(
             st.one_of(_HOSTS, st.lists(_HOSTS, min_size=1, max_size=2)),
             max_size=2,
         ),
+        "routes": st.lists(_ROUTES, max_size=3),
+        "fallbackHosts": st.lists(_HOSTS, max_size=2),
+        "tls": st.sampled_from([level.value for level in TLSLevel]),
+        "source": st.sampled_from(["192.0.2.1", ["192.0.2.1", "2001:DB8::1"]]),
+        "helo": _NAMES,
+        "trustedResolvers": _NETWORKS,
+        "mtaSts": st.sampled_from([True, False, "yes", "no"]),
+        "tlsReportContact": _ADDRESSES,
         "dns": st.just("[2001:db8::53]:53"),
         "mxPort": st.integers(1, 65535),
         "retry": st.lists(_DURATIONS, min_size=1, max_size=4),

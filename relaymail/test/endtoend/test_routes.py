@@ -16,6 +16,8 @@ from twisted.internet.threads import deferToThread
 from relaymail.configuration import configure
 from relaymail.inspection import NameState, Selection
 from relaymail.intake.users import lineFor
+from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.rules import Action, Rule
 from relaymail.service import Relay
 from relaymail.test.endtoend.harness import (
     CLIENT_PATIENCE,
@@ -104,6 +106,20 @@ class RoutesTests(EndToEndTestCase):
         await self.arrived(self.usual)
         self.assertEqual(self.special.received[0].recipients, (RECIPIENT,))
         self.assertEqual(self.usual.received[0].recipients, ("c@one.example",))
+
+    async def test_ofAProgram(self) -> None:
+        """
+        A program gives rules.
+        """
+        host = Host("127.0.0.1", self.special.port, TLSNeed.NEVER, named=True)
+        relay = self.relay(
+            Rule(recipients=("one.example",), hosts=(host,)),
+            Rule(senders=("@sender.example",), action=Action.DISCARD),
+        )
+        await relay.send(SENDER, [RECIPIENT, "c@two.example"], MESSAGE)
+        await self.arrived(self.special)
+        await until(lambda: self.said("discarded id="), "the other is thrown away")
+        self.assertEqual(self.special.received[0].recipients, (RECIPIENT,))
 
     async def test_senders(self) -> None:
         """
