@@ -131,7 +131,9 @@ async def showEntry(desk: Desk, given: Given) -> Document:
         if past is None:
             raise noSuchName(name)
         return pastView(name, past)
-    standing = desk.manager.standingOf(entry.destination, entry.sender)
+    standing = desk.manager.standingOf(
+        entry.destination, entry.sender, entry.recipient, entry.origin
+    )
     return {
         **entryView(entry),
         "standing": standingView(standing),

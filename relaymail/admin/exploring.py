@@ -15,10 +15,12 @@ from relaymail.addresses import checkAddress, domainOf
 from relaymail.admin.asking import Given
 from relaymail.admin.desk import Desk
 from relaymail.admin.views import Document, standingView
-from relaymail.envelopes import Client
+from relaymail.envelopes import Client, Origin
 from relaymail.errors import MalformedAddress, Refused
+from relaymail.intake.acceptance import checkRecipient
 from relaymail.replies import Phase, printable
 from relaymail.route.hosts import Host
+from relaymail.route.rules import Action
 from relaymail.route.senderhosts import hostsOfSender
 from relaymail.route.troubles import troubleOf
 
@@ -38,16 +40,18 @@ async def explain(desk: Desk, given: Given) -> Document:
     recipient = _address(given["recipient"])
     sender = _address(given["sender"]) if given.get("sender") else ""
     destination = domainOf(recipient)
-    refusal = await _refusal(desk, given.get("client", HERE), sender, recipient)
-    hosts, problem = await _hosts(desk, manager.siteFor(destination, sender))
-    standing = manager.standingOf(destination, sender)
+    client = given.get("client", HERE)
+    refusal = await _refusal(desk, client, sender, recipient)
+    told = destination, sender, recipient, Origin(client)
+    hosts, problem = await _hosts(desk, manager.siteFor(*told))
+    standing = manager.standingOf(*told)
     return {
         "recipient": printable(recipient),
         "sender": printable(sender),
         "destination": printable(destination),
         "accepted": not refusal,
         "route": await _shown(desk, hosts[:MAX_HOSTS]),
-        "rule": _rule(desk, destination, sender),
+        "rule": _rule(desk, *told),
         "standing": standingView(standing),
         "problem": refusal or problem,
         "retry": list(manager.retrySchedule),
@@ -63,10 +67,16 @@ def _address(text: str) -> str:
         raise MalformedAddress(str(e).removesuffix("; nothing was queued")) from e
 
 
-def _rule(desk: Desk, destination: str, sender: str) -> str:
+def _rule(
+    desk: Desk, destination: str, sender: str, recipient: str, origin: Origin
+) -> str:
     """
     Say by what the hosts are chosen.
     """
+    rule = desk.manager.routing.match(recipient, sender, origin)
+    if rule is not None:
+        does = "" if rule.action is Action.DELIVER else f" ({rule.action.value})"
+        return printable(f"the rule {rule.name}{does}")
     if hostsOfSender(sender, desk.manager.senderHosts):
         return printable(f"mail of {sender} goes to the smart hosts of that sender")
     if desk.manager.smartHosts:
@@ -78,11 +88,12 @@ async def _refusal(desk: Desk, host: str, sender: str, recipient: str) -> str:
     """
     Say why the mail would not be taken; empty: it would.
     """
-    acceptance = desk.relay.intake.acceptance
+    intake = desk.relay.intake
+    acceptance = intake.acceptance
     client = Client(host, esmtp=True, trusted=acceptance.isTrusted(host))
     for ask, arguments in (
         (acceptance.acceptSender, (client, sender)),
-        (acceptance.acceptRecipient, (client, sender, recipient)),
+        (checkRecipient, (acceptance, intake.refusal, client, sender, recipient)),
     ):
         try:
             await maybeDeferred(ask, *arguments)

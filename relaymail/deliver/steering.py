@@ -18,7 +18,7 @@ from relaymail.addresses import domainOf, normalDomain
 from relaymail.deliver.routing import withTLS
 from relaymail.deliver.sharing import SharingMixin
 from relaymail.deliver.times import isOver
-from relaymail.envelopes import Outline
+from relaymail.envelopes import NO_ORIGIN, Origin, Outline
 from relaymail.errors import MalformedAddress
 from relaymail.inspection import IInspectable
 from relaymail.interfaces import IQueue
@@ -222,15 +222,24 @@ class SteeringMixin(SharingMixin):
             first = until if first is None else min(first, until)
         return first
 
-    def standingOf(self, destination: str, sender: str = "") -> Standing:
+    def standingOf(
+        self,
+        destination: str,
+        sender: str = "",
+        recipient: str = "",
+        origin: Origin = NO_ORIGIN,
+    ) -> Standing:
         """
         Say how mail for a destination stands: whether it may be sent, and why
         not if not.
 
         @param destination: The domain.
-        @param sender: The address it is from, which a rate may depend on.
+        @param sender: The address it is from, which a rate or a rule may depend on.
+        @param recipient: The address it is for; empty: one of which nothing is said.
+        @param origin: Where it came in from.
         """
-        outline = Outline(sender, f"x@{destination}", None)
+        recipient = recipient or f"@{destination}"
+        outline = Outline(sender, recipient, None, origin=origin)
         if self._heldUntil(outline) is not None:
             paces = self._work.scheduler.paces
             return paces.standing(normalDomain(destination), self._now())

@@ -5,6 +5,7 @@ Tests for L{relaymail.admin.exploring}: where mail would go.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from relaymail.admin.exploring import PATIENCE
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Credentials, Host, TLSNeed
+from relaymail.route.rules import Action, Routing, Rule
 from relaymail.test.admin.worlds import API, Connection, readAnswers, request
 
 
@@ -110,6 +112,28 @@ class ExplainTests(SynchronousTestCase):
         self.assertEqual((host["host"], host["port"]), ("a.example.org", 465))
         self.assertEqual(host["tls"], "TLS from the start")
         self.assertEqual(len(host["addresses"]), 3)
+
+    def test_routes(self) -> None:
+        """
+        What a rule says is named by its name, also where it is that there is no way.
+        """
+        store = Host("/run/lmtp", None, TLSNeed.NEVER, path="/run/lmtp", lmtp=True)
+        self.manager.routing = Routing(
+            [
+                Rule("ann", ("ann@example.org",), hosts=(store,)),
+                Rule("no", ("no.example",), action=Action.REFUSE, text="Never."),
+                Rule(clients=(ip_network("192.0.2.0/24"),), action=Action.DISCARD),
+            ]
+        )
+        found = self.explain("recipient=ann@example.org")
+        self.assertEqual(found["rule"], "the rule ann")
+        self.assertEqual([host["host"] for host in found["route"]], ["/run/lmtp"])
+        found = self.explain("recipient=joe@no.example")
+        self.assertEqual((found["rule"], found["route"]), ("the rule no (refuse)", []))
+        self.assertIn("a rule of this relay refuses it", found["problem"])
+        self.assertIn("Never.", found["problem"])
+        found = self.explain("recipient=joe@example.org&client=192.0.2.1")
+        self.assertEqual(found["rule"], "the rule routes[2] (discard)")
 
     def test_senderHosts(self) -> None:
         """

@@ -230,6 +230,7 @@ class FakeIntake:
     connections: int = 3
     acceptance: Any = field(default_factory=NetworkAcceptance)
     limits: Any = DEFAULT_LIMITS
+    refusal: Any = None
 
 
 class FakeRelay:
