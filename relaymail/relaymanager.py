@@ -483,6 +483,15 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         """
         return self._connections.ownAddress(relay)
 
+    def tlsOf(self, relay: Any) -> Any:
+        """
+        Give the TLS connection (pyOpenSSL) of an attempt that is in a session over
+        TLS.
+
+        @param relay: The factory.
+        """
+        return self._connections.tlsOf(relay)
+
     def flushSoon(self) -> None:
         """
         Tell the senders of what failed, at the end of this turn.

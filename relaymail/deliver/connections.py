@@ -139,6 +139,13 @@ class Connections:
         address: str = getattr(self._made.get(relay), "ownAddress", "")
         return address
 
+    def tlsOf(self, relay: Any) -> Any:
+        """
+        Give the TLS connection (pyOpenSSL) of an attempt; L{None}: there is none.
+        """
+        transport = getattr(self._made.get(relay), "transport", None)
+        return getattr(transport, "getHandle", lambda: None)()
+
     def ended(self, relay: Any) -> None:
         """
         Note that an attempt is over.

@@ -15,8 +15,10 @@ from typing import Any
 from relaymail.protections import Applied, TLSResult, TLSSession
 from relaymail.replies import Evidence, Phase, Trouble
 from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.peers import Problem
 from relaymail.route.protection import appliedTo
 from relaymail.route.terms import Way
+from relaymail.route.tlscontexts import testedProblem
 from relaymail.route.walk import Walk
 from relaymail.schedule.goals import goalOf
 
@@ -76,8 +78,23 @@ class ProtectedMixin:
         """
         Tell of a session over which mail is about to go.
         """
-        result = None if self.tls else TLSResult.NO_STARTTLS
-        self._tellSession(relay, result, "" if self.tls else _NOT_OFFERED)
+        if not self.tls:
+            return self._tellSession(relay, TLSResult.NO_STARTTLS, _NOT_OFFERED)
+        problem = self._testedProblem(relay)
+        if problem is None:
+            return self._tellSession(relay, None, "")
+        return self._tellSession(relay, problem.result, problem.why)
+
+    def _testedProblem(self, relay: Any) -> Problem | None:
+        """
+        Say what a policy that is only tested would have had against the session,
+        where somebody wants to know.
+        """
+        host = self.host
+        isAsked = getattr(self.manager, "onTLSSession", None) is not None
+        if host is None or host.tested is None or not isAsked:
+            return None
+        return testedProblem(host, self.manager.tlsOf(relay))
 
     def _sessionEnded(self, relay: Any, phase: Phase, evidence: Evidence) -> None:
         """

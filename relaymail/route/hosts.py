@@ -15,6 +15,7 @@ from relaymail.route.tlsa import TLSA
 
 if TYPE_CHECKING:
     from relaymail.identities import ITokens
+    from relaymail.route.sts.policy import STSPolicy
 
 
 class TLSNeed(Enum):
@@ -91,6 +92,8 @@ class Host:
     @ivar source: The addresses of this machine that connections to it come from, one
         for each family; none: the system's choice.
     @ivar helo: What this relay calls itself there; empty: as everywhere.
+    @ivar tested: A policy of MTA-STS that its sessions need not fulfil, but of which
+        it is told whether they do (RFC 8461 5).
     @ivar why: Why the session needs what it needs, for people.
     @ivar inClear: Whether it is spoken to in clear this time, though TLS is used where
         it works (C{OFFERED}): it does not.  It is the same host all the same.
@@ -113,6 +116,7 @@ class Host:
     keyFile: str | None = None
     source: tuple[str, ...] = ()
     helo: str = ""
+    tested: STSPolicy | None = field(default=None, compare=False)
     why: str = field(default="", compare=False)
     inClear: bool = field(default=False, compare=False)
 

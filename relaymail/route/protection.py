@@ -255,7 +255,9 @@ def _byPolicy(aim: Aim, candidate: Candidate, tlsa: TLSASet | None, sts: Found) 
         return _host(aim, candidate, TLSNeed.ENCRYPTED, why)
     if mode is STSMode.TESTING:
         why = f"{why}: the MTA-STS policy of {aim.destination} is only tested"
-    elif sts.problem is not None:
+        host = _host(aim, candidate, need, why)
+        return replace(host, caFile=aim.terms.caFile, tested=policy)
+    if sts.problem is not None:
         why = f"{why}: the MTA-STS policy of {aim.destination} is none ({sts.why})"
     elif not aim.usesPolicies and aim.terms.level in WITH_STS:
         why = "the sender says that TLS is not required"

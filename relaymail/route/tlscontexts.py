@@ -30,7 +30,7 @@ from zope.interface import implementer
 
 from relaymail.errors import ConfigurationError, RouteError
 from relaymail.protections import TLSResult
-from relaymail.replies import Phase, Trouble, TroubleKind
+from relaymail.replies import Phase, Trouble, TroubleKind, printable
 from relaymail.route.dane import check, pathProblem
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.route.peers import (
@@ -134,6 +134,36 @@ def _againstTrusted(host: Host, connection: SSL.Connection) -> Problem | None:
         return Problem(TLSResult.FAILED, "the host showed no certificate")
     problem = pathProblem(shown[0], shown[1:], store)
     return problem or nameProblem(shown[0], namesOf(host))
+
+
+def testedProblem(host: Host, connection: SSL.Connection | None) -> Problem | None:
+    """
+    Say what is wrong with a host by the policy that it is only tested by (RFC 8461
+    5): mail goes there all the same.
+
+    @param host: One with such a policy.
+    @param connection: The connection, once its handshake is over.
+
+    @return: What is wrong, if anything.
+    """
+    if host.tested is not None and not host.tested.matches(host.name):
+        told = f"{host.name} is none of the hosts that the policy names"
+        return Problem(TLSResult.FAILED, printable(told))
+    shown = () if connection is None else connection.get_peer_cert_chain() or ()
+    stamps = (stampOf(host.caFile), (), ())
+    try:
+        store = _contextOf(True, host.caFile, None, None, stamps).get_cert_store()
+    except ConfigurationError:
+        # It is of this relay that something is wrong.
+        return None
+    if not shown or store is None:
+        return Problem(TLSResult.FAILED, "the host showed no certificate")
+    try:
+        problem = pathProblem(shown[0], shown[1:], store)
+        return problem or nameProblem(shown[0], namesOf(host))
+    except UnicodeError as e:
+        told = f"no certificate can be valid for {host.name}: {e}"
+        return Problem(TLSResult.WRONG_NAME, printable(told))
 
 
 def namesOf(host: Host) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from twisted.trial.unittest import TestCase
 from relaymail.dialogue.patience import scaled
 from relaymail.envelopes import NO_PARAMETERS, Envelope, Letter, Parameters
 from relaymail.outcomes import Delivered, Outcome, Retry
+from relaymail.protections import TLSSession
 from relaymail.queue.memory import MemoryQueue
 from relaymail.relaymanager import MXCalculator, SmartHostESMTPRelayingManager
 from relaymail.route.levels import TLSLevel
@@ -152,6 +153,7 @@ class Scene:
     @ivar manager: The relay.
     @ivar policies: The policies of MTA-STS.
     @ivar outcomes: What became of each attempt, in their order.
+    @ivar sessions: How each session was protected, as reports have it.
     """
 
     def __init__(
@@ -176,6 +178,7 @@ class Scene:
         self.reactor: Any = reactor
         self.protection = protection
         self.outcomes: list[Outcome] = []
+        self.sessions: list[TLSSession] = []
         self._waiting: list[tuple[int, Deferred[None]]] = []
         shown = (shows or certificate()).contextFactory if hasTLS else None
         keywords = (*KEYWORDS, "REQUIRETLS")
@@ -219,6 +222,7 @@ class Scene:
         manager.policies = self.policies
         manager.phaseTimeouts = scaled(IMPATIENCE)
         manager.onOutcome = self._note
+        manager.onTLSSession = self.sessions.append
         return manager
 
     def _note(

@@ -16,6 +16,7 @@ from relaymail.replies import Trouble
 from relaymail.route import protecting
 from relaymail.route.levels import TLSLevel
 from relaymail.route.rules import Routing, Rule
+from relaymail.route.sts.policy import STSMode
 from relaymail.route.terms import Terms
 from relaymail.test.endtoend.protections import (
     ALL,
@@ -400,13 +401,23 @@ class DNSTests(ProtectionTestCase):
 
     async def test_rfc8461_5_testing(self) -> None:
         """
-        A policy that is only tested keeps no mail back.
+        A policy that is only tested keeps no mail back, and it is told what it would
+        have kept.
         """
-        for pattern in (MX, "other.example"):
-            scene = self.scene(NOTHING, shows=stranger())
-            mode = type(ENFORCE.policy.policy.mode).TESTING  # type: ignore[union-attr]
-            scene.policies.found[DOMAIN] = enforced(pattern, mode=mode)
+        stale, other = certificate(expired=True), certificate(EVIL)
+        for pattern, shown, result in (
+            (MX, certificate(), None),
+            (MX, stranger(), TLSResult.NOT_TRUSTED),
+            (MX, stale, TLSResult.EXPIRED),
+            (MX, other, TLSResult.WRONG_NAME),
+            ("other.example", certificate(), TLSResult.FAILED),
+        ):
+            scene = self.scene(NOTHING, shows=shown)
+            scene.policies.found[DOMAIN] = enforced(pattern, mode=STSMode.TESTING)
             self.assertDelivered(scene, await scene.send())
+            (session,) = scene.sessions
+            self.assertIs(session.result, result, session.why)
+            self.assertEqual([a.patterns for a in session.applied], [(pattern,)])
 
 
 class ReuseTests(ProtectionTestCase):

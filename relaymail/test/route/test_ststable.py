@@ -108,7 +108,10 @@ class ModeTests(SynchronousTestCase):
                 (applied,) = route.applied
                 self.assertIs(applied.kind, PolicyKind.STS)
                 self.assertEqual(applied.patterns, patterns)
-                self.assertIn("only tested", route.hosts[0].why)
+                (host,) = route.hosts
+                self.assertIn("only tested", host.why)
+                self.assertIs(host.tested, policy.policy)
+                self.assertIs(without.hosts[0].tested, None)
 
     def test_rfc8461_5_none(self) -> None:
         """

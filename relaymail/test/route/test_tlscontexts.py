@@ -20,7 +20,8 @@ from relaymail.errors import ConfigurationError
 from relaymail.protections import TLSResult
 from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.route.hosts import Host, TLSNeed
-from relaymail.route.tlscontexts import checkOwn, creatorFor
+from relaymail.route.sts.policy import STSMode, STSPolicy
+from relaymail.route.tlscontexts import checkOwn, creatorFor, testedProblem
 from relaymail.route.troubles import troubleOf
 from relaymail.testing.certificates import Purpose, Throwaway, ThrowawayCA, selfSigned
 
@@ -341,6 +342,65 @@ class VerifiedTests(ContextCase):
         os.replace(other.write(self.mktemp()), self.caFile)
         self.assertIsNone(self.troubleWith(shown))
         self.assertIsNotNone(self.troubleWith(self.server))
+
+
+class TestedTests(ContextCase):
+    """
+    L{testedProblem}: what a policy that is only tested would have had against a host.
+    """
+
+    def problem(self, shown: Throwaway | None, name: str = NAME, **more: Any) -> Any:
+        """
+        Give what is called wrong with a host that shows a certificate.
+        """
+        policy = STSPolicy(STSMode.TESTING, ("*.example.org",), 1)
+        authority = self.authority.write(Path(self.mktemp()))
+        host = Host(name, tested=policy, **{"caFile": authority, **more})
+        near = None
+        if shown is not None:
+            near, _ = handshake(creatorFor(host), shown.contextFactory)
+        found = testedProblem(host, near)
+        return None if found is None else found.result
+
+    def test_fine(self) -> None:
+        """
+        Nothing, of one that is as the policy says.
+        """
+        self.assertIs(self.problem(self.authority.issue(NAME)), None)
+
+    def test_wrong(self) -> None:
+        """
+        The name, the time, or who vouches for it.
+        """
+        for shown, result in (
+            (self.authority.issue("other.example.org"), TLSResult.WRONG_NAME),
+            (self.authority.issue(NAME, expired=True), TLSResult.EXPIRED),
+            (selfSigned(NAME), TLSResult.NOT_TRUSTED),
+            (None, TLSResult.FAILED),
+        ):
+            self.assertIs(self.problem(shown), result)
+
+    def test_notNamed(self) -> None:
+        """
+        That it does not name it.
+        """
+        shown = self.authority.issue("mx.other.example")
+        self.assertIs(self.problem(shown, "mx.other.example"), TLSResult.FAILED)
+
+    def test_noNameForCertificates(self) -> None:
+        """
+        That no certificate can be valid for its name.
+        """
+        shown = self.authority.issue(NAME)
+        result = self.problem(shown, f"{'a' * 64}.example.org")
+        self.assertIsNot(result, None)
+
+    def test_ownTrouble(self) -> None:
+        """
+        That this relay does not know whom to trust says nothing of it.
+        """
+        shown = self.authority.issue(NAME)
+        self.assertIs(self.problem(shown, caFile="/nowhere/ca.pem"), None)
 
 
 class ClientCertificateTests(ContextCase):
