@@ -62,7 +62,7 @@ class ExplainTests(SynchronousTestCase):
                         "host": "a.example.org",
                         "port": 25,
                         "tls": "encrypted where the host offers it",
-                        "addresses": ["192.0.2.1", "192.0.2.2", "2001:db8::1"],
+                        "addresses": ["192.0.2.1", "2001:db8::1", "192.0.2.2"],
                         "problem": "",
                     },
                     {

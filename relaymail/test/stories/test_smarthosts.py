@@ -18,7 +18,6 @@ from relaymail.test.stories.harness import (
     SENDER,
     Logged,
     StoryTestCase,
-    statusOf,
 )
 from relaymail.test.stories.test_starttls import TLSTestCase
 from relaymail.testing.doubles import CONTENT
@@ -286,11 +285,13 @@ class ParametersTests(SmartHostsTestCase):
         """
         host = self.world.host(FIRST)
         self.world.exchange("example.org", {"mx.elsewhere.example": FIRST})
-        self.add(Parameters(requireTLS=True))
-        self.deliver(recipient="c@example.org")
+        with Logged() as logged:
+            self.add(Parameters(requireTLS=True))
+            self.deliver(recipient="c@example.org")
         self.assertEqual([m.recipients for m in host.received], [("c@example.org",)])
-        (notice,) = self.notices()
-        self.assertIn("Status: 5.7.30", statusOf(notice))
+        # The notice of it waits for TLS, too.
+        (line,) = [each for each in logged.outcomes if each.startswith("bounced")]
+        self.assertIn(" status=5.7.30 ", line)
         standing = self.world.manager.standingOf("example.org")
         self.assertEqual(standing.state, State.READY)
 
