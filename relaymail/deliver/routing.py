@@ -231,7 +231,7 @@ class RoutingMixin:
         Say where a name goes.  It is asked for each.
         """
         parameters = outline.parameters
-        if self.routing:
+        if self.routing.rules:
             rule = self.routing.match(
                 outline.recipient, outline.sender, outline.origin, outline.isReleased
             )

@@ -258,6 +258,12 @@ class RoutesTests(EndToEndTestCase):
         )
         self.assertEqual(changed, ["delivery.routes"])
         await self.arrived(self.special)
+        routes = configure(queue=told.queue, routes="via=refuse").delivery.routes
+        await relay.reload(
+            attrs.evolve(told, delivery=attrs.evolve(told.delivery, routes=routes))
+        )
+        with self.assertRaises(smtplib.SMTPRecipientsRefused):
+            await submit(self.portOf(relay))
 
     async def test_sourceAndName(self) -> None:
         """
