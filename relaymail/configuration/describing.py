@@ -196,7 +196,7 @@ _WORDS = {
     "place": "PATH",
     "smart hosts": "HOST",
     "sender hosts": "SENDER=HOST",
-    "routes": "KEY=VALUE…",
+    "routes": "ROUTE",
     "TLS level": "LEVEL",
     "source": "IP",
     "helo": "NAME",
