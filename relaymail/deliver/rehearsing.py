@@ -18,7 +18,7 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from relaymail.deliver.esmtpclient import ESMTPClient
-from relaymail.deliver.relayers import prepare
+from relaymail.deliver.preparing import prepare
 from relaymail.dialogue.extensions import parseExtensions
 from relaymail.dialogue.sasl.choosing import Means, authenticatorsFor
 from relaymail.replies import Evidence, Phase, Reply, Trouble, printable

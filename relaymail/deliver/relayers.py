@@ -16,15 +16,14 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.python.failure import Failure
 
 from relaymail import relay, smtp
+from relaymail.deliver.preparing import checkPlain, prepare
 from relaymail.deliver.reporting import Reporting
 from relaymail.deliver.reporting import takesPart as takesPart
 from relaymail.deliver.resuming import Resuming, creatorAt, resume
-from relaymail.deliver.session import checkedIdentity
 from relaymail.dialogue.patience import PATIENCE
 from relaymail.envelopes import Letter
 from relaymail.replies import Phase, Reply
-from relaymail.route.hosts import Bearer, Credentials, Host, TLSNeed
-from relaymail.route.tlscontexts import peerCheckFor
+from relaymail.route.hosts import Credentials, Host
 from relaymail.route.troubles import troubleOf
 
 
@@ -306,6 +305,9 @@ class SMTPManagedRelayerFactory(ClientFactory):
         """
         if not self._isWanted(addr):
             return None
+        host: Host | None = getattr(self.manager, "host", None)
+        if host is not None:
+            checkPlain(host)
         built = self.protocol(self.messages, self.manager, *self.pArgs, **self.pKwArgs)
         return self._adopt(built)
 
@@ -417,32 +419,3 @@ class ESMTPManagedRelayerFactory(SMTPManagedRelayerFactory):
             if self.contextFactory is None:
                 resume(built, self, host, getattr(addr, "host", ""))
         return self._adopt(built)
-
-
-#: What a session needs with which it is certain who the host is.
-_KNOWN = (TLSNeed.VERIFIED, TLSNeed.DANE)
-
-
-def prepare(client: Any, host: Host) -> None:
-    """
-    Set a client to what its host needs.
-
-    @param client: An L{ESMTPClient <relaymail.smtp.ESMTPClient>}.
-    @param host: The host.
-    """
-    isKnown = host.tls in _KNOWN
-    client.lmtp = host.lmtp
-    if host.helo:
-        client.identity = checkedIdentity(host.helo)
-    client.isVerified = isKnown
-    if isKnown or host.tls is TLSNeed.ENCRYPTED:
-        client.requireTransportSecurity = True
-    client.peerCheck = peerCheckFor(host)
-    if host.credentials is None:
-        return
-    client.requireAuthentication = True
-    client.authenticateInClear = host.authInClear
-    client.trustsTLS = isKnown
-    if isinstance(host.credentials, Bearer):
-        client.tokens = host.credentials.tokens
-    client.useBest(host.credentials.user.encode("utf-8"))

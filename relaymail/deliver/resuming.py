@@ -39,6 +39,9 @@ class Resuming:
             handle = getattr(client.transport, "getHandle", lambda: None)()
             client.factory.mayBeStale = getattr(handle, "isResuming", False)
         super().handshakeCompleted()  # type: ignore[misc]
+        if client.evidence is None:
+            # What goes wrong from here on is not the session from before.
+            client.factory.mayBeStale = False
 
     def _keepSession(self) -> None:
         client: Any = self
@@ -99,7 +102,19 @@ def wasStale(factory: Any, evidence: Evidence) -> bool:
     @param factory: The factory of the attempt; it is asked once for each relayer.
     @param evidence: What the session ended with.
     """
-    mayBe = getattr(factory, "mayBeStale", False)
+    wasIt = isStale(factory, evidence)
     factory.mayBeStale = False
+    return wasIt
+
+
+def isStale(factory: Any, evidence: Evidence) -> bool:
+    """
+    Tell whether it may have been because of the session from before that a handshake
+    failed.
+
+    @param factory: The factory of the attempt.
+    @param evidence: What the session ended with.
+    """
+    mayBe: bool = getattr(factory, "mayBeStale", False)
     result = getattr(evidence, "result", None)
     return mayBe and result not in (None, TLSResult.NO_STARTTLS)

@@ -11,6 +11,7 @@ from typing import Any
 
 from relaymail.deliver.inclear import InClearMixin
 from relaymail.deliver.protected import ProtectedMixin
+from relaymail.deliver.resuming import isStale
 from relaymail.dialogue.extensions import Extensions
 from relaymail.outcome import verdicts
 from relaymail.outcome.verdicts import LaneState, Verdict
@@ -119,7 +120,7 @@ class StandingMixin(ProtectedMixin, InClearMixin):
             # The server had enough of the connection, not of the mail.
             phase = Phase.IDLE
         self._ended = (phase, evidence)
-        if not self._isTold:
+        if not self._isTold and not isStale(relay, evidence):
             self._sessionEnded(relay, phase, evidence)
         if phase is Phase.AUTH:
             self._noteAuthentication(evidence)

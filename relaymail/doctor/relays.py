@@ -172,11 +172,13 @@ def _connect(host: Host, hostname: str, wait: float) -> smtplib.SMTP:
 
 
 def _context(host: Host) -> ssl.SSLContext:
-    if host.tls is TLSNeed.VERIFIED:
-        return ssl.create_default_context(cafile=host.caFile)
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    isVerified = host.tls is TLSNeed.VERIFIED
+    context = ssl.create_default_context(cafile=host.caFile if isVerified else None)
+    if not isVerified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if host.certFile is not None:
+        context.load_cert_chain(host.certFile, host.keyFile)
     return context
 
 

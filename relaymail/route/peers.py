@@ -182,8 +182,7 @@ def nameProblem(certificate: crypto.X509, names: tuple[str, ...]) -> Problem | N
     one that matches is enough.
 
     @param certificate: The host's.
-    @param names: Host names and network addresses, of which one at least can be in a
-        certificate.
+    @param names: Host names and network addresses.
 
     @return: What is wrong, if anything.
     """
@@ -193,7 +192,7 @@ def nameProblem(certificate: crypto.X509, names: tuple[str, ...]) -> Problem | N
         told = printable(f"the host's certificate is broken: {e}")
         return Problem(TLSResult.FAILED, told)
     patterns = [pattern for each in alternatives for pattern in _patternOf(each)]
-    for reference in referencesOf(names):
+    for reference in _anyOf(names):
         try:
             verify_service_identity(patterns, [reference], [])
         except (CertificateError, VerificationError):
@@ -202,6 +201,14 @@ def nameProblem(certificate: crypto.X509, names: tuple[str, ...]) -> Problem | N
     wanted = " or ".join(printable(name, MAX_NAME) for name in names[:MAX_NAMES_TOLD])
     told = f"the host's certificate is for {_told(alternatives)}, not for {wanted}"
     return Problem(TLSResult.WRONG_NAME, printable(told))
+
+
+def _anyOf(names: tuple[str, ...]) -> tuple[Any, ...]:
+    try:
+        return referencesOf(names)
+    except UnicodeError:
+        # There is none that any certificate could be valid for.
+        return ()
 
 
 def isAddress(name: str) -> bool:

@@ -14,8 +14,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.deliver.relayers import prepare, takesPart
+from relaymail.deliver.preparing import prepare
+from relaymail.deliver.relayers import takesPart
+from relaymail.errors import RouteError
 from relaymail.outcomes import Bounce, Delivered
+from relaymail.protections import TLSResult
 from relaymail.relaymanager import (
     ESMTPManagedRelayer,
     ESMTPManagedRelayerFactory,
@@ -228,6 +231,30 @@ class WithAttemptTests(SynchronousTestCase):
             self.assertEqual(client.trustsTLS, isKnown, need)
             self.assertFalse(client.authenticateInClear)
             self.assertEqual(client.peerCheck is not None, isKnown)
+
+    def test_A02_SMTPHasNoSTARTTLS(self) -> None:
+        """
+        Nothing is said over plain SMTP to a host that needs TLS, or that is to be
+        looked at after the handshake.
+        """
+        rows = [(need, False) for need in TLSNeed]
+        rows += [(need, True) for need in set(TLSNeed) - {TLSNeed.NEVER}]
+        mayPass = {
+            (TLSNeed.NEVER, False),
+            (TLSNeed.OFFERED, False),
+            (TLSNeed.OFFERED, True),
+            (TLSNeed.ENCRYPTED, True),
+            (TLSNeed.VERIFIED, True),
+        }
+        for need, implicit in rows:
+            host = Host("mx.example", tls=need, implicitTLS=implicit)
+            factory = SMTPManagedRelayerFactory([], self.attempt, b"me")
+            if (need, implicit) in mayPass:
+                self.begin(factory, host)
+                continue
+            error = self.assertRaises(RouteError, self.begin, factory, host)
+            self.assertIs(error.trouble.result, TLSResult.NO_STARTTLS)
+            self.assertIn(need.value, error.trouble.detail)
 
     def test_tokensOfTheHost(self) -> None:
         """

@@ -122,6 +122,14 @@ class NameTests(SynchronousTestCase):
         self.assertIs(problem.result, TLSResult.WRONG_NAME)
         self.assertIn("is for no name at all", problem.why)
 
+    def test_noNameThatCouldMatch(self) -> None:
+        """
+        Where no name can be in a certificate, none matches.
+        """
+        problem = nameProblem(loaded(selfSigned("a.example")), ("mx_1.example",))
+        assert problem is not None
+        self.assertIs(problem.result, TLSResult.WRONG_NAME)
+
     def test_noReference(self) -> None:
         """
         Names that no certificate can have are refused where there are no others.

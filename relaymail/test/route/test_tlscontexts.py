@@ -273,6 +273,8 @@ class VerifiedTests(ContextCase):
             self.assertIs(trouble.kind, TroubleKind.TLS, words)
             self.assertIs(trouble.result, result, words)
             self.assertIn(words, trouble.detail)
+        # All of them had the context in common with this.
+        self.assertIsNone(self.troubleWith(self.server))
 
     def test_hostIsTold(self) -> None:
         """

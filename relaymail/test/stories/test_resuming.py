@@ -9,9 +9,12 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.ssl import TLSVersion
+from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.deliver.relayers import SMTPManagedRelayerFactory
+from relaymail.deliver.resuming import isStale, wasStale
 from relaymail.protections import TLSResult
-from relaymail.replies import Trouble
+from relaymail.replies import Phase, Reply, Trouble, TroubleKind
 from relaymail.route import tlscontexts
 from relaymail.route.dane import pathProblem
 from relaymail.route.hosts import Host, TLSNeed
@@ -267,3 +270,29 @@ class ResumingTests(ProtectedCase):
         self.assertEqual(len(manager.tlsSessions), 1)
         self.assertNotIn("tlsSessions", manager.__getstate__())
         self.assertEqual(self.world.zones[NAME], {"A": [FIRST]})
+
+
+class StaleTests(SynchronousTestCase):
+    """
+    Tests for L{isStale} and L{wasStale}.
+    """
+
+    def test_whatMayBe(self) -> None:
+        """
+        A handshake that failed may have failed because of a session that was offered;
+        what was no handshake did not.  It is asked once what to do about that.
+        """
+        failed = Trouble(Phase.STARTTLS, TroubleKind.TLS, "x", TLSResult.FAILED)
+        refused = Trouble(Phase.STARTTLS, TroubleKind.TLS, "x", TLSResult.NO_STARTTLS)
+        for offered, evidence, wanted in (
+            (True, failed, True),
+            (False, failed, False),
+            (True, refused, False),
+            (True, Trouble(Phase.MAIL, TroubleKind.LOST), False),
+            (True, Reply(454), False),
+        ):
+            factory = SMTPManagedRelayerFactory([], None)
+            factory.mayBeStale = offered
+            self.assertEqual(isStale(factory, evidence), wanted)
+            self.assertEqual(wasStale(factory, evidence), wanted)
+            self.assertFalse(wasStale(factory, evidence))
