@@ -104,7 +104,7 @@ class _AttemptManager(StandingMixin):
         if relay not in self.manager.managed:
             # Given up while the hosts were looked up.
             return
-        self._relay = relay
+        self._relay, self._mayRecover = relay, route.mayRecover
         self._walk = Walk(route, self._whyInClear)
         self._goOn(relay)
 

@@ -140,6 +140,8 @@ class Route:
         clock; L{None}: for one attempt.
     @ivar applied: The policies that say how its sessions are protected.
     @ivar left: The hosts that are not tried, each with why, for people.
+    @ivar mayRecover: Whether one of those may be tried later: what the others say for
+        good is then no reason to give up the mail.
     """
 
     hosts: tuple[Host, ...]
@@ -147,6 +149,7 @@ class Route:
     applied: tuple[Applied, ...] = field(default=(), compare=False)
     left: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     ranks: tuple[int, ...] = field(default=(), compare=False)
+    mayRecover: bool = field(default=False, compare=False)
 
     def ranked(self, preferences: Mapping[str, int]) -> Route:
         """

@@ -124,7 +124,7 @@ class Protecting:
             )
             applied = (Applied(PolicyKind.NONE, aim.destination),)
             left = ((aim.destination, e.trouble.detail),)
-            return replace(alone, applied=applied, left=left)
+            return replace(alone, applied=applied, left=left, mayRecover=True)
         route = await self._routeBy(aim, found, policy)
         whole = withFallback(route, aim.terms.fallback, aim.requireTLS, self.isBad)
         # A program's own calculator may not say.

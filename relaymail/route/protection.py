@@ -59,6 +59,8 @@ _FIRST = (
     TroubleKind.NO_REQUIRETLS,
     TroubleKind.NO_SUCH_DOMAIN,
 )
+#: What is as it is, however often it is looked up.
+_LASTING = frozenset({TroubleKind.NO_REQUIRETLS, TroubleKind.NO_SUCH_DOMAIN})
 
 
 def protect(
@@ -88,7 +90,8 @@ def protect(
     if not hosts:
         raise RouteError(_noneLeft([trouble for _, trouble in left]), applied)
     reasons = tuple((name, trouble.detail) for name, trouble in left)
-    return Route(hosts, until, applied, reasons)
+    mayRecover = any(trouble.kind not in _LASTING for _, trouble in left)
+    return Route(hosts, until, applied, reasons, mayRecover=mayRecover)
 
 
 def isMismatch(aim: Aim, name: str, sts: Found) -> bool:

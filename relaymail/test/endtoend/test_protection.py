@@ -360,6 +360,25 @@ class DNSTests(ProtectionTestCase):
                 scene.zones.zones[MX] = fault
                 self.assertWaits(scene, await scene.send(), "looking up", MX)
 
+    async def test_otherHostRefuses(self) -> None:
+        """
+        Mail does not come back because of what one host says as long as another one
+        is left out that may take it later.
+        """
+        names = (MX, "mx2.one.example")
+        for name, isLeft in ((f"_{{}}._tcp.{MX}", True), ("unused.example", False)):
+            scene = self.scene(DANE)
+            refusal = "554 5.3.2 No service here"
+            scene.server.answers["CONNECT"] = scene.other.answers["CONNECT"] = refusal
+            scene.zones.zones |= {
+                DOMAIN: {"MX": [(n, name) for n, name in enumerate(names)]},
+                names[1]: {"A": [ELSEWHERE]},
+                name.format(scene.server.port): Fault.SERVFAIL,
+            }
+            outcome = await scene.send()
+            self.assertIsInstance(outcome, Retry if isLeft else Bounce)
+            self.assertEqual(scene.mails, [])
+
     async def test_strippedTLSA(self) -> None:
         """
         Without TLSA records, or with some that nobody signed, nobody gets mail that is

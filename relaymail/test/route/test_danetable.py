@@ -106,6 +106,17 @@ class AssuranceTests(SynchronousTestCase):
         ((name, why),) = route.left
         self.assertEqual(name, "a.example")
         self.assertIn("could not be looked up", why)
+        self.assertTrue(route.mayRecover)
+
+    def test_rfc7672_2_1_2_gone(self) -> None:
+        """
+        One that has no address will have none later, either.
+        """
+        gone = Candidate("a.example", Reach(FAILED, trouble=NO_ADDRESS))
+        route = routed(DANE, SIGNED, gone, having(EE))
+        self.assertEqual([name for name, _ in route.left], ["a.example"])
+        self.assertFalse(route.mayRecover)
+        self.assertFalse(routed(DANE, SIGNED, having(EE)).mayRecover)
 
     def test_rfc7672_2_1_2_bogusAddresses(self) -> None:
         """

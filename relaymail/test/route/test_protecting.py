@@ -618,6 +618,7 @@ class FallbackTests(_Base):
             self.protecting().routeTo(self.aim("plain.example"))
         )
         self.assertEqual(route.hosts, (self.fallback,))
+        self.assertTrue(route.mayRecover)
         ((name, why),) = route.left
         self.assertEqual(name, "plain.example")
         self.assertIn("plain.example", why)
