@@ -21,15 +21,17 @@ from relaymail.intake.networks import parseNetworks
 from relaymail.route.hosts import Host
 from relaymail.route.levels import TLSLevel
 from relaymail.route.patterns import parseRecipient, parseSender
-from relaymail.route.rules import Action, Network, Rule, checkedRule
+from relaymail.route.rules import (
+    MAX_NAME,
+    MAX_TEXT,
+    Action,
+    Network,
+    Rule,
+    checkedRule,
+)
 from relaymail.route.smarthosts import SmartHost, showSmartHost
 from relaymail.route.terms import Terms
 
-#: The longest text of a rule, in characters: with the codes before it, it fits into
-#: one line of a reply (RFC 5321 4.5.3.1.5).
-MAX_TEXT = 400
-#: The longest name of a rule or a user, in characters.
-MAX_NAME = 200
 #: The word for the hosts of each destination.
 MX = "mx"
 

@@ -43,6 +43,10 @@ from relaymail.route.terms import Terms, Way
 #: same few comes again and again.
 _REMEMBERED = 4096
 
+#: How many sites of a destination are remembered: with very many senders that have
+#: hosts of their own they are found anew, so as not to take all memory.
+_FEW = 16
+
 #: What is kept of a message that says nothing of TLS.
 _PLAIN = Parameters()
 
@@ -215,7 +219,9 @@ class RoutingMixin:
             if len(known) >= _REMEMBERED:
                 known.clear()
             found = (self.siteFor(destination), *self._allSites(destination))
-            sites = known[destination] = tuple(dict.fromkeys(found))
+            sites = tuple(dict.fromkeys(found))
+            if len(sites) <= _FEW:
+                known[destination] = sites
         return sites
 
     def _allSites(self, destination: str) -> Iterator[Hashable]:

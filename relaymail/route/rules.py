@@ -36,6 +36,11 @@ from relaymail.route.terms import Terms
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
+#: The longest text of a rule, in characters: with the codes before it, it fits into
+#: one line of a reply (RFC 5321 4.5.3.1.5).
+MAX_TEXT = 400
+#: The longest name of a rule, in characters.
+MAX_NAME = 200
 #: How many network addresses are remembered as what they are: the same few come
 #: again and again.
 _REMEMBERED = 1024
@@ -339,6 +344,12 @@ def checkedRule(rule: Rule) -> Rule:
             f"nobody is told of mail that it is to {rule.action.value}: its text is "
             "for what it refuses or holds"
         )
+    if not rule.name.isprintable() or len(rule.name) > MAX_NAME:
+        raise ConfigurationError(
+            f"its name is longer than {MAX_NAME} characters, or no text on one line"
+        )
+    if len(rule.text) > MAX_TEXT:
+        raise ConfigurationError(f"its text is longer than {MAX_TEXT} characters")
     if not (rule.text.isascii() and rule.text.isprintable()):
         raise ConfigurationError(
             "its text has characters that no reply of SMTP has: write printable ASCII "

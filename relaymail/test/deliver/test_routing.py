@@ -28,6 +28,7 @@ from relaymail.route.rules import Action, Routing, Rule
 from relaymail.route.sts.policy import Found, STSMode, STSPolicy
 from relaymail.route.terms import Terms, Way
 from relaymail.schedule.goals import goalOf
+from relaymail.schedule.paces import State
 from relaymail.schedule.rates import Rate
 from relaymail.test.stories.harness import FIRST as FIRST_HOST
 from relaymail.test.stories.harness import Logged, StoryTestCase
@@ -237,6 +238,20 @@ class RulesTests(StoryTestCase):
             self.assertLessEqual(len(manager._ways), 3)
             self.assertLessEqual(len(manager._sites[1]), 3)
 
+    def test_manySites(self) -> None:
+        """
+        Where a destination has very many, they are not remembered.
+        """
+        self.route(
+            *(
+                Rule(senders=(f"@{n}.example",), hosts=(Host(f"h{n}.example"),))
+                for n in range(20)
+            )
+        )
+        manager: Any = self.world.manager
+        self.assertEqual(len(manager.sitesOf("example.org")), 21)
+        self.assertEqual(manager._sites[1], {})
+
     def test_longestRest(self) -> None:
         """
         Mail rests for a while at a time where others for the same destination may go
@@ -298,6 +313,28 @@ class RelayedTests(StoryTestCase):
         self.set(routing=Routing())
         self.successResultOf(queue.release(name))
         self.world.run(10)
+        self.assertEmpty()
+
+    def test_oneWayFails(self) -> None:
+        """
+        Where the hosts of a rule fail, other mail for the destination goes on, and
+        what the rule is for goes before long when they are back.
+        """
+        shop = (Host("192.0.2.77", 25, TLSNeed.NEVER, named=True),)
+        self.world.network.fates["192.0.2.77"] = Fate.REFUSED
+        self.set(routing=Routing([Rule(recipients=("b@example.org",), hosts=shop)]))
+        host = self.world.host(FIRST_HOST)
+        for _ in range(10):
+            self.relayed("b@example.org", "c@example.org", seconds=300)
+        self.assertEqual(len(host.received), 10)
+        standing = self.world.manager.standingOf("example.org", "", "b@example.org")
+        self.assertEqual(standing.state, State.SUSPENDED)
+        standing = self.world.manager.standingOf("example.org", "", "c@example.org")
+        self.assertEqual(standing.state, State.READY)
+        del self.world.network.fates["192.0.2.77"]
+        back = self.world.host("192.0.2.77")
+        self.world.run(4000)
+        self.assertEqual(len(back.received), 10)
         self.assertEmpty()
 
     def test_heldAfterAll(self) -> None:

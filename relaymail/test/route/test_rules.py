@@ -317,6 +317,9 @@ class CheckTests(SynchronousTestCase):
             (Rule(text="no"), "nobody is told of mail that it is to deliver"),
             (Rule(text="no", action=Action.DISCARD), "nobody is told"),
             (Rule(text="n\nö", action=Action.REFUSE), "printable ASCII"),
+            (Rule(text="n" * 401, action=Action.REFUSE), "longer than 400 characters"),
+            (Rule("a\nb"), "no text on one line"),
+            (Rule("n" * 201), "its name is longer than 200 characters"),
         ):
             error = self.assertRaises(ConfigurationError, Routing, [rule])
             self.assertIn(words, str(error))
