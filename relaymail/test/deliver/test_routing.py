@@ -7,9 +7,12 @@ How mail then goes, the stories of smart hosts tell.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import succeed
 from twisted.names import dns
 
@@ -23,13 +26,14 @@ from relaymail.protections import TLSResult
 from relaymail.replies import TroubleKind
 from relaymail.route.hosts import Host, Route, TLSNeed
 from relaymail.route.levels import TLSLevel
-from relaymail.route.router import Discarding, Holding, Refusing
+from relaymail.route.router import Discarding, Holding, NoWay, Refusing
 from relaymail.route.rules import Action, Routing, Rule
 from relaymail.route.sts.policy import Found, STSMode, STSPolicy
 from relaymail.route.terms import Terms, Way
 from relaymail.schedule.goals import goalOf
 from relaymail.schedule.paces import State
 from relaymail.schedule.rates import Rate
+from relaymail.test.route.test_rules import messages, rules
 from relaymail.test.stories.harness import FIRST as FIRST_HOST
 from relaymail.test.stories.harness import Logged, StoryTestCase
 from relaymail.testing.network import Fate
@@ -214,6 +218,31 @@ class RulesTests(StoryTestCase):
         self.assertIs(manager.sitesOf("example.net"), manager.sitesOf("example.net"))
         self.route()
         self.assertEqual(manager.sitesOf("example.net"), ("example.net", NEWS))
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.lists(rules, max_size=6), messages, st.booleans(), st.booleans())
+    def test_allSites(
+        self, said: list[Rule], message: Any, bySender: bool, isSmart: bool
+    ) -> None:
+        """
+        Wherever mail for a destination goes, that is one of its sites.
+        """
+        recipient, sender, origin, isReleased = message
+        terms = Terms(TLSLevel.VERIFY)
+        ways: list[dict[str, Any]] = [{}, {"hosts": FIRST}, {"terms": terms}]
+        told = [
+            replace(rule, **ways[n % 3]) if rule.action is Action.DELIVER else rule
+            for n, rule in enumerate(said)
+        ]
+        self.set(
+            routing=Routing(told),
+            senderHosts={"@example.org": NEWS} if bySender else {},
+            smartHosts=FIRST[:1] if isSmart else (),
+        )
+        site = self.site(recipient, sender=sender, origin=origin, isReleased=isReleased)
+        if not isinstance(site, NoWay):
+            domain = recipient.partition("@")[2]
+            self.assertIn(site, self.world.manager.sitesOf(domain))
 
     def test_siteFor(self) -> None:
         """
