@@ -174,7 +174,7 @@ class _Families:
             value=told.most,
         )
         yield GaugeMetricFamily(
-            "relaymail_hosts_in_clear",
+            "relaymail_broken_tls",
             "Hosts that offer TLS, and get mail in clear because it fails.",
             value=told.inClear,
         )

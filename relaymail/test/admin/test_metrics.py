@@ -76,7 +76,7 @@ class MetricsTests(SynchronousTestCase):
             ("relaymail_alarms", (("kind", "auth"),), 0),
             ("relaymail_alarms", (("kind", OTHER),), 0),
             ("relaymail_connections_max", (), 2),
-            ("relaymail_hosts_in_clear", (), 1),
+            ("relaymail_broken_tls", (), 1),
             ("relaymail_queued", (), 3),
             ("relaymail_relaying", (), 0),
             ("relaymail_destinations", (), 2),
