@@ -81,8 +81,9 @@ class SharingMixin(RoutingMixin):
         """
         Tell whether something waits that can go over the connection of an attempt.
         """
-        if self._work.scheduler.lanes.hasTurn(attempt.lane):
-            return self._mayTakeOwn(attempt)
+        hasOwn = self._work.scheduler.lanes.hasTurn(attempt.lane)
+        if hasOwn and self._mayTakeOwn(attempt):
+            return True
         return bool(self._mates(attempt, 1))
 
     def _isCurrent(self, attempt: Any) -> bool:
@@ -114,7 +115,7 @@ class SharingMixin(RoutingMixin):
         """
         scheduler, now = self._work.scheduler, self._now()
         paces = scheduler.paces
-        known = None if route is None else knownOf(goal, route)
+        known = None if route is None else knownOf(route)
         rested = [
             each
             for each, before in scheduler.learn(goal, known)
@@ -135,9 +136,12 @@ class SharingMixin(RoutingMixin):
         isOwn = hasattr(attempt, "standBack") and IQueue.providedBy(self.queue)
         if route.until is None or not isOwn or self.isStopping:
             return False
-        scheduler = self._work.scheduler
+        scheduler, now = self._work.scheduler, self._theReactor().seconds()
         site = scheduler.sites.siteOf(attempt.lane)
-        if any(self._isAlike(kept.attempt, site, route) for kept in self._kept):
+        # What does not even hold for a moment is for this attempt only.
+        if scheduler.sites.isRouteOf(attempt.lane, route.lane, now) and any(
+            self._isAlike(kept.attempt, site, route) for kept in self._kept
+        ):
             return True
         if site == begun:
             return False
@@ -155,7 +159,7 @@ class SharingMixin(RoutingMixin):
         raise NotImplementedError
 
 
-def knownOf(goal: Hashable, route: Route) -> Known | None:
+def knownOf(route: Route) -> Known | None:
     """
     Say of which site a goal is that has a route; L{None} where nobody says how long
     it holds, or it leads to no hosts of a domain's own.
@@ -165,9 +169,6 @@ def knownOf(goal: Hashable, route: Route) -> Known | None:
     """
     if route.until is None:
         return None
-    terms = getattr(goal, "terms", None)
-    named = {host.name for host in getattr(terms, "fallback", ())}
     hosts = [(host.name, host.port) for host in route.hosts if not host.named]
-    left = [(name, None) for name, _ in route.left if name not in named]
-    site = siteOfHosts((*hosts, *left))
+    site = siteOfHosts((*hosts, *((name, None) for name, _ in route.left)))
     return None if site is None else Known(site, route.lane, route.until)

@@ -6,13 +6,10 @@ L{relaymail.test.stories.test_sites}.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.deliver.sharing import knownOf
 from relaymail.route.hosts import Host, Route
-from relaymail.route.terms import Terms, Way
 from relaymail.schedule.sites import Known, MXSite
 from relaymail.test.stories.harness import FIRST, Logged, StoryTestCase
 
@@ -31,21 +28,17 @@ class KnownTests(SynchronousTestCase):
         The hosts of a domain's own are its site, those included that are not tried
         now; those that the operator named are not.
         """
-        fallback = Way("example.org", Terms(fallback=(SMART,)))
-        rows: list[tuple[Hashable, Route, MXSite | None]] = [
-            ("example.org", Route((ONE, TWO), 5.0), BOTH),
-            ("example.org", Route((TWO, ONE), 5.0), BOTH),
-            ("example.org", Route((ONE,), 5.0, left=((TWO.name, "why"),)), BOTH),
-            (fallback, Route((ONE, TWO, SMART), 5.0), BOTH),
-            (fallback, Route((ONE, TWO), 5.0, left=((SMART.name, "why"),)), BOTH),
-            (Way("example.org", requireTLS=True), Route((ONE, TWO), 5.0), BOTH),
-            (fallback, Route((SMART,), 5.0), None),
-            ((SMART,), Route((SMART,), 5.0), None),
-            ("example.org", Route((ONE, TWO)), None),
+        rows: list[tuple[Route, MXSite | None]] = [
+            (Route((ONE, TWO), 5.0), BOTH),
+            (Route((TWO, ONE), 5.0), BOTH),
+            (Route((ONE,), 5.0, left=((TWO.name, "why"),)), BOTH),
+            (Route((ONE, TWO, SMART), 5.0), BOTH),
+            (Route((SMART,), 5.0), None),
+            (Route((ONE, TWO)), None),
         ]
-        for goal, route, site in rows:
+        for route, site in rows:
             expected = None if site is None else Known(site, route.lane, 5.0)
-            self.assertEqual(knownOf(goal, route), expected)
+            self.assertEqual(knownOf(route), expected)
 
 
 class StandingBackTests(StoryTestCase):

@@ -39,11 +39,13 @@ class RememberingManager(SmartHostESMTPRelayingManager):
     """
     A relaying manager that knows how long what was looked up holds.
 
+    @ivar ttl: How long that is, in seconds.
     @ivar asked: For which goals hosts were looked up.
     @ivar needs: What sessions with the hosts of some goals need.
     """
 
     tls = TLSNeed.OFFERED
+    ttl = TTL
 
     def __init__(self, queue: Any) -> None:
         super().__init__(queue, 100, 100)
@@ -64,7 +66,7 @@ class RememberingManager(SmartHostESMTPRelayingManager):
         need = self.needs.get(goal, self.tls)
         return replace(
             route,
-            until=self._theReactor().seconds() + TTL,
+            until=self._theReactor().seconds() + self.ttl,
             hosts=tuple(replace(host, tls=need) for host in route.hosts),
         )
 
@@ -262,6 +264,18 @@ class ReuseTests(SiteStoryTestCase):
         self.world.run(1)
         self.assertEqual((len(self.arrived()), self.sessions), (3, 1))
         self.assertEqual(self.manager.asked, ["d0.example"])
+
+    def test_P3_holdsForNoTime(self) -> None:
+        """
+        What holds for no time is good for the mail that it was looked up for, which
+        waits for no connection that could not take it.
+        """
+        self.set(ttl=0.0)
+        for name in ("d0.example", "d1.example", "d0.example"):
+            self.post(name)
+            self.world.run(2)
+        self.assertEqual((len(self.arrived()), self.sessions), (3, 3))
+        self.assertEqual(len(self.manager.asked), 3)
 
     def test_oneDomainInATransaction(self) -> None:
         """
