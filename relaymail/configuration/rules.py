@@ -113,17 +113,20 @@ def checkFilesOf(delivery: Delivery) -> None:
 
     @raise ConfigurationError: When they cannot, with the option that names them.
     """
-    usual = usualTerms(delivery)
-    _checkAt("delivery", usual)
+    said = {_files(usualTerms(delivery)): "delivery"}
     for index, route in enumerate(delivery.routes):
-        _checkAt(f"delivery.routes[{index}]", termsOf(route, Terms()))
+        # Many routes may name the same.
+        files = _files(termsOf(route, Terms()))
+        said.setdefault(files, f"delivery.routes[{index}]")
+    for files, path in said.items():
+        try:
+            checkFiles(files)
+        except ConfigurationError as e:
+            raise ConfigurationError(f"{path}: {e}") from e
 
 
-def _checkAt(path: str, terms: Terms) -> None:
-    try:
-        checkFiles(terms)
-    except ConfigurationError as e:
-        raise ConfigurationError(f"{path}: {e}") from e
+def _files(terms: Terms) -> Terms:
+    return Terms(caFile=terms.caFile, certFile=terms.certFile, keyFile=terms.keyFile)
 
 
 def checkFiles(terms: Terms) -> None:
