@@ -7,13 +7,13 @@ had.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from relaymail.configuration.delivery import Delivery
 from relaymail.configuration.reaching import reachOf
 from relaymail.configuration.routes import RouteTable, viaOf
-from relaymail.configuration.rules import bareRules, termsOf, usualTerms
+from relaymail.configuration.rules import termsOf, usualTerms
 from relaymail.configuration.tables import Configuration
 from relaymail.machine import machineAddresses
 from relaymail.route.levels import TLSLevel
@@ -21,6 +21,9 @@ from relaymail.route.nameserver import parseServer
 from relaymail.route.overlaps import coveredRules
 from relaymail.route.rules import Action, Routing, Rule
 from relaymail.route.terms import Terms
+
+#: A route with its path, and its terms.
+_Told = tuple[str, RouteTable | Rule, Terms]
 
 #: The levels that need answers of the DNS that are known to be true.
 _SIGNED = (TLSLevel.DANE, TLSLevel.DANE_ONLY)
@@ -36,21 +39,20 @@ def deliveryRemarks(told: Configuration, *, hasPortal: bool = False) -> Iterator
     @param hasPortal: Whether a program knows its users itself.
     """
     delivery = told.delivery
-    routing = Routing(bareRules(delivery))
-    yield from reachOf(told).smartTroubles()
-    yield from _unused(delivery, routing)
+    reach = reachOf(told)
+    yield from reach.smartTroubles()
+    yield from _unused(delivery, reach.routing)
     canAuthenticate = bool(told.intake.users or told.intake.xclient or hasPortal)
     usual = usualTerms(delivery)
-    for path, route, terms in _withTerms(delivery, usual):
+    routes = list(_withTerms(delivery, usual))
+    for path, route, terms in routes:
         for remark in _ofRoute(route, terms, canAuthenticate):
             yield f"{path}.{remark}"
-    yield from _unsigned(delivery, usual)
-    yield from _foreign(delivery, usual)
+    yield from _unsigned(delivery, routes)
+    yield from _foreign(usual, routes)
 
 
-def _withTerms(
-    delivery: Delivery, usual: Terms
-) -> Iterator[tuple[str, RouteTable | Rule, Terms]]:
+def _withTerms(delivery: Delivery, usual: Terms) -> Iterator[_Told]:
     """
     Give each route with its path, and its terms.
     """
@@ -107,12 +109,12 @@ def _usesMX(route: RouteTable | Rule) -> bool:
     return route.action is Action.DELIVER and not viaOf(route)
 
 
-def _unsigned(delivery: Delivery, usual: Terms) -> Iterator[str]:
+def _unsigned(delivery: Delivery, routes: Iterable[_Told]) -> Iterator[str]:
     """
     Find what wants signed answers of a name server that is not trusted.
     """
-    levels = [usual.level]
-    levels += [t.level for _, each, t in _withTerms(delivery, usual) if _usesMX(each)]
+    levels = [delivery.tls]
+    levels += [terms.level for _, route, terms in routes if _usesMX(route)]
     wanted = next((level for level in levels if level in _SIGNED), None)
     if wanted is None or delivery.dns is None:
         return
@@ -128,12 +130,12 @@ def _unsigned(delivery: Delivery, usual: Terms) -> Iterator[str]:
     )
 
 
-def _foreign(delivery: Delivery, usual: Terms) -> Iterator[str]:
+def _foreign(usual: Terms, routes: Iterable[_Told]) -> Iterator[str]:
     """
     Find sources that are no addresses of this machine.
     """
     said = {address: "delivery.source" for address in usual.source}
-    for path, _, terms in _withTerms(delivery, usual):
+    for path, _, terms in routes:
         for address in terms.source:
             said.setdefault(address, f"{path}.source")
     own = machineAddresses() if said else frozenset()
