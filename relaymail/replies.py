@@ -79,6 +79,10 @@ class TroubleKind(Enum):
     OPERATOR = "taken out of the queue by the operator of this relay"
 
 
+#: What somebody decided: nothing was being tried then.
+_DECIDED = frozenset({TroubleKind.OPERATOR, TroubleKind.POLICY, TroubleKind.DISCARDED})
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """
@@ -155,8 +159,7 @@ class Trouble:
         The trouble as one bounded, printable line.
         """
         told = self.kind.value
-        if self.kind is not TroubleKind.OPERATOR:
-            # Nothing was being tried then.
+        if self.kind not in _DECIDED:
             told = f"{told} while {self.phase.value}"
         return printable(f"{told}: {self.detail}" if self.detail else told)
 

@@ -76,7 +76,8 @@ class Refusing(NoWay):
         """
         Why.
         """
-        return Trouble(Phase.RESOLVE, TroubleKind.POLICY, self.text or self.rule)
+        # What the rule is called is nothing to the sender, who is told of it.
+        return Trouble(Phase.RESOLVE, TroubleKind.POLICY, self.text)
 
 
 @dataclass(frozen=True, slots=True)

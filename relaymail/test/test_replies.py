@@ -74,6 +74,17 @@ class TroubleTests(SynchronousTestCase):
         detailed = Trouble(Phase.CONNECT, TroubleKind.TIMEOUT, "30 s\r\n")
         self.assertEqual(detailed.text, "timed out while connecting: 30 s")
 
+    def test_decided(self) -> None:
+        """
+        What somebody decided happened while nothing was tried.
+        """
+        refused = Trouble(Phase.RESOLVE, TroubleKind.POLICY, "Nobody is there")
+        self.assertEqual(
+            refused.text, "a rule of this relay refuses it: Nobody is there"
+        )
+        discarded = Trouble(Phase.RESOLVE, TroubleKind.DISCARDED)
+        self.assertEqual(discarded.text, "a rule of this relay throws it away")
+
 
 class PrintableTests(SynchronousTestCase):
     """

@@ -147,7 +147,7 @@ class RouteForTests(SynchronousTestCase):
         """
         ways: list[tuple[NoWay, TroubleKind, str]] = [
             (Refusing("spam", "No spam."), TroubleKind.POLICY, "No spam."),
-            (Refusing("spam"), TroubleKind.POLICY, "spam"),
+            (Refusing("spam"), TroubleKind.POLICY, ""),
             (Discarding("junk"), TroubleKind.DISCARDED, "junk"),
             (Holding("new"), TroubleKind.LOCAL, "the rule new holds it, which this"),
         ]
