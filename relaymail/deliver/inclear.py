@@ -56,7 +56,7 @@ class InClearMixin:
         why, self._tlsFailed = self._tlsFailed, ""
         known: ClearHosts | None = getattr(self.manager, "clearHosts", None)
         host = self._walk.host if self._walk is not None else None
-        if not why or known is None or host is None or not host.inClear:
+        if known is None or host is None:
             return
         port = self._portOf(host)
         if known.remember(host, port, why, self.reactor.seconds()) is not None:

@@ -10,21 +10,16 @@ from typing import Any
 from OpenSSL import SSL
 
 from relaymail.protections import TLSResult
-from relaymail.replies import Evidence, Phase
+from relaymail.replies import Evidence
 from relaymail.route.hosts import Host
 from relaymail.route.tlscontexts import Creator, creatorFor
 from relaymail.route.tlssessions import TLSSessions
 
-#: The phases in which it is not known yet whether TLS with the host works for mail.
-_EARLY = frozenset(
-    {Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.AUTH}
-)
-
 
 class Resuming:
     """
-    Keeps the TLS session of a connection that went well, when it ends: what the next
-    one takes up comes after the handshake (RFC 8446 4.6.1).
+    Keeps the TLS session of a connection over which mail could be sent, when it ends:
+    what the next one takes up comes after the handshake (RFC 8446 4.6.1).
     """
 
     _sessions: TLSSessions | None = None
@@ -47,8 +42,6 @@ class Resuming:
         client: Any = self
         sessions, of = self._sessions, self._of
         if sessions is None or of is None or not client._tlsMode:
-            return
-        if client.evidence is not None or client.phase in _EARLY:
             return
         connection = getattr(client.transport, "getHandle", lambda: None)()
         if not isinstance(connection, SSL.Connection):

@@ -84,6 +84,19 @@ class InClearTests(StoryTestCase):
         self.world.run(PATIENCE)
         self.assertEqual(len(mx.received), 1)
 
+    def test_D09_notTheNextHost(self) -> None:
+        """
+        Nor is the next host one because the one before was.
+        """
+        self.twoHosts()
+        greetings: list[Any] = [None, Act.CLOSE]
+        first = self.broken({"CONNECT": lambda session, _: greetings.pop(0)})
+        second = self.world.host(SECOND)
+        self.relayed()
+        self.assertEqual((len(first.received), len(second.received)), (0, 1))
+        self.assertEqual(len(first.sessions), 2)
+        self.assertEqual(self.world.manager.hostsInClear(), [])
+
     def test_A02_needsAreNotForgotten(self) -> None:
         """
         What is known of it does not bring mail to it in clear that needs TLS.
