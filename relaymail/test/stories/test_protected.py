@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.ssl import TLSVersion
+from OpenSSL import SSL
 from twisted.protocols import tls
 
 from relaymail.deliver.esmtpclient import ESMTPClient
@@ -32,6 +32,18 @@ OFFERING = (*KEYWORDS, "STARTTLS", "AUTH PLAIN LOGIN")
 HARMLESS = ("EHLO", "STARTTLS", "QUIT")
 #: Long enough for a host that says nothing to be given up.
 PATIENCE = 3600.0
+
+
+#: The old TLS and the new.
+VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
+
+
+def upTo(newest: int, options: Any) -> Any:
+    """
+    Let a server know no newer TLS.
+    """
+    options.getContext().set_max_proto_version(newest)
+    return options
 
 
 class ProtectedCase(StoryTestCase):
@@ -199,14 +211,14 @@ class DANETests(ProtectedCase):
         old TLS and the new; whether the authority is trusted makes no difference.
         """
         known = Credentials("u", b"secret")
-        for more in ({}, {"lowerMaximumSecurityTo": TLSVersion.TLSv1_2}):
+        for newest in VERSIONS:
             for port, implicit in ((587, False), (465, True)):
                 self.anew()
                 host = self.host(
                     TLSNeed.DANE, credentials=known, port=port, implicitTLS=implicit
                 )
                 self.smartHosts(host)
-                context = self.certificate.serving(**more)
+                context = upTo(newest, self.certificate.serving())
                 mx = self.serve(
                     self.certificate,
                     contextFactory=context,
@@ -216,7 +228,7 @@ class DANETests(ProtectedCase):
                 with Logged() as logged:
                     self.relayed()
                 self.assertEqual(len(mx.received), 1)
-                version = "TLSv1.2" if more else "TLSv1.3"
+                version = "TLSv1.2" if newest == SSL.TLS1_2_VERSION else "TLSv1.3"
                 self.assertIn(f" tls={version} ", logged.outcomes[0])
                 self.assertEmpty()
 
@@ -227,7 +239,7 @@ class DANETests(ProtectedCase):
         connection nothing at all.
         """
         strange = (ThrowawayCA("Else").issue(NAME).tlsa(3, 1, 1),)
-        for more in ({}, {"lowerMaximumSecurityTo": TLSVersion.TLSv1_2}):
+        for newest in VERSIONS:
             for implicit, wanted in (
                 (False, [b"EHLO relay.example.com", b"STARTTLS"]),
                 (True, []),
@@ -235,7 +247,7 @@ class DANETests(ProtectedCase):
                 self.anew()
                 host = self.host(TLSNeed.DANE, tlsa=strange, implicitTLS=implicit)
                 self.smartHosts(host)
-                context = self.certificate.serving(**more)
+                context = upTo(newest, self.certificate.serving())
                 mx = self.serve(
                     self.certificate, contextFactory=context, implicitTLS=implicit
                 )
