@@ -48,7 +48,7 @@ from typing import Any
 _MODULES = {
     "assertions": ("Message",),
     "cases": ("WorldTestCase",),
-    "certificates": ("KeyKind", "Throwaway", "ThrowawayCA", "selfSigned"),
+    "certificates": ("KeyKind", "Purpose", "Throwaway", "ThrowawayCA", "selfSigned"),
     "clients": (
         "Drop",
         "Mail",
@@ -133,6 +133,7 @@ __all__ = [
     "Network",
     "PolicyServer",
     "PolicyTrouble",
+    "Purpose",
     "Raw",
     "Received",
     "ResetAfterDot",
