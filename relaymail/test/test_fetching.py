@@ -150,6 +150,20 @@ class FetcherTests(SynchronousTestCase):
         self.failureResultOf(answer, TimeoutError)
         self.assertNoResult(self.answer)
 
+    def test_once(self) -> None:
+        """
+        Nothing is asked twice: over a connection that was idle, and is lost before
+        there is an answer, neither.
+        """
+        self.hear(b"HTTP/1.1 200 OK", b"Content-Length: 0")
+        self.successResultOf(self.answer)
+        self.transport.clear()
+        answer = self.fetcher.get(URL)
+        self.assertIn(b"GET ", self.transport.value())
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+        self.failureResultOf(answer)
+        self.assertEqual(len(self.reactor.tcpClients), 1)
+
     def test_noURL(self) -> None:
         """
         What is no URL is asked nobody.

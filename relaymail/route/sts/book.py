@@ -101,18 +101,11 @@ class Book:
         self._keep(kept)
         self._write(partial(self.store.save, kept))
 
-    def refreshLater(self, kept: Kept) -> None:
-        """
-        Have something anew some time later, for it could not be done now.
-        """
-        now = self.now()
-        wait = refreshAgainAfter(endOf(kept) - now, self.chance())
-        self._cache.postpone(kept.domain, now + wait)
-
     def due(self, limit: int) -> list[str]:
         """
         Give the domains whose policies are to be had anew, and forget those that hold
-        no more.
+        no more.  What is given is given again some time later, unless it was had by
+        then.
 
         @param limit: The most to give.
         """
@@ -120,7 +113,11 @@ class Book:
         for name in self._cache.over(now):
             self._cache.drop(name)
             self._write(partial(self.store.forget, name))
-        return self._cache.due(now, limit)
+        found = self._cache.due(now, limit)
+        for kept in found:
+            wait = refreshAgainAfter(endOf(kept) - now, self.chance())
+            self._cache.postpone(kept.domain, now + wait)
+        return [kept.domain for kept in found]
 
     def counts(self) -> Mapping[str, int]:
         """

@@ -90,9 +90,9 @@ class Cache:
         if domain in self._kept:
             self._due[domain] = due
 
-    def due(self, now: float, limit: int) -> list[str]:
+    def due(self, now: float, limit: int) -> list[Kept]:
         """
-        Give the domains whose policies are to be had anew, those first that end first.
+        Give the policies that are to be had anew, those first that end first.
 
         Those that no mail has gone to for long, and those that protect none, are left
         to their end.
@@ -104,7 +104,7 @@ class Cache:
             for domain, kept in self._kept.items()
             if self._due[domain] <= now and _isWanted(kept, now)
         )
-        return [kept.domain for kept in nsmallest(limit, found, key=endOf)]
+        return nsmallest(limit, found, key=endOf)
 
     def over(self, now: float) -> list[str]:
         """

@@ -247,10 +247,6 @@ class Policies:
             await self._fetch(name, id, why)
         elif kept is not None and kept.policy.id == id:
             self._forgetOther(name, id)
-        if why is _For.REFRESH and kept is not None:
-            after = self._book.get(name)
-            if after is not None and after.fetched == kept.fetched:
-                self._book.refreshLater(after)
 
     def _isWorth(self, name: str, id: str, kept: Kept | None, why: _For) -> bool:
         """

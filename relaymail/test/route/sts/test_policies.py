@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from relaymail.protections import TLSResult
 from relaymail.route.sts import policies as module
@@ -386,6 +387,19 @@ class KnownTests(PoliciesTestCase):
         self.publish("2", mode="none")
         self.fetches.answers[DOMAIN] = TLSResult.STS_WEBPKI
         self.assertEqual(self.foundId(), "1")
+
+    def test_3_3_noAlert(self) -> None:
+        """
+        That one cannot be put in the place of one of the mode none is no warning.
+        """
+        self.publish("2", mode="none")
+        self.found()
+        self.clock.advance(SOONEST)
+        self.publish("3")
+        self.fetches.answers[DOMAIN] = TLSResult.STS_FETCH
+        with capturedLogs() as events:
+            self.assertIs(self.found().problem, TLSResult.STS_FETCH)
+        self.assertEqual(events, [])
 
     def test_10_2_restart(self) -> None:
         """

@@ -151,6 +151,25 @@ class RefreshTests(PoliciesTestCase):
         self.clock.advance(KNOWN_PATIENCE)
         self.assertEqual(self.successResultOf(d).policy, makePolicy("1"))
 
+    def test_A06_manySlow(self) -> None:
+        """
+        However many are slow, so many are under way at a time.
+        """
+        self.patch(module, "MAX_BEGUN", 2)
+        for number in range(5):
+            domain = f"d{number}.example"
+            self.zones.zones[f"_mta-sts.{domain}"] = {"TXT": ["v=STSv1; id=1;"]}
+            self.fetches.answers[domain] = makePolicy("1")
+            self.found(domain)
+        before = len(self.asked)
+        self.fetches.answers = dict.fromkeys(self.fetches.answers)
+        self.pass_(DAY + 9 * LOOK_EVERY)
+        self.assertEqual(len(self.asked) - before, 2)
+        for d in list(self.fetches.pending.values()):
+            d.callback(makePolicy("1"))
+        self.pass_(LOOK_EVERY)
+        self.assertEqual(len(self.asked) - before, 4)
+
     def test_unused(self) -> None:
         """
         One that no mail has asked for in months is left to its end.
