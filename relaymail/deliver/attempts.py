@@ -106,6 +106,7 @@ class _AttemptManager(StandingMixin):
             return
         self._relay, self._mayRecover = relay, route.mayRecover
         self._walk = Walk(route, self._whyInClear)
+        self.routeLane = route.lane
         self._goOn(relay)
 
     def standBack(self, relay: Any) -> None:

@@ -99,11 +99,13 @@ class SharingMixin(RoutingMixin):
         return sites.isRouteOf(attempt.lane, attempt.routeLane, now)
 
     def _mates(self, attempt: Any, limit: int) -> list[Hashable]:
-        route = getattr(attempt, "routeLane", None)
-        if route is None:
+        # It is asked of each connection that waits whenever mail comes.
+        route, scheduler = getattr(attempt, "routeLane", None), self._work.scheduler
+        site = scheduler.sites.siteOf(attempt.lane)
+        if route is None or not scheduler.lanes.hasSite(site):
             return []
         now = self._theReactor().seconds()
-        return self._work.scheduler.mates(attempt.lane, route, limit, now)
+        return scheduler.mates(attempt.lane, route, limit, now)
 
     # What was looked up.
 

@@ -26,6 +26,8 @@ class StandingMixin(ProtectedMixin, InClearMixin):
     What an attempt knows of the host it is at, for an attempt manager.
 
     @ivar lane: What the batch was taken from.
+    @ivar routeLane: What its connections may be shared within; L{None} before its
+        hosts are known.
     @ivar era: How often what the relaying manager is told had changed by then.
     @ivar address: The network address that was reached, empty before.
     @ivar tls: The TLS version of the session, empty in clear.
@@ -33,6 +35,7 @@ class StandingMixin(ProtectedMixin, InClearMixin):
 
     manager: Any
     lane: Hashable = None
+    routeLane: Hashable = None
     era = 0
     address = ""
     tls = ""
@@ -49,13 +52,6 @@ class StandingMixin(ProtectedMixin, InClearMixin):
         The host being tried, or L{None}.
         """
         return self._walk.host if self._walk is not None else None
-
-    @property
-    def routeLane(self) -> Hashable:
-        """
-        What its connections may be shared within, or L{None}.
-        """
-        return self._walk.route.lane if self._walk is not None else None
 
     @property
     def mayShare(self) -> bool:
