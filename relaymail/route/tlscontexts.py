@@ -87,14 +87,15 @@ def creatorFor(
             told = f"no certificate can be valid for {' or '.join(names)}: {e}"
             kind, result = TroubleKind.TLS, TLSResult.WRONG_NAME
             raise RouteError(Trouble(Phase.CONNECT, kind, told, result)) from e
+    caFile = host.caFile if verifies else None
     certFile = host.certFile
     keyFile = None if certFile is None else host.keyFile or certFile
     context = _contextOf(
         verifies,
-        host.caFile if verifies else None,
+        caFile,
         certFile,
         keyFile,
-        (stampOf(host.caFile), stampOf(certFile), stampOf(keyFile)),
+        (stampOf(caFile), stampOf(certFile), stampOf(keyFile)),
     )
     made = Creator(context, _serverName(names[0]), names if verifies else ())
     if sessions is not None:
