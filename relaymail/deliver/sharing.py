@@ -122,7 +122,7 @@ class SharingMixin(RoutingMixin):
             each
             for each, before in scheduler.learn(goal, known)
             if paces.isSuspended(before, now)
-            and not paces.isSuspended(scheduler.sites.siteOf(each), now)
+            and paces.restsUntil(scheduler.sites.placesOf(each), now) is None
         ]
         if rested:
             # Its mail rests because of a site that it does not go to any more.

@@ -141,7 +141,7 @@ class StandingMixin(ProtectedMixin, InClearMixin):
         lane = verdict.lane
         if lane is LaneState.UNKNOWN or evidence is self._failedBy:
             return
-        if lane is LaneState.FAILING:
+        if lane in (LaneState.FAILING, LaneState.UNFIT):
             # It is one failure, whatever number of names it is judged for.
             self._failedBy = evidence
         why = "" if lane is LaneState.FINE else evidence.text

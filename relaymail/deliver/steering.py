@@ -26,7 +26,7 @@ from relaymail.outcome.news import DEFAULT_DELAY_NOTICE
 from relaymail.outcome.verdicts import LaneState
 from relaymail.route.router import Unroutable, shownSite
 from relaymail.route.terms import Way
-from relaymail.schedule.goals import LimitedLane
+from relaymail.schedule.goals import LimitedLane, goalOf
 from relaymail.schedule.paces import HELD, LARGEST_PACE, Standing
 from relaymail.schedule.rates import Rate, limitsFor
 from relaymail.schedule.scheduler import Scheduler
@@ -80,20 +80,23 @@ class SteeringMixin(SharingMixin):
 
         @param why: What was said, or what was wrong.
         """
-        site, paces = self._theSite(lane), self._work.scheduler.paces
-        if state is LaneState.FINE:
-            if paces.noteDelivered(site, self._now()):
+        site, goal = self._theSite(lane), goalOf(lane)
+        paces = self._theScheduler().paces
+        if state in (LaneState.FAILING, LaneState.UNFIT):
+            # Hosts that show no certificate, say, are well for other mail.
+            place = site if state is LaneState.FAILING else goal
+            until = paces.noteFailure(place, self._now(), why, self.chance())
+            if until is not None:
+                self._suspended(place, until - self._now(), why)
+        elif state is not LaneState.UNKNOWN:
+            isFine = state is LaneState.FINE
+            if isFine and paces.noteDelivered(site, self._now()):
                 self._serves(site)
-        elif state in (LaneState.ANSWERS, LaneState.THROTTLE):
-            if paces.noteAnswer(site):
-                self._serves(site)
+            for place in {site: None, goal: None}:
+                if paces.noteAnswer(place):
+                    self._serves(place)
             if state is LaneState.THROTTLE:
                 paces.noteTrouble(site, self._now(), why)
-        elif state is LaneState.FAILING:
-            paces = self._theScheduler().paces
-            until = paces.noteFailure(site, self._now(), why, self.chance())
-            if until is not None:
-                self._suspended(site, until - self._now(), why)
 
     # What is suspended.
 
@@ -124,7 +127,7 @@ class SteeringMixin(SharingMixin):
         @raise MalformedAddress: When it is no domain.
         """
         domain = normalDomain(destination)
-        for site in dict.fromkeys((domain, *self._everySite(domain))):
+        for site in dict.fromkeys((domain, *self._everyPlace(domain))):
             if self._work.scheduler.paces.resume(site):
                 self._log.info("{site} is suspended no longer", site=shownSite(site))
         queue = self.queue
@@ -142,7 +145,7 @@ class SteeringMixin(SharingMixin):
             again: it has failed since.  This is added.
         """
         try:
-            sites = self._everySite(normalDomain(destination))
+            sites = self._everyPlace(normalDomain(destination))
         except MalformedAddress:
             return
         asked = set() if before is None else before
@@ -216,7 +219,7 @@ class SteeringMixin(SharingMixin):
             return paces.suspendedUntil(domain, now)
         first: float | None = None
         for goal in self.sitesOf(domain):
-            until = paces.suspendedUntil(self._theSite(goal), now)
+            until = paces.restsUntil(self._work.scheduler.sites.placesOf(goal), now)
             if until is None:
                 return None
             first = until if first is None else min(first, until)
@@ -263,6 +266,15 @@ class SteeringMixin(SharingMixin):
 
     def _theSite(self, lane: Hashable) -> Hashable:
         return self._work.scheduler.sites.siteOf(lane)
+
+    def _everyPlace(self, domain: str) -> tuple[Hashable, ...]:
+        """
+        Give what must serve for mail for a destination to go, each once: its sites,
+        and its goals.
+        """
+        goals = withTLS(self.sitesOf(domain))
+        places = map(self._work.scheduler.sites.placesOf, goals)
+        return tuple(dict.fromkeys(place for each in places for place in each))
 
     def _everySite(self, domain: str) -> tuple[Hashable, ...]:
         """

@@ -283,8 +283,9 @@ class Work:
         held = self._heldUntil(outline)
         if held is not None:
             return held
-        paces, site = self.scheduler.paces, self.scheduler.sites.siteOf(lane)
-        until = paces.suspendedUntil(site, self._clock())
+        paces, sites = self.scheduler.paces, self.scheduler.sites
+        site = sites.siteOf(lane)
+        until = paces.restsUntil(sites.placesOf(lane), self._clock())
         if until is not None and not paces.isHeld(site) and self._isOld(outline):
             return None
         by = outline.parameters.deliverBy

@@ -81,6 +81,7 @@ class LaneState(Enum):
     ANSWERS = "serves, though it does not take this"
     THROTTLE = "wants less"
     FAILING = "does not serve"
+    UNFIT = "does not serve mail that needs such a session, whatever it does for other"
     UNKNOWN = "nothing can be said"
 
 
@@ -169,6 +170,7 @@ _FINE = HostState.FINE
 _BAD = HostState.BAD
 _SLOWER = LaneState.THROTTLE
 _FAILS = LaneState.FAILING
+_UNFIT = LaneState.UNFIT
 _ANSWERS = LaneState.ANSWERS
 
 #: The status of a temporary failure, by kind of evidence, where a row has none.
@@ -212,7 +214,7 @@ _PHASES: dict[Phase, Row] = {
     Phase.CONNECT: _next(Fate.RETRY, "4.4.1", _BAD, _FAILS),
     Phase.GREETING: _next(Fate.RETRY, "", _BAD, _FAILS),
     Phase.EHLO: _next(Fate.RETRY, "", lane=_FAILS),
-    Phase.STARTTLS: _next(Fate.RETRY, "", lane=_FAILS),
+    Phase.STARTTLS: _next(Fate.RETRY, "", lane=_UNFIT),
     Phase.AUTH: _next(Fate.RETRY, "", _BAD, _FAILS),
     Phase.MAIL: _next(Fate.RETRY, "", lane=_FAILS),
     Phase.RCPT: _row(Fate.RETRY, "", lane=_FAILS),
@@ -292,6 +294,9 @@ _ROWS |= {
 
 def _fill(phase: Phase, kind: Kind) -> Row:
     row = _ROWS.get((phase, kind)) or _ANYWHERE.get(kind) or _PHASES[phase]
+    if kind is TroubleKind.TLS and row.lane is _FAILS:
+        # What one destination wants of TLS others with its hosts may not want.
+        row = replace(row, lane=_UNFIT)
     return row if row.status else replace(row, status=_STATUS[kind])
 
 

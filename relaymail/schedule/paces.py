@@ -16,7 +16,7 @@ L{Paces} also says why: how each site stands (L{Standing}).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -173,6 +173,16 @@ class Paces:
         """
         known = self._sites.get(site)
         return known is not None and known.until > now
+
+    def restsUntil(self, places: Iterable[Hashable], now: float) -> float | None:
+        """
+        Say until when mail is to rest that needs all of some to be served, or L{None}
+        where it need not.
+
+        @param now: The time, in seconds.
+        """
+        ends = [self.suspendedUntil(place, now) for place in places]
+        return max((end for end in ends if end is not None), default=None)
 
     @property
     def holds(self) -> bool:

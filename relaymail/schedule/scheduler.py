@@ -183,9 +183,10 @@ class Scheduler:
         @param now: The time, in seconds.
         """
         site = self.sites.siteOf(lane)
-        standing = self.paces.standing(site, now)
-        if standing.state is State.SUSPENDED:
-            return standing
+        for place in reversed(self.sites.placesOf(lane)):
+            standing = self.paces.standing(place, now)
+            if standing.state is State.SUSPENDED:
+                return standing
         when, limit = self.rates.when(limitsOf(lane), now)
         if limit is not None:
             why = f"the rate of {limit} is used up"

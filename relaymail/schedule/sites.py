@@ -108,6 +108,15 @@ class Sites:
         known = self._known.get(goal)
         return goal if known is None else known.site
 
+    def placesOf(self, lane: Hashable) -> tuple[Hashable, ...]:
+        """
+        Give what must serve for the mail of a lane to go: its site, and its goal
+        where that is another, for what other mail of the site does not need.
+        """
+        goal = goalOf(lane)
+        known = self._known.get(goal)
+        return (goal,) if known is None else (known.site, goal)
+
     def isRouteOf(self, lane: Hashable, route: Hashable, now: float) -> bool:
         """
         Tell whether a route is known to be the one of a lane.

@@ -206,7 +206,9 @@ class FaultRowTests(VerdictCase):
         """
         for evidence in (454, 501, GARBAGE, TroubleKind.TLS, TIMEOUT, LOST):
             self.assertFates(Phase.STARTTLS, evidence, NEXT_RETRY)
-        v = judge(Phase.STARTTLS, Trouble(Phase.STARTTLS, TroubleKind.TLS))
+        for phase in (Phase.EHLO, Phase.STARTTLS):
+            v = judge(phase, Trouble(Phase.STARTTLS, TroubleKind.TLS))
+            self.assertIs(v.lane, LaneState.UNFIT)
         self.assertEqual(v.status, "4.7.5")
 
     def test_D10_failedSecondEHLOMeansNextHostThenRetry(self) -> None:

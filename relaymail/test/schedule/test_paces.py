@@ -39,6 +39,21 @@ class PacesTests(SynchronousTestCase):
             until = self.paces.noteFailure("a", now, "refused", 0.5)
         return until
 
+    def test_restsUntilAllServe(self) -> None:
+        """
+        What needs several to be served rests until the last of them is to be tried.
+        """
+        paces = Paces()
+        ends = {}
+        for place, now in (("a", 0.0), ("b", 30.0)):
+            for _ in range(MANY_FAILURES):
+                ends[place] = paces.noteFailure(place, now, "refused", 0.5)
+        self.assertEqual(paces.restsUntil(("a", "b", "c"), 31), ends["b"])
+        self.assertEqual(paces.restsUntil(("a", "c"), 31), ends["a"])
+        self.assertIsNone(paces.restsUntil(("c",), 31))
+        self.assertIsNone(paces.restsUntil(("a", "b"), 1000))
+        self.assertTrue(paces.isSuspended("a", 31) and not paces.isSuspended("c", 31))
+
     def test_growsByTheRound(self) -> None:
         """
         Each round of deliveries gives one connection, up to the limit.

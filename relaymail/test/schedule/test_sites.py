@@ -121,6 +121,15 @@ class SitesTests(SynchronousTestCase):
         ):
             self.assertIs(self.sites.isRouteOf(lane, route, now), expected)
 
+    def test_places(self) -> None:
+        """
+        Mail needs its site to serve, and its goal, which may need more than others.
+        """
+        self.assertEqual(self.sites.placesOf("a.example"), ("a.example",))
+        self.sites.learn("a.example", Known(BIG, "route", 10))
+        self.assertEqual(self.sites.placesOf("a.example"), (BIG, "a.example"))
+        self.assertEqual(self.sites.placesOf(LIMITED), (BIG, "a.example"))
+
     def test_outdate(self) -> None:
         """
         What is outdated is no route any more, and the same site.

@@ -482,6 +482,28 @@ class FailingTests(SiteStoryTestCase):
         self.world.run(1)
         self.assertEqual(self.arrived().count("b@d7.example"), 2)
 
+    def test_whatOneNeedsIsNotTheirFault(self) -> None:
+        """
+        Mail that needs more than the provider can do is no reason not to send it other
+        mail: only that domain's rests.
+        """
+        domains = self.domains(*range(8))
+        self.manager.needs[domains[0]] = TLSNeed.ENCRYPTED
+        self.post(*domains[1:])
+        self.world.run(1)
+        for _ in range(6):
+            self.post(domains[0])
+            self.world.run(1)
+        self.assertIsNotNone(self.manager.suspendedUntil(domains[0]))
+        self.assertIn("in a row", self.manager.standingOf(domains[0]).why)
+        for domain in domains[1:]:
+            self.assertIsNone(self.manager.suspendedUntil(domain))
+            self.assertNotIn("in a row", self.manager.standingOf(domain).why)
+        self.manager.needs.clear()
+        self.world.run(3600)
+        self.assertEqual(self.arrived().count("b@d0.example"), 6)
+        self.assertEmpty()
+
     def test_anOperatorMeansTheDomain(self) -> None:
         """
         What an operator suspends is the domain, and not the others of its provider.
