@@ -177,12 +177,16 @@ class Paces:
     def restsUntil(self, places: Iterable[Hashable], now: float) -> float | None:
         """
         Say until when mail is to rest that needs all of some to be served, or L{None}
-        where it need not.
+        where it need not.  It is asked for each name.
 
         @param now: The time, in seconds.
         """
-        ends = [self.suspendedUntil(place, now) for place in places]
-        return max((end for end in ends if end is not None), default=None)
+        last = None
+        for place in places:
+            until = self.suspendedUntil(place, now)
+            if until is not None and (last is None or until > last):
+                last = until
+        return last
 
     @property
     def holds(self) -> bool:
