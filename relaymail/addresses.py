@@ -38,6 +38,9 @@ _QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"\Z')
 _UTF8_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _UTF8_DOT_STRING = re.compile(rf"{_UTF8_ATOM}(?:\.{_UTF8_ATOM})*\Z")
 _UTF8_QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"\Z')
+# What is behind a backslash, and what has to be (RFC 5321 4.1.2).
+_QUOTED_PAIR, _SPECIAL = re.compile(r"\\(.)"), re.compile(r'(["\\])')
+_ESCAPED = r"\\\1"
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 _SOURCE_ROUTE = re.compile(r"@[^:,@\s]+(?:,@[^:,@\s]+)*:")
 
@@ -119,6 +122,21 @@ def domainOf(address: bytes | str) -> str:
     if not at or not domain:
         raise MalformedAddress(f"{_shown(text)} has no domain to deliver to")
     return normalDomain(domain)
+
+
+def localKey(local: str) -> str:
+    """
+    Give a local part in the form in which what an operator says of addresses is
+    compared with them: without quotes that it need not have (RFC 5321 4.1.2), so that
+    nobody gets round it by writing them, and in lower case.
+
+    @param local: The local part.
+    """
+    if local.startswith('"') and _UTF8_QUOTED_STRING.match(local):
+        bare = _QUOTED_PAIR.sub(r"\1", local[1:-1])
+        isPlain = _UTF8_DOT_STRING.match(bare)
+        local = bare if isPlain else f'"{_SPECIAL.sub(_ESCAPED, bare)}"'
+    return local.lower()
 
 
 def normalDomain(domain: bytes | str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from relaymail.addresses import normalDomain
+from relaymail.addresses import localKey, normalDomain
 from relaymail.configuration.values import Unfit, eachOf, tableOf
 from relaymail.configuration.words import parsePath
 from relaymail.errors import ConfigurationError, MalformedAddress
@@ -96,7 +96,7 @@ def parseSender(text: str) -> str:
             f"{printable(text, 80)!r} does not say whose mail it is: {words}{more}"
         )
     try:
-        return f"{local.lower()}@{normalDomain(domain)}"
+        return f"{localKey(local)}@{normalDomain(domain)}"
     except MalformedAddress as e:
         raise ConfigurationError(
             f"{printable(text, 80)!r} does not say whose mail it is ({e}): {words}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from relaymail.addresses import domainOf, normalDomain
+from relaymail.addresses import domainOf, localKey, normalDomain
 from relaymail.errors import ConfigurationError, MalformedAddress
 from relaymail.replies import printable
 
@@ -84,7 +84,7 @@ def addressOf(text: str) -> str:
     """
     # A domain is written in several ways (RFC 5890), and stands there in one; nobody
     # has two mailboxes that differ in case.
-    return f"{text.rpartition('@')[0].lower()}@{domainOf(text)}"
+    return f"{localKey(text.rpartition('@')[0])}@{domainOf(text)}"
 
 
 def parentsOf(domain: str) -> Iterator[str]:

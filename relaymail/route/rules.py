@@ -18,7 +18,7 @@ from functools import lru_cache
 from heapq import merge
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from relaymail.addresses import domainOf
+from relaymail.addresses import domainOf, localKey
 from relaymail.envelopes import NO_ORIGIN, Origin
 from relaymail.errors import ConfigurationError, MalformedAddress
 from relaymail.route.hosts import Host
@@ -182,7 +182,7 @@ class Routing:
         domain = domainOf(recipient)
         if not self._asksMore:
             return (domain,)
-        return recipientKeys(f"{recipient.rpartition('@')[0].lower()}@{domain}")
+        return recipientKeys(f"{localKey(recipient.rpartition('@')[0])}@{domain}")
 
     def rulesOf(self, domain: str) -> Iterator[Rule]:
         """

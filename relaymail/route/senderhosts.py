@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from relaymail.addresses import domainOf
+from relaymail.addresses import domainOf, localKey
 from relaymail.errors import MalformedAddress
 from relaymail.route.hosts import Host
 from relaymail.route.rules import Routing
@@ -66,6 +66,6 @@ def hostsOfSender(sender: str, senderHosts: SenderHosts) -> tuple[Host, ...]:
         except MalformedAddress:
             return ()
         # A domain is written in several ways (RFC 5890), and stands there in one.
-        local = sender.rpartition("@")[0].lower()
+        local = localKey(sender.rpartition("@")[0])
         found = senderHosts.get(f"{local}@{domain}") or senderHosts.get(f"@{domain}")
     return found or ()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from relaymail.addresses import localKey
 from relaymail.errors import ConfigurationError
 
 #: The name that stands for each destination or sender that is not named.
@@ -121,8 +122,8 @@ def limitsFor(
     if rate is not None:
         limits.append(Limit(Side.DESTINATION, destination, rate))
     if senders and sender:
-        sender = sender.lower()
-        domain = sender.rpartition("@")[2]
+        local, _, domain = sender.lower().rpartition("@")
+        sender = f"{localKey(local)}@{domain}"
         name = next((n for n in (sender, domain) if n in senders), EACH)
         if name in senders:
             shown = sender if name == EACH else name

@@ -16,6 +16,7 @@ from relaymail.addresses import (
     checkAddress,
     domainOf,
     literalAddress,
+    localKey,
     normalDomain,
     parsePath,
     quotePath,
@@ -117,6 +118,19 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(domainOf(b"bob@X.Example."), "x.example")
         self.assertRaises(MalformedAddress, domainOf, "bob")
         self.assertRaises(MalformedAddress, domainOf, "bob@")
+
+    def test_A04_localKey(self) -> None:
+        """
+        However a local part is written, it is compared as the same one.
+        """
+        for written in ("boss", "BOSS", '"boss"', '"b\\o\\s\\s"'):
+            self.assertEqual(localKey(written), "boss")
+        for written in ('"a b"', '"\\a\\ b"'):
+            self.assertEqual(localKey(written), '"a b"')
+        self.assertEqual(localKey('"\\"\\\\\\x"'), '"\\"\\\\x"')
+        self.assertEqual(localKey('"a..b"'), '"a..b"')
+        for kept in ("", '"', '""', 'a"b"'):
+            self.assertEqual(localKey(kept), kept)
 
     def test_literalAddress(self) -> None:
         """

@@ -165,6 +165,23 @@ class MatchTests(SynchronousTestCase):
             found = routing.match(recipient, sender, where)
             self.assertEqual(found is not None, matches, (recipient, sender, where))
 
+    def test_A04_quotes(self) -> None:
+        """
+        Quotes that a local part need not have are no way round a rule (RFC 5321
+        4.1.2).
+        """
+        refusing = Rule(recipients=("ceo@one.example",), action=Action.REFUSE)
+        holding = Rule(senders=('"boss"@one.example',), action=Action.HOLD)
+        routing = Routing([refusing, holding])
+        for recipient in ('"ceo"@one.example', '"C\\eo"@ONE.example.'):
+            rule = routing.match(recipient, "a@two.example")
+            assert rule is not None
+            self.assertIs(rule.action, Action.REFUSE)
+        for sender in ("boss@one.example", '"\\boss"@one.example'):
+            rule = routing.match("b@two.example", sender)
+            assert rule is not None
+            self.assertIs(rule.action, Action.HOLD)
+
     def test_below(self) -> None:
         """
         A dot before a domain is for those below it, not for itself.

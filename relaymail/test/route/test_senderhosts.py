@@ -34,6 +34,7 @@ class HostsOfSenderTests(SynchronousTestCase):
         An address goes before its domain, whatever the case.
         """
         self.assertHosts("News@Example.COM", NEWS)
+        self.assertHosts('"news"@example.com', NEWS)
         self.assertHosts("orders@example.com", SHOP)
 
     def test_domainInAnyForm(self) -> None:

@@ -87,6 +87,7 @@ class LimitsForTests(SynchronousTestCase):
         rate = Rate(1, 1)
         rates = {"a@b.example": rate, "b.example": rate, "*": rate}
         self.assertEqual(self.names("A@B.example", rates), ["a@b.example"])
+        self.assertEqual(self.names('"a"@b.example', rates), ["a@b.example"])
         self.assertEqual(self.names("c@b.example", rates), ["b.example"])
         self.assertEqual(self.names("c@d.example", rates), ["c@d.example"])
         self.assertEqual(self.names("", rates), [])
