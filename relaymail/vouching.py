@@ -1,7 +1,8 @@
 # -*- test-case-name: relaymail.test.test_vouching -*-
 """
 Watches whether the name servers validate, where mail is to be protected by DANE, and
-says so where they do not.  Mail goes on meanwhile.
+says so where they do not.  Mail goes on meanwhile.  Where only some of them are to be
+believed the others are not asked then.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class Watch(Service):
         """
         resolver = getattr(self._manager.mxcalc, "resolver", None)
         isWanted = resolver is not None and wantsDNSSEC(levelsOf(delivery))
-        known = self.validation
+        known, wire = self.validation, getattr(resolver, "wire", None)
+        if wire is not None:
+            wire.believedOnly = isWanted
         if isWanted and known is not None and known.resolver is resolver:
             return
         self._end()

@@ -81,7 +81,13 @@ class WireResolver(TLSALookups, client.Resolver):
 
     Its answers begin with L{Records}, and the errors that say that there is nothing
     have C{isSecure} and C{ttl} like those.
+
+    @ivar believedOnly: Whether servers whose AD is not believed are left alone where
+        there is one whose AD is: who can keep that one silent shall not be able to
+        make of what is signed something that is not.
     """
+
+    believedOnly = False
 
     def __init__(
         self,
@@ -110,7 +116,9 @@ class WireResolver(TLSALookups, client.Resolver):
         The servers that are asked, in their order.
         """
         self.maybeParseConfig()
-        return [*self.servers, *self.dynServers]
+        servers = [*self.servers, *self.dynServers]
+        believed = filter(self.trusts, servers) if self.believedOnly else ()
+        return list(believed) or servers
 
     def trusts(self, server: Server) -> bool:
         """

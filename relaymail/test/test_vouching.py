@@ -18,6 +18,7 @@ from relaymail.route.resolver import CachingResolver
 from relaymail.route.rules import Rule
 from relaymail.route.security import levelsOf, wantsDNSSEC
 from relaymail.route.terms import Terms
+from relaymail.route.wire import WireResolver
 from relaymail.siren import Siren
 from relaymail.testing.dns import ZoneDNS
 from relaymail.testing.world import World
@@ -93,6 +94,19 @@ class WatchTests(SynchronousTestCase):
             self.watch.settingsChanged(_delivery(level))
         self.assertEqual((self.zones.asked, self.watch.state), ([], ""))
         self.assertEqual(self.alarms(), [])
+
+    def test_A07_believedOnly(self) -> None:
+        """
+        As long as DANE is wanted only those servers are asked that are believed, if
+        there are any.
+        """
+        wire = WireResolver(servers=[("192.0.2.53", 53), ("127.0.0.1", 53)])
+        self.manager.mxcalc.resolver = SimpleNamespace(
+            wire=wire, lookupNameservers=self.zones.lookupNameservers
+        )
+        for level, count in (("dane", 1), ("verify", 2), ("dane-only", 1)):
+            self.watch.settingsChanged(_delivery(level))
+            self.assertEqual(len(wire.asked), count, level)
 
     def test_D01_alarm(self) -> None:
         """

@@ -266,6 +266,24 @@ class SecurityTests(_Asking):
         self.network.machine(FOREIGN).kill()
         self.assertFalse(isSecure(self.mx("a.signed.example")))
 
+    def test_A07_believedOnly(self) -> None:
+        """
+        Who silences the server that is believed does not bring it about that another
+        one's answers, which anybody may have made, stand for what is signed.
+        """
+        other = ZoneDNS({"a.signed.example": {"MX": [(0, "mx.evil.example")]}})
+        DNSServer(other).start(self.network.machine("192.0.2.54"), "192.0.2.54", 53)
+        self.wire = self.resolver("192.0.2.54", FOREIGN, trusted=[FOREIGN])
+        self.wire.believedOnly = True
+        self.assertTrue(isSecure(self.mx("a.signed.example")))
+        self.network.machine(FOREIGN).kill()
+        self.assertIsInstance(self.mx("a.signed.example"), defer.TimeoutError)
+        self.assertEqual(other.asked, [])
+        # Where nobody is believed that is no reason to ask nobody.
+        self.wire = self.resolver("192.0.2.54")
+        self.wire.believedOnly = True
+        self.assertFalse(isSecure(self.mx("a.signed.example")))
+
     def test_A07_truncated(self) -> None:
         """
         What comes over TCP has an AD of its own, of the same server.
