@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from relaymail.schedule.goals import goalOf
@@ -37,6 +37,14 @@ class MXSite:
     """
 
     names: tuple[str, ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # It is the key of what is asked for each name.
+        object.__setattr__(self, "_hash", hash(self.names))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __str__(self) -> str:
         """
