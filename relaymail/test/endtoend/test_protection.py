@@ -18,6 +18,7 @@ from relaymail.route.levels import TLSLevel
 from relaymail.route.rules import Routing, Rule
 from relaymail.route.sts.policy import STSMode
 from relaymail.route.terms import Terms
+from relaymail.schedule.paces import MANY_FAILURES
 from relaymail.test.endtoend.protections import (
     ALL,
     DANE,
@@ -562,6 +563,27 @@ class RememberedTests(ProtectionTestCase):
             scene.server.answers.clear()
             self.assertIsInstance(await scene.send(), Delivered)
             self.assertIn("TLS", scene.mails[-1])
+
+
+class OthersTests(ProtectionTestCase):
+    """
+    What one destination, or one sender, wants is not what others want.
+    """
+
+    async def test_A05_notSuspended(self) -> None:
+        """
+        Who names the hosts of others as his, and wants TLS that they do not have, does
+        not keep the mail of the others from them; nor does a sender who wants it.
+        """
+        for parameters in ({}, {"requireTLS": True}):
+            for hasTLS in (True, False):
+                scene = self.scene(NOTHING, shows=stranger(), hasTLS=hasTLS)
+                scene.policies.found[SECOND] = enforced(MX)
+                for _ in range(MANY_FAILURES):
+                    outcome = await scene.send(f"b@{SECOND}", **parameters)
+                    self.assertIsInstance(outcome, Retry)
+                self.assertEqual(scene.mails, [])
+                self.assertIsInstance(await scene.send(), Delivered)
 
 
 class TLSOptionalTests(ProtectionTestCase):
