@@ -14,8 +14,12 @@ from relaymail.replies import printable
 
 #: The seconds of a day: those of reports begin at midnight UTC (RFC 8460 4.1).
 DAY = 24 * 60 * 60
-#: How many domains are counted in a day: some megabytes; the others are not told.
+#: How many domains are counted in a day; the others are not told.
 MAX_DOMAINS = 20_000
+#: How long all that is kept of a day may be, in characters, and what each entry is
+#: counted as beyond its text: strangers write the policies, and make up hosts and
+#: domains to have them.  What there is no room for is not told.
+MAX_SIZE, ENTRY = 5 * 1024 * 1024, 50
 #: How many policies of a domain: it may have changed within the day, and has one for
 #: each of its hosts with TLSA records.
 MAX_POLICIES = 20
@@ -93,11 +97,13 @@ class Day:
 
     @ivar begin: When it began, in seconds of the epoch.
     @ivar domains: The tallies by domain.
+    @ivar size: How long that is, in characters.
     """
 
     def __init__(self, begin: int) -> None:
         self.begin = begin
         self.domains: dict[str, Tallies] = {}
+        self.size = 0
 
     @property
     def end(self) -> int:
@@ -110,19 +116,48 @@ class Day:
         """
         Count a session, under each policy that was applied.
         """
-        tallies = self.domains.get(session.destination)
+        domain = session.destination
+        tallies = self.domains.get(domain)
         if tallies is None:
-            if len(self.domains) >= MAX_DOMAINS:
+            if len(self.domains) >= MAX_DOMAINS or not self._takes(len(domain)):
                 return
-            tallies = self.domains[session.destination] = {}
+            tallies = self.domains[domain] = {}
         for applied in session.applied:
             policy = _bounded(applied)
             tally = tallies.get(policy)
             if tally is None:
-                if len(tallies) >= MAX_POLICIES:
+                if len(tallies) >= MAX_POLICIES or not self._takes(_sizeOf(policy)):
                     continue
                 tally = tallies[policy] = Tally()
-            tally.note(_failureOf(session, applied))
+            self._count(tally, _failureOf(session, applied))
+        if not tallies:
+            del self.domains[domain]
+
+    def _count(self, tally: Tally, failure: Failure | None) -> None:
+        isNew = failure is not None and failure not in tally.failed
+        if failure is not None and isNew and not self._takes(_lengthOf(failure)):
+            failure = Failure(failure.result)
+        tally.note(failure)
+
+    def _takes(self, length: int) -> bool:
+        """
+        Make room for something, if there is any left.
+        """
+        length += ENTRY
+        if self.size + length > MAX_SIZE:
+            return False
+        self.size += length
+        return True
+
+
+def _sizeOf(policy: Applied) -> int:
+    texts = (policy.domain, *policy.lines, *policy.patterns)
+    return sum(map(len, texts))
+
+
+def _lengthOf(failure: Failure) -> int:
+    texts = (failure.ownAddress, failure.host, failure.helo, failure.address)
+    return sum(map(len, texts)) + len(failure.why)
 
 
 def dayOf(now: float) -> int:
@@ -204,11 +239,17 @@ def readDay(said: Mapping[str, Any]) -> Day:
         for domain, tallies in said["domains"].items():
             found = [_readTally(each) for each in tallies[:MAX_POLICIES]]
             day.domains[str(domain)] = dict(found)
+            day.size += len(domain) + sum(_sizeOfAll(*each) for each in found)
             if len(day.domains) >= MAX_DOMAINS:
                 break
     except (LookupError, TypeError, AttributeError, OverflowError) as e:
         raise ValueError(f"it is no day of sessions ({e})") from e
     return day
+
+
+def _sizeOfAll(policy: Applied, tally: Tally) -> int:
+    failures = sum(_lengthOf(failure) + ENTRY for failure in tally.failed)
+    return _sizeOf(policy) + failures + ENTRY
 
 
 def _readTally(said: Mapping[str, Any]) -> tuple[Applied, Tally]:

@@ -383,6 +383,7 @@ def _merge(day: Day, before: Day) -> None:
     """
     Add what was counted before a restart.
     """
+    day.size += before.size
     for domain, tallies in before.domains.items():
         into = day.domains.setdefault(domain, {})
         for policy, tally in tallies.items():

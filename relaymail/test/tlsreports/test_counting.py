@@ -111,6 +111,34 @@ class DayTests(SynchronousTestCase):
         self.assertEqual(tally.failures, MAX_FAILURES + 7)
         self.assertLessEqual(len(tally.failed), MAX_FAILURES + 1)
 
+    def test_A05_size(self) -> None:
+        """
+        However many domains have long policies, and hosts that fail in ever new ways,
+        what is kept of a day has a bound, also after it was read back; what was known
+        is counted on.
+        """
+        self.patch(counting, "MAX_SIZE", 50_000)
+        day = Day(MARCH)
+        day.note(session(STS))
+        for number in range(50):
+            domain = f"d{number}.example"
+            for version in "ab":
+                lines = (version * 400,) * 10
+                long = replace(STS, domain=domain, lines=lines)
+                for why in ("c", "d" * 200):
+                    failed = session(long, result=TLSResult.FAILED, why=why)
+                    day.note(replace(failed, destination=domain))
+        again = readDay(json.loads(json.dumps(written(day))))
+        for found in (day, again):
+            self.assertLessEqual(len(str(written(found))), 60_000)
+            self.assertLess(len(found.domains), 50)
+            self.assertTrue(all(found.domains.values()))
+            for each in ("example.org", "new.example"):
+                found.note(session(STS, destination=each, result=TLSResult.EXPIRED))
+        self.assertLessEqual(abs(day.size - again.size), 1_000)
+        (tally,) = day.domains["example.org"].values()
+        self.assertEqual((tally.fine, tally.failures), (1, 1))
+
     def test_A03_textFromOutside(self) -> None:
         """
         What hosts and domains say is kept as bounded printable lines.
