@@ -42,6 +42,7 @@ def deliveryRemarks(told: Configuration, *, hasPortal: bool = False) -> Iterator
     reach = reachOf(told)
     yield from reach.smartTroubles()
     yield from _unused(delivery, reach.routing)
+    yield from _notOfSmartHosts(delivery)
     canAuthenticate = bool(told.intake.users or told.intake.xclient or hasPortal)
     usual = usualTerms(delivery)
     routes = list(_withTerms(delivery, usual))
@@ -83,6 +84,27 @@ def _unused(delivery: Delivery, routing: Routing) -> Iterator[str]:
             yield f"delivery.{name}: they get no mail: the rule {last.name} takes all"
 
 
+def _notOfSmartHosts(delivery: Delivery) -> Iterator[str]:
+    """
+    Find what is for the hosts of destinations where no mail goes to these.
+    """
+    if not delivery.smartHosts or any(map(_usesMX, delivery.routes)):
+        return
+    told = "it is for the hosts of destinations, and all mail goes by smart hosts"
+    if delivery.tls is not TLSLevel.OPPORTUNISTIC:
+        yield (
+            f"delivery.tls: {told}: say with each of those how mail goes there, such "
+            "as smtp://HOST?tls=verify"
+        )
+    if delivery.caFile is not None:
+        yield f"delivery.ca-file: {told}: name it in the table of each of those"
+    if delivery.fallbackHosts:
+        yield (
+            "delivery.fallback-hosts: they get no mail: all of it goes by smart hosts; "
+            "name them behind those, and they are tried next"
+        )
+
+
 def _ofRoute(
     route: RouteTable | Rule, terms: Terms, canAuthenticate: bool
 ) -> Iterator[str]:
@@ -92,7 +114,12 @@ def _ofRoute(
             "the file of users in intake.users"
         )
     level = terms.level
-    if terms.names and level is not TLSLevel.VERIFY:
+    if terms.names and level is TLSLevel.DANE_ONLY:
+        yield (
+            'names: with tls = "dane-only" they count for nothing, for TLSA records '
+            'say who the hosts are: write tls = "verify", or leave them out'
+        )
+    elif terms.names and level is not TLSLevel.VERIFY:
         yield (
             f'names: with tls = "{level.value}" they count only for mail that may go '
             'over TLS only: for all of it write tls = "verify"'

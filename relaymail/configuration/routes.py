@@ -15,6 +15,7 @@ from relaymail.configuration.kind import Kind
 from relaymail.configuration.smarthosts import readSmartHost
 from relaymail.configuration.transport import HELO, LEVEL, NAMES, SOURCE
 from relaymail.configuration.values import Unfit, Within, eachOf, pathBy, textOr
+from relaymail.configuration.ways import MX, Described, readVia
 from relaymail.configuration.words import parseFile
 from relaymail.errors import ConfigurationError
 from relaymail.intake.networks import parseNetworks
@@ -29,14 +30,8 @@ from relaymail.route.rules import (
     Rule,
     checkedRule,
 )
-from relaymail.route.smarthosts import SmartHost, showSmartHost
+from relaymail.route.smarthosts import showSmartHost
 from relaymail.route.terms import Terms
-
-#: The word for the hosts of each destination.
-MX = "mx"
-
-#: A smart host as a configuration has it.
-Described = SmartHost | Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,28 +265,6 @@ def _checkTerm(key: str, action: Action, hosts: tuple[Described, ...]) -> None:
         )
 
 
-def _via(value: Any, base: str) -> tuple[Action, tuple[Described, ...]]:
-    if isinstance(value, str):
-        word = value.strip().lower()
-        if word == MX:
-            return Action.DELIVER, ()
-        if word in _ACTIONS:
-            return _ACTIONS[word], ()
-    hosts: tuple[Described, ...] = eachOf(readSmartHost)(value, base)
-    for index, host in enumerate(hosts):
-        if host.path is None and host.name.lower() in (*_ACTIONS, MX):
-            raise Unfit(
-                (
-                    (index,) if isinstance(value, list | tuple) else (),
-                    f"{host.name} stands alone in via; a host of that name is "
-                    f"smtp://{host.name}.",
-                )
-            )
-    if not hosts:
-        raise Unfit
-    return Action.DELIVER, hosts
-
-
 def _shownVia(route: RouteTable) -> Any:
     if route.action is not Action.DELIVER:
         return route.action.value
@@ -372,7 +345,7 @@ _KEYS: dict[str, tuple[str, Kind]] = {
         Kind(
             "a way for mail",
             "mx, refuse, discard, hold, or one or several smart hosts",
-            _via,
+            readVia,
             isHidden=True,
         ),
     ),
@@ -408,7 +381,6 @@ _KEYS: dict[str, tuple[str, Kind]] = {
     ),
 }
 _DEFAULTS: dict[str, Any] = {field.name: field.default for field in fields(RouteTable)}
-_ACTIONS = {each.value: each for each in Action if each is not Action.DELIVER}
 #: What is said of how mail goes, and what of that only to hosts of destinations.
 _TERMS = frozenset(
     {"tls", "names", "caFile", "clientCert", "clientKey", "source", "helo", "fallback"}

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from relaymail.configuration.delivery import Delivery
-from relaymail.configuration.routes import Described, RouteTable
+from relaymail.configuration.routes import RouteTable
+from relaymail.configuration.ways import Described
 from relaymail.errors import ConfigurationError
 from relaymail.route.hosts import Host, TLSNeed
 from relaymail.route.rules import Action, Rule

@@ -46,8 +46,8 @@ def shownValue(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, Mapping):
         return "a table"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}" if value else "an empty list"
     return printable(repr(value)[: MAX_SHOWN * 4], MAX_SHOWN)
 
 

@@ -31,7 +31,7 @@ def parseRecipient(text: str) -> str:
         return text
     try:
         if "@" in text:
-            return addressOf(text)
+            return _addressOfOne(text)
         if text.startswith("."):
             return f".{normalDomain(text[1:])}"
         return normalDomain(text)
@@ -55,7 +55,7 @@ def parseSender(text: str) -> str:
     if text in (ALL, NOBODY):
         return text
     try:
-        return addressOf(text)
+        return addressOf(text) if text.startswith("@") else _addressOfOne(text)
     except MalformedAddress as e:
         raise ConfigurationError(
             f"{printable(text, 80)!r} does not say who mail is from ({e}): write an "
@@ -85,6 +85,21 @@ def addressOf(text: str) -> str:
     # A domain is written in several ways (RFC 5890), and stands there in one; nobody
     # has two mailboxes that differ in case.
     return f"{localKey(text.rpartition('@')[0])}@{domainOf(text)}"
+
+
+def _addressOfOne(text: str) -> str:
+    """
+    Give an address in its one form: of somebody, for nobody means a mailbox by one
+    that is called C{*}, or not at all.
+
+    @raise MalformedAddress: When it is none.
+    """
+    local = text.rpartition("@")[0]
+    if not local:
+        raise MalformedAddress(f"nothing stands before the @ of {text!r}")
+    if local == ALL:
+        raise MalformedAddress(f"{text!r} is no pattern")
+    return addressOf(text)
 
 
 def parentsOf(domain: str) -> Iterator[str]:

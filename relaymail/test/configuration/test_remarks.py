@@ -134,6 +134,30 @@ class DeliveryRemarksTests(SynchronousTestCase):
         terms = Terms(names=("mx.example",))
         self.assertTold("delivery.routes[0].names: with", Rule(terms=terms))
 
+    def test_namesAndTLSA(self) -> None:
+        """
+        Where only TLSA records say who a host is names count for nothing.
+        """
+        self.assertTold(
+            'delivery.routes[0].names: with tls = "dane-only" they count for nothing',
+            "to=a.example names=mx.example tls=dane-only",
+        )
+
+    def test_notOfSmartHosts(self) -> None:
+        """
+        What smart hosts do not go by is told of where all mail goes by them.
+        """
+        said: dict[str, Any] = {
+            "smartHosts": "mail.example.com",
+            "tls": "encrypt",
+            "fallbackHosts": "backup.example.com",
+        }
+        first, second = self.told(**said)
+        self.assertIn("delivery.tls: it is for the hosts of destinations", first)
+        self.assertIn("delivery.fallback-hosts: they get no mail", second)
+        self.assertEqual(self.told("to=a.example via=mx", **said), [])
+        self.assertEqual(self.told(smartHosts="mail.example.com"), [])
+
     def test_signed(self) -> None:
         """
         DANE is told of where the name server's word does not count, or where there can

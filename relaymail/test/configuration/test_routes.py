@@ -208,13 +208,18 @@ class WrongTests(SynchronousTestCase):
         for said, at, words in (
             ({"to": "a b"}, "'to'", "does not say for whom mail is"),
             ({"to": ["a.example", 5]}, "'to', 1", "is not a list of recipients"),
-            ({"to": []}, "'to'", "is not a list of recipients: write domains"),
+            ({"to": []}, "'to'", "an empty list is not a list of recipients: write"),
+            ({"to": "@a.example"}, "'to'", "write example.org, .example.org for"),
+            ({"from": "*@a.example"}, "'from'", "write an address, @example.org"),
             ({"from": ["example.com"]}, "'from', 0", "does not say who mail is from"),
             ({"client": "here"}, "'client'", "'here' is not a network"),
             ({"client": 5}, "'client'", "is not a list of networks"),
             ({"user": [""]}, "'user', 0", "is not a list of users"),
             ({"via": []}, "'via'", "is not a way for mail: write mx, refuse"),
             ({"via": 25}, "'via'", "is not a way for mail"),
+            ({"via": "reject"}, "'via'", "'reject' is no word of via: write refuse; a"),
+            ({"via": "DROP"}, "'via'", "write discard; a host of that name is smtp:"),
+            ({"via": "refused"}, "'via'", "write refuse;"),
             ({"via": "http://a"}, "'via'", "its scheme is none of"),
             ({"via": ["hold", "a.example"]}, "'via', 0", "stands alone"),
             ({"tls": "strong"}, "'tls'", "is no level of TLS: write one of none"),
@@ -258,6 +263,14 @@ class WrongTests(SynchronousTestCase):
         ):
             (line,) = self.problems(said)
             self.assertIn(words, line)
+
+    def test_hostsLikeWords(self) -> None:
+        """
+        A host may be called like a word, or nearly, where that is what is said.
+        """
+        for text in ("smtp://reject", "mailhub", "drop.example", "hold.example:26"):
+            (route,) = configure(queue="s", routes=[{"via": text}]).delivery.routes
+            self.assertEqual(len(hostsOf(route)), 1, text)
 
     def test_all(self) -> None:
         """

@@ -70,7 +70,11 @@ class ConfigurationTests(SynchronousTestCase):
             (Intake, {"tlsKey": "key.pem"}, "name both"),
             (Intake, {"maxMessageSize": -1}, "from 0 to"),
             (Delivery, {"dns": "nonsense"}, "dns: 'nonsense' is not a DNS server"),
-            (Delivery, {"retry": ()}, "retry: () is not a list of durations"),
+            (
+                Delivery,
+                {"retry": ()},
+                "retry: an empty list is not a list",
+            ),
             (Delivery, {"retry": (60.0, 0.0)}, "durations above 0"),
             (Delivery, {"expire": 0.0}, "expire: 0.0 is not a duration above 0"),
             (Delivery, {"retry": (60.0, math.nan)}, "durations above 0"),

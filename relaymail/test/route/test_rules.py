@@ -315,10 +315,10 @@ class CheckTests(SynchronousTestCase):
         """
         What says nothing of whom mail is for or from is refused.
         """
-        for text in ("", ".", "a b", "a@", "*.example.org", "..org"):
+        for text in ("", ".", "a b", "a@", "*.a.org", "..org", "@a.org", "*@a.org"):
             error = self.assertRaises(ConfigurationError, parseRecipient, text)
             self.assertIn("does not say for whom mail is", str(error))
-        for text in ("", "example.org", "a@", "@", "@*"):
+        for text in ("", "example.org", "a@", "@", "@*", "*@a.example"):
             error = self.assertRaises(ConfigurationError, parseSender, text)
             self.assertIn("does not say who mail is from", str(error))
 
