@@ -1,7 +1,8 @@
 # -*- test-case-name: relaymail.test.test_logs -*-
 """
 The log of C{twistd relaymail}: what C{twistd} would write, to the letter, and
-where it would write it, for a fraction of the work.
+where it would write it, for a fraction of the work; but for two lines of each question
+to a name server.
 
 A relay writes a line for every message it takes and another for every
 recipient.  With C{twistd}'s own observer each of them costs as much as the
@@ -10,6 +11,7 @@ delivery does in its protocol, most of it to write the date anew.
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -23,6 +25,10 @@ from twisted.logger import (
     formatTime,
 )
 from twisted.python.logfile import LogFile
+
+#: What Twisted says of each port that a name server is asked from, of which there is
+#: one for each question.
+_OF_QUESTIONS = re.compile(r"_Datagrams starting on \d+|\(UDP Port \d+ Closed\)")
 
 #: What makes a line other than date, system and text; such an event is left to
 #: Twisted.
@@ -60,6 +66,9 @@ class LineFormatter:
                 text = ""
             if text:
                 return shown(line.replace("\n", "\n\t")) + "\n"
+        said = event.get("message")
+        if said and _OF_QUESTIONS.fullmatch(str(said[0])):
+            return None
         classic = formatEventAsClassicLogText(event, self.stamp)
         return None if classic is None else shown(classic)
 

@@ -34,7 +34,7 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "EHLO",
-        "secure communication",
+        "does not offer STARTTLS",
         "see which port of the host has TLS; without it no secret is sent, unless "
         "tls=never and auth=clear say that the way there is safe",
     ),

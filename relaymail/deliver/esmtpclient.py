@@ -115,8 +115,8 @@ class ESMTPClient(Authenticating):
         End: TLS is needed, and the server does not offer it.
         """
         told = b"Server does not support secure communication via TLS / SSL"
-        result = TLSResult.NO_STARTTLS
-        self._note(Trouble(Phase.STARTTLS, TroubleKind.TLS, told.decode(), result))
+        detail, result = "the host does not offer STARTTLS", TLSResult.NO_STARTTLS
+        self._note(Trouble(Phase.STARTTLS, TroubleKind.TLS, detail, result))
         self.sendError(TLSRequiredError(502, told, self.log.str()))
 
     def esmtpTLSFailed(self, code: int = -1, resp: bytes | None = None) -> None:

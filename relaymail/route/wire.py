@@ -189,7 +189,7 @@ class WireResolver(TLSALookups, client.Resolver):
         code = _codeOf(message)
         if code != dns.OK:
             error: Exception = self.exceptionForCode(code)(
-                f"the DNS server answered with code {code}"
+                f"the DNS server answered with code {code}{_MEANINGS.get(code, '')}"
             )
             # Only one code says that there is nothing; SERVFAIL is what bogus
             # answers come to (RFC 4035 5.5), and proves nothing.
@@ -279,6 +279,15 @@ class WireResolver(TLSALookups, client.Resolver):
                 continue
             return protocol
         raise ResolverError("no UDP port is free to ask a DNS server from")
+
+
+#: What is meant by codes that fail (RFC 1035 4.1.1), for people.
+_MEANINGS = {
+    dns.EFORMAT: " (FORMERR: it did not understand the question)",
+    dns.ESERVER: " (SERVFAIL: it failed, or signatures there do not hold)",
+    dns.ENOTIMP: " (NOTIMP: it does not answer such questions)",
+    dns.EREFUSED: " (REFUSED: it does not answer this machine)",
+}
 
 
 class _Datagrams(dns.DNSDatagramProtocol):

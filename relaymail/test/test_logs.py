@@ -243,6 +243,21 @@ class LineFormatterTests(SynchronousTestCase):
         self.assertEqual(len(written), 2)
         self.assertEqual(written, wanted)
 
+    def test_questions(self) -> None:
+        """
+        Nothing is written of the ports that name servers are asked from.
+        """
+        for text, isWritten in (
+            ("_Datagrams starting on 4711", False),
+            ("(UDP Port 4711 Closed)", False),
+            ("Site starting on 4711", True),
+            ("no (UDP Port 4711 Closed)", True),
+        ):
+            told = {"message": (text,), "isError": 0, "log_text": text}
+            told |= {"log_system": "-", "log_time": 0.0, "log_format": "{log_text}"}
+            written = logs.LineFormatter()(told)
+            self.assertEqual(written is not None, isWritten, text)
+
 
 class ObserverTests(SynchronousTestCase):
     """

@@ -26,7 +26,7 @@ class RemedyTests(SynchronousTestCase):
             ("STARTTLS", "TLS failed: certificate verify failed", "ca-file"),
             ("greeting", "TLS failed: the host's certificate is for", "ca-file"),
             ("STARTTLS", "454 4.7.0 Not now", "ask the host's operator"),
-            ("EHLO", "does not support secure communication", "which port"),
+            ("EHLO", "the host does not offer STARTTLS", "which port"),
             ("mechanisms", "offers none: not over a connection like this", "465"),
             ("mechanisms", "PLAIN (it is for passwords)", "oauth2"),
             ("AUTH", "535 5.7.8 Not you", "the password or token"),

@@ -309,6 +309,7 @@ class STARTTLSTests(ClientCase):
         self.assertIs(
             getattr(self.client.evidence, "result", None), TLSResult.NO_STARTTLS
         )
+        self.assertIn("does not offer STARTTLS", str(self.client.evidence))
 
     def test_handshakeOfImplicitTLS(self) -> None:
         """

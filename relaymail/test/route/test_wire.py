@@ -436,6 +436,14 @@ class EDNSTests(_Asking):
         error = self.wire._parts(message, True).value
         self.assertIn("code 16", str(error))
 
+    def test_codes(self) -> None:
+        """
+        What a code means is told with it.
+        """
+        for code, words in ((dns.ESERVER, "SERVFAIL: it failed, or"), (7, "code 7")):
+            message = dns.Message(answer=1, rCode=code)
+            self.assertIn(words, str(self.wire._parts(message, True).value))
+
 
 class _Ear(DatagramProtocol):
     """
