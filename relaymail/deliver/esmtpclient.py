@@ -50,6 +50,8 @@ class ESMTPClient(Authenticating):
     @cvar heloFallback: Whether to go on with HELO where the server does not
         know EHLO; it is not done where TLS or authentication is required.
     @cvar requireTransportSecurity: Whether to send nothing in clear.
+    @cvar requireTLS: Whether it is for mail that may go over TLS only, to hosts that
+        promise the same for the rest of the way (RFC 8689 4.2.1).
 
     @cvar peerCheck: Says what is wrong with the host once a handshake is over, where
         more is to be seen than the handshake sees; L{None} for nothing.  Till it has
@@ -60,6 +62,7 @@ class ESMTPClient(Authenticating):
 
     heloFallback: bool | int = True
     requireTransportSecurity = False
+    requireTLS = False
     peerCheck: Callable[[Any], Problem | None] | None = None
     context: IOpenSSLClientConnectionCreator | None = None
     _beganTLS = False
@@ -116,7 +119,9 @@ class ESMTPClient(Authenticating):
         """
         told = b"Server does not support secure communication via TLS / SSL"
         detail, result = "the host does not offer STARTTLS", TLSResult.NO_STARTTLS
-        self._note(Trouble(Phase.STARTTLS, TroubleKind.TLS, detail, result))
+        # REQUIRETLS is offered under TLS only (RFC 8689 2): so it is not, either.
+        kind = TroubleKind.NO_REQUIRETLS if self.requireTLS else TroubleKind.TLS
+        self._note(Trouble(Phase.STARTTLS, kind, detail, result))
         self.sendError(TLSRequiredError(502, told, self.log.str()))
 
     def esmtpTLSFailed(self, code: int = -1, resp: bytes | None = None) -> None:

@@ -51,6 +51,7 @@ def prepare(client: Any, host: Host) -> None:
     client.isVerified = isKnown
     if isKnown or host.tls is TLSNeed.ENCRYPTED:
         client.requireTransportSecurity = True
+    client.requireTLS = host.requireTLS
     client.peerCheck = peerCheckFor(host)
     if host.credentials is None:
         return

@@ -126,10 +126,11 @@ class CannotTests(AskedTestCase):
             with Logged() as logged:
                 self.give(parameters, content=content)
                 self.world.run(1)
-            (line,) = [each for each in logged.outcomes if each.startswith("bounced")]
-            self.assertIn(f" status={status} ", line)
+            first, *others = [x for x in logged.outcomes if x.startswith("bounced")]
+            self.assertIn(f" status={status} ", first)
+            # A notice of mail for TLS only could not go, either.
+            self.assertEqual(len(others), int(parameters.requireTLS))
             if not parameters.requireTLS:
-                # A notice of such mail waits for TLS, too.
                 self.assertBounced(status)
 
     def test_othersGo(self) -> None:

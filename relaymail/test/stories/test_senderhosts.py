@@ -12,6 +12,7 @@ from relaymail.deliver.steering import LONGEST_REST
 from relaymail.envelopes import Envelope, Parameters
 from relaymail.schedule.paces import State
 from relaymail.test.stories.harness import SENDER
+from relaymail.testing.certificates import selfSigned
 from relaymail.testing.doubles import CONTENT
 from relaymail.testing.world import World
 
@@ -66,10 +67,14 @@ class RestTests(SynchronousTestCase):
     def test_overTLSOnly(self) -> None:
         """
         The same holds where mail that may go over TLS only rests, because its host
-        shows no certificate, beside mail that goes.
+        shows a certificate of another, beside mail that goes.
         """
         later = "451 4.3.0 Later"
-        host = self.world.host(USUAL, {"MAIL": [later, later, "250 2.1.0 Ok"]})
+        host = self.world.host(
+            USUAL,
+            {"MAIL": [later, later, "250 2.1.0 Ok"]},
+            contextFactory=selfSigned("other.example").contextFactory,
+        )
         queue = self.world.relay.queue
         secure = Parameters(requireTLS=True)
         for number in range(20):

@@ -289,23 +289,30 @@ class ParametersTests(SmartHostsTestCase):
             self.add(Parameters(requireTLS=True))
             self.deliver(recipient="c@example.org")
         self.assertEqual([m.recipients for m in host.received], [("c@example.org",)])
-        # The notice of it waits for TLS, too.
-        (line,) = [each for each in logged.outcomes if each.startswith("bounced")]
-        self.assertIn(" status=5.7.30 ", line)
+        bounced = [each for each in logged.outcomes if each.startswith("bounced")]
+        # The notice of it could not go over TLS only, either; what is told instead
+        # gives nothing away.
+        for line in bounced:
+            self.assertIn(" status=5.7.30 ", line)
+        self.assertEqual(len(bounced), 2)
+        (told,) = self.home.received
+        self.assertEqual(told.recipients, ("postmaster@example.com",))
         standing = self.world.manager.standingOf("example.org")
         self.assertEqual(standing.state, State.READY)
 
     def test_requireTLSAtASmartHost(self) -> None:
         """
-        A smart host without TLS does not get it.
+        A smart host without TLS does not get it, nor the notice of it, but what is
+        told of that instead.
         """
         self.set(smartHosts=(named(ONE),))
         host = self.world.host(ONE)
         self.add(Parameters(requireTLS=True))
         self.world.run(1)
-        self.assertEqual(host.received, [])
+        (told,) = host.received
+        self.assertEqual(told.recipients, ("postmaster@example.com",))
         commands = [line for s in host.sessions for line in s.commands]
-        self.assertNotIn("MAIL", [line[:4] for line in commands])
+        self.assertEqual([line for line in commands if SENDER in line], [])
 
     def test_deliverBy(self) -> None:
         """
