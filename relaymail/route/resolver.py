@@ -45,6 +45,9 @@ FAILURE_TTL = 5
 MAX_ANSWERS = 5_000
 #: How many records are remembered, in all answers together: about 20 MB.
 MAX_RECORDS = 40_000
+#: How long a record of the usual kind is at most, in bytes; a longer one counts as so
+#: many of these, for strangers choose how long theirs are.
+USUAL = 500
 
 Answer = tuple[Sequence[Any], Sequence[Any], Sequence[Any]]
 
@@ -59,6 +62,14 @@ class _Remembered:
     records: tuple[Any, ...] = ()
     error: Exception | None = None
     isSecure: bool = False
+
+    @property
+    def count(self) -> int:
+        """
+        How many records of the usual kind they are as much as.
+        """
+        lengths = (getattr(record, "rdlength", None) or 0 for record in self.records)
+        return sum(1 + length // USUAL for length in lengths)
 
     def again(self, now: float) -> Deferred[Answer]:
         left = int(self.until - now)
@@ -163,14 +174,14 @@ class CachingResolver(TLSALookups, common.ResolverBase):
         if known.until <= self.clock.seconds():
             return
         self._answers[key] = known
-        self._records += len(known.records)
+        self._records += known.count
         while len(self._answers) > MAX_ANSWERS or self._records > MAX_RECORDS:
             self._forget(next(iter(self._answers)))
 
     def _forget(self, key: tuple[bytes, int, int]) -> None:
         known = self._answers.pop(key, None)
         if known is not None:
-            self._records -= len(known.records)
+            self._records -= known.count
 
 
 class DomainFailure(DomainError):

@@ -4,6 +4,7 @@ Tests for L{relaymail.route.resolver}.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet import defer
@@ -259,6 +260,27 @@ class CachingTests(SynchronousTestCase):
         self.clock.advance(300)
         self.successResultOf(self.ask("n9"))
         self.assertLessEqual(self.resolver._records, 20)
+
+    def test_A07_longRecords(self) -> None:
+        """
+        Records that are long, as their owners like, count for more.
+        """
+        long = dns.Message(maxSize=0)
+        record = dns.Record_TXT(*[b"x" * 250] * 200, ttl=300)
+        long.answers = [dns.RRHeader(b"a.example", dns.TXT, ttl=300, payload=record)]
+        upstream = SimpleNamespace()
+        self.resolver = CachingResolver(upstream, self.clock)
+        for i in range(1000):
+            # As it is read from the wire.
+            told = dns.Message()
+            told.fromStr(long.toStr())
+            upstream.query = lambda *args, told=told: defer.succeed(
+                (told.answers, [], [])
+            )
+            self.successResultOf(self.resolver.lookupText(f"n{i}.example"))
+        kept = len(self.resolver._answers)
+        self.assertLess(kept * 50_000, 25_000_000)
+        self.assertGreater(kept, 300)
 
     def test_getHostByName(self) -> None:
         """
