@@ -55,6 +55,8 @@ MIN_HOLD = 5
 
 #: What is known of a host, and for how many seconds it holds, if that is known.
 _Seen: TypeAlias = tuple[Candidate, int | None]
+#: What is known of a policy, or why mail has to wait for that.
+_Asked: TypeAlias = Found | RouteError
 
 
 class Protecting:
@@ -67,7 +69,8 @@ class Protecting:
     @ivar clock: An C{IReactorTime} provider.
     @ivar port: The port that mail goes to.
     @ivar policies: Knows the policies of MTA-STS, by C{policyFor} and C{recheck};
-        L{None}: they are not asked for.
+        where these fail with L{RouteError} mail waits.  L{None}: they are not asked
+        for.
     @ivar ownNames: The names of this relay, which it never sends to.
     @ivar isBad: Says of a host whether it failed a short while ago.
     """
@@ -132,7 +135,7 @@ class Protecting:
         return whole.ranked(levels)
 
     async def _routeBy(
-        self, aim: Aim, found: list[Any], policy: Deferred[Found]
+        self, aim: Aim, found: list[Any], policy: Deferred[_Asked]
     ) -> Route:
         exchange = Exchange(
             getattr(found, "isSecure", False) is True,
@@ -143,14 +146,14 @@ class Protecting:
         seen = await self._candidates(aim, exchange, names)
         candidates = [candidate for candidate, _ in seen]
         until = self._until(getattr(found, "ttl", None), *(ttl for _, ttl in seen))
-        sts = await policy
+        sts = _knownFor(await policy)
         try:
             return protect(aim, exchange, candidates, sts, until)
         except RouteError:
             if not any(isMismatch(aim, name, sts) for name in names):
                 raise
         # RFC 8461 5.1: the policy may have been replaced since it was looked up.
-        sts = await self._policyOf(aim, "recheck")
+        sts = _knownFor(await self._policyOf(aim, "recheck"))
         return protect(aim, exchange, candidates, sts, until)
 
     def _exchanges(self, destination: str) -> Deferred[Any]:
@@ -173,19 +176,22 @@ class Protecting:
 
     # Policies of MTA-STS.
 
-    def _policyOf(self, aim: Aim, question: str) -> Deferred[Found]:
+    def _policyOf(self, aim: Aim, question: str) -> Deferred[_Asked]:
         """
-        Ask for the policy of a destination, where it has a say; it never fails.
+        Ask for the policy of a destination, where it has a say; it never fails, but
+        fires with the error where mail is to wait until more is known.
         """
         if self.policies is None or not aim.usesSTS:
             return defer.succeed(NOTHING)
         ask = getattr(self.policies, question)
-        d: Deferred[Found] = defer.maybeDeferred(ask, aim.destination)
+        d: Deferred[_Asked] = defer.maybeDeferred(ask, aim.destination)
         d.addTimeout(MAX_WAIT, self.clock)
         return d.addErrback(self._noPolicy, aim.destination)
 
-    def _noPolicy(self, failure: Failure, domain: str) -> Found:
-        if not failure.check(defer.TimeoutError, RouteError):
+    def _noPolicy(self, failure: Failure, domain: str) -> _Asked:
+        if isinstance(failure.value, RouteError):
+            return failure.value
+        if not failure.check(defer.TimeoutError):
             self._log.failure(
                 "The MTA-STS policy of {domain} could not be looked up; its mail goes "
                 "as if there were none",
@@ -240,6 +246,12 @@ class Protecting:
             return TLSASet(base, Assurance.FAILED, (), e.trouble), None
         assurance = Assurance.SECURE if found.isSecure else Assurance.INSECURE
         return TLSASet(base, assurance, found.records), found.ttl
+
+
+def _knownFor(asked: _Asked) -> Found:
+    if isinstance(asked, RouteError):
+        raise asked
+    return asked
 
 
 def _unknown(failure: Failure, name: str) -> Candidate:

@@ -14,6 +14,7 @@ from typing import Any
 from twisted.internet.defer import (
     CancelledError,
     Deferred,
+    TimeoutError,
     gatherResults,
     maybeDeferred,
     succeed,
@@ -21,13 +22,17 @@ from twisted.internet.defer import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaymail.replies import printable
+from relaymail.errors import RouteError
+from relaymail.replies import Phase, Trouble, TroubleKind, printable
 from relaymail.route.sts.ages import refreshAfter, refreshAgainAfter
 from relaymail.route.sts.cache import MAX_POLICIES, Cache, endOf
 from relaymail.route.sts.storing import Damaged, Kept, PolicyStore
 
 #: How many files are read at a time: who writes the queue meanwhile waits for them.
 CHUNK = 100
+#: How long mail waits for what is kept on the disk to be read, in seconds, before it
+#: is left for later: the disk may have much else to do after a start.
+READ_PATIENCE = 40.0
 #: What an alarm about the directory is known by.
 ALARM = "mta-sts"
 
@@ -145,18 +150,23 @@ class Book:
         self._loading = loading = Deferred.fromCoroutine(self._load())
         loading.addBoth(self._loaded)
 
-    def whenRead(self) -> Deferred[None]:
+    def whenRead(self, timer: Any = None) -> Deferred[None]:
         """
         Wait for what is kept on the disk: without it mail that has waited for the
         start would go unprotected.
 
-        @return: Fires when it was read, or cannot be.
+        @param timer: An C{IReactorTime} provider; L{None}: it is waited without end.
+
+        @return: Fires when it was read, or cannot be.  Fails with L{RouteError} when
+            that takes too long, or is not to be any more.
         """
         if self._loading is None:
             return succeed(None)
         waiting: Deferred[None] = Deferred()
         self._unread.append(waiting)
-        return waiting
+        if timer is not None:
+            waiting.addTimeout(READ_PATIENCE, timer)
+        return waiting.addErrback(_unread)
 
     def close(self) -> Deferred[None]:
         """
@@ -215,9 +225,20 @@ class Book:
 
     def _loaded(self, result: Any) -> None:
         self._loading = None
-        if isinstance(result, Failure) and not result.check(CancelledError):
+        isEnded = isinstance(result, Failure) and result.check(CancelledError)
+        if isinstance(result, Failure) and not isEnded:
             self._unkept(result)
         unread, self._unread = self._unread, []
         for waiting in unread:
-            if not waiting.called:
+            if waiting.called:
+                continue
+            if isEnded:
+                waiting.cancel()
+            else:
                 waiting.callback(None)
+
+
+def _unread(failure: Failure) -> None:
+    failure.trap(TimeoutError, CancelledError)
+    told = "the policies (MTA-STS) that are kept on the disk are not read yet"
+    raise RouteError(Trouble(Phase.RESOLVE, TroubleKind.LOCAL, told))

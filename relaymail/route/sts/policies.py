@@ -158,6 +158,7 @@ class Policies:
         @param domain: The domain, or an address literal, which has none.
 
         @return: Fires within L{PATIENCE} after what is kept on the disk was read.
+            Fails with L{RouteError<relaymail.errors.RouteError>} when that takes long.
         """
         return self._found(domain, _For.MAIL)
 
@@ -185,7 +186,7 @@ class Policies:
         name = policyDomain(domain)
         if name is None:
             return succeed(NOTHING)
-        d = self._book.whenRead()
+        d = self._book.whenRead(self._reactor)
         d.addCallback(lambda _: self._asked(name, why))
         return d.addCallback(lambda _: self._foundNow(name))
 

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.errors import RouteError
 from relaymail.protections import Applied, PolicyKind, TLSResult
-from relaymail.replies import Trouble, TroubleKind
+from relaymail.replies import Phase, Trouble, TroubleKind
 from relaymail.route.facts import Aim
 from relaymail.route.hosts import Host, Route, TLSNeed
 from relaymail.route.levels import TLSLevel
@@ -467,6 +467,24 @@ class STSTests(_Base):
         (applied,) = route.applied
         self.assertIs(applied.problem, TLSResult.STS_FETCH)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_rfc8461_10_2_waits(self) -> None:
+        """
+        As long as it cannot be told whether one is kept mail waits.
+        """
+        trouble = Trouble(Phase.RESOLVE, TroubleKind.LOCAL, "not read yet")
+        for question in ("policyFor", "recheck"):
+            self.policies = Policies(plain_example=sts("old.plain.example"))
+            waits = defer.fail(RouteError(trouble))
+            setattr(self.policies, question, lambda domain, waits=waits: waits)
+            found = self.trouble("plain.example", TLSLevel.OPPORTUNISTIC)
+            self.assertIs(found, trouble)
+        # Nobody wants to know it where there are no hosts.
+        self.policies = Policies()
+        self.policies.policyFor = lambda domain: defer.fail(RouteError(trouble))
+        self.dns.zones["plain.example"] = Fault.NXDOMAIN
+        found = self.trouble("plain.example", TLSLevel.OPPORTUNISTIC)
+        self.assertIs(found.kind, TroubleKind.NO_SUCH_DOMAIN)
 
     def test_failure(self) -> None:
         """

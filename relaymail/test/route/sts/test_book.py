@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from relaymail.errors import RouteError
 from relaymail.keeping import nameOf
 from relaymail.route.sts import book as module
 from relaymail.route.sts import cache
@@ -241,7 +242,7 @@ class BookTests(SynchronousTestCase):
         read = book.whenRead()
         book.put(makeKept(fetched=NOW))
         closed = book.close()
-        self.successResultOf(read)
+        self.failureResultOf(read, RouteError)
         self.assertNoResult(closed)
         self.work()
         self.successResultOf(closed)

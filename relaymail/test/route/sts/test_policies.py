@@ -10,9 +10,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
+from relaymail.errors import RouteError
 from relaymail.protections import TLSResult
+from relaymail.replies import TroubleKind
+from relaymail.route.protecting import MAX_WAIT
 from relaymail.route.sts import policies as module
 from relaymail.route.sts.ages import DAY, FIRST_WAIT, LONGEST_WAIT
+from relaymail.route.sts.book import READ_PATIENCE
 from relaymail.route.sts.policies import (
     KNOWN_PATIENCE,
     PATIENCE,
@@ -422,6 +426,23 @@ class KnownTests(PoliciesTestCase):
             done.callback(function())
         self.assertEqual(self.successResultOf(d).policy, makePolicy())
         self.successResultOf(self.policies.stop())
+
+    def test_10_2_notRead(self) -> None:
+        """
+        A disk that is slow after the start, or a relay that is stopped before it has
+        read all, is no way round what is kept: mail is left for later.
+        """
+        for isStopped in (False, True):
+            self.policies = self.make(lambda function: Deferred())
+            self.policies.start()
+            d = self.policies.policyFor(DOMAIN)
+            if isStopped:
+                self.policies.stop()
+            else:
+                self.clock.advance(READ_PATIENCE)
+            failure = self.failureResultOf(d, RouteError)
+            self.assertIs(failure.value.trouble.kind, TroubleKind.LOCAL)
+        self.assertLess(READ_PATIENCE, MAX_WAIT)
 
 
 class RecheckTests(PoliciesTestCase):
