@@ -273,4 +273,4 @@ def sentence(error: BaseException) -> str:
     Give what an error says, as one sentence.
     """
     told = printable(str(error)) or type(error).__name__
-    return told if told.endswith((".", "…")) else f"{told}."
+    return told if told.endswith((".", "…", "?")) else f"{told}."

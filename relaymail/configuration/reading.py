@@ -6,7 +6,6 @@ The configuration file: where it is looked for, and how it is read.
 from __future__ import annotations
 
 import os
-import re
 from functools import cache
 from typing import Any
 
@@ -18,11 +17,7 @@ from relaymail.configuration.files import tablesIn, textOf
 from relaymail.configuration.lines import findLines, lineOf
 from relaymail.configuration.structuring import Layer, structure
 from relaymail.configuration.tables import Configuration
-from relaymail.configuration.values import Within
-from relaymail.replies import printable
-
-#: How keys stand without quotes.
-_BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
+from relaymail.configuration.values import Within, showPath
 
 
 def readConfiguration(explicit: str | None = None) -> Configuration:
@@ -60,21 +55,6 @@ def readLayer(path: str) -> Layer:
         _placesIn(text, path),
         os.path.dirname(os.path.abspath(path)),
     )
-
-
-def showPath(at: Within) -> str:
-    """
-    Give the path of a key as people write it, such as
-    C{delivery.smart-hosts[1].url}.
-    """
-    shown = ""
-    for step in at:
-        if isinstance(step, int):
-            shown += f"[{step}]"
-        else:
-            name = step if _BARE.match(step) else f'"{printable(step, 80)}"'
-            shown += f".{name}" if shown else name
-    return shown
 
 
 def _placesIn(text: str, path: str) -> Any:

@@ -27,7 +27,7 @@ from relaymail.configuration.tables import (
     TABLES,
     Configuration,
 )
-from relaymail.configuration.values import Unfit, Within, shownValue
+from relaymail.configuration.values import Unfit, Within, shownValue, showPath
 from relaymail.configuration.words import chooseHostname
 from relaymail.errors import ConfigurationError
 from relaymail.machine import machineNames
@@ -150,7 +150,11 @@ def flat(
     def problems(at: Within) -> str:
         words = [str(word) for word in at]
         one = BY_PATH.get(".".join(words[:2])) or BY_PATH.get(words[0])
-        return "" if one is None else where(one)
+        if one is None:
+            return ""
+        within = at[2 if one.table else 1 :]
+        # Several routes, and what each says, are of one option.
+        return f"{showPath((where(one).removesuffix(': '), *within))}: "
 
     return Layer(said, problems, base)
 

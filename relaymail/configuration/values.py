@@ -7,6 +7,7 @@ where in the value it is.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ MAX_VALUES = 10_000
 #: How much of a wrong value is shown, in characters.
 MAX_SHOWN = 80
 
+#: How keys stand without quotes.
+_BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
 #: Where in a value a problem is: keys and indexes.
 Within = tuple[str | int, ...]
 #: Reads a value; the directory that paths begin at is told, too.
@@ -63,6 +66,21 @@ def valueAt(value: Any, at: Within) -> Any:
         except (LookupError, TypeError):
             return value
     return found
+
+
+def showPath(at: Within) -> str:
+    """
+    Give the path of a key as people write it, such as
+    C{delivery.smart-hosts[1].url}.
+    """
+    shown = ""
+    for step in at:
+        if isinstance(step, int):
+            shown += f"[{step}]"
+        else:
+            name = step if _BARE.match(step) else f'"{printable(step, 80)}"'
+            shown += f".{name}" if shown else name
+    return shown
 
 
 def textOr(parse: Callable[[str], Any], *types: type) -> Read:

@@ -357,7 +357,9 @@ def _need(
         return _usualNeed(place, hasUser, "auth" in settings)
     need = _NEEDS.get(said)
     if need is None:
-        _refuse(value, f"the values of tls are {', '.join(_NEEDS)}")
+        more = "; TLSA records are looked up for the hosts of destinations only"
+        isDANE = said.startswith(TLSNeed.DANE.name.lower())
+        _refuse(value, f"the values of tls are {', '.join(_NEEDS)}{more * isDANE}")
     if not place.mayBeClear and need in (TLSNeed.NEVER, TLSNeed.OFFERED):
         _refuse(value, f"tls={said} contradicts {place.scheme}")
     if need is TLSNeed.NEVER and hasUser and "auth" not in settings:

@@ -18,10 +18,10 @@ from relaymail.configuration import (
     findFile,
     readConfiguration,
     readFile,
-    reading,
 )
 from relaymail.configuration.files import passedOver
 from relaymail.configuration.structuring import Layer, structure
+from relaymail.configuration.values import showPath
 from relaymail.errors import ConfigurationError
 from relaymail.test.directories import shortDirectory
 
@@ -343,7 +343,7 @@ class ReadingTests(FileCase):
         """
         Whatever TOML says, it is a configuration or a problem in words.
         """
-        layer = Layer(said, lambda at: reading.showPath(at) + ": ")
+        layer = Layer(said, lambda at: showPath(at) + ": ")
         try:
             found = structure([layer])
         except ConfigurationError as e:

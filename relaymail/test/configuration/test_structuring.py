@@ -6,6 +6,7 @@ Tests for L{relaymail.configuration.structuring}.
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_network
 from typing import Any
 
@@ -114,9 +115,19 @@ class ConfigureTests(SynchronousTestCase):
         }
         error = self.assertRaises(ConfigurationError, configure, queue="spool", **wrong)
         self.assertEqual(
-            sorted(line.partition(":")[0] for line in str(error).split("\n")),
+            sorted(re.split(r"[\[.:]", line)[0] for line in str(error).split("\n")),
             sorted(wrong),
         )
+
+    def test_withinRoutes(self) -> None:
+        """
+        Of several routes it is told which one is wrong, and in which key.
+        """
+        routes = ["to=a.example via=mx", "to=b.example via=a.example tls=verify"]
+        error = self.assertRaises(
+            ConfigurationError, configure, queue="spool", routes=routes
+        )
+        self.assertTrue(str(error).startswith("routes[1].tls: it is for"), error)
 
     def test_twice(self) -> None:
         """

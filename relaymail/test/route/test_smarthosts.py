@@ -173,6 +173,16 @@ class ParseTests(SynchronousTestCase):
             self.assertTrue(text.isprintable(), text)
             self.assertIn(" is not a smart host: ", text)
 
+    def test_levelsOfDestinations(self) -> None:
+        """
+        The levels that are not for smart hosts are told of as that.
+        """
+        for level in ("dane", "dane-only"):
+            error = self.assertRaises(
+                ConfigurationError, parseSmartHost, f"smtp://a.example?tls={level}"
+            )
+            self.assertIn("for the hosts of destinations only", str(error))
+
     def test_A09_passwordInURL(self) -> None:
         """
         A password in the value is refused, and shown nowhere.
