@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from relaymail.protections import TLSResult
 from relaymail.replies import Evidence
 from relaymail.route.hosts import Host
 from relaymail.route.tlscontexts import Creator, creatorFor
 from relaymail.route.tlssessions import TLSSessions
+
+#: How long the certificates that a host showed may be, in bytes, if its session is to
+#: be kept: they are kept with it, and a host may show as much as it likes.
+MAX_SHOWN = 20_000
 
 
 class Resuming:
@@ -47,9 +51,15 @@ class Resuming:
         if not isinstance(connection, SSL.Connection):
             return
         session = connection.get_session()
-        if session is not None:
+        if session is not None and _lengthShown(connection) <= MAX_SHOWN:
             now = client.factory.manager.reactor.seconds()
             sessions.keep(*of, session, connection.get_context(), now)
+
+
+def _lengthShown(connection: SSL.Connection) -> int:
+    shown = connection.get_peer_cert_chain() or ()
+    kind = crypto.FILETYPE_ASN1
+    return sum(len(crypto.dump_certificate(kind, each)) for each in shown)
 
 
 def creatorAt(factory: Any, host: Host, address: str) -> Creator | None:

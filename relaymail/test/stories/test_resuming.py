@@ -245,6 +245,20 @@ class ResumingTests(ProtectedCase):
             failed = {getattr(each, "result", None) for each in self.evidence}
             self.assertIn(TLSResult.FAILED, failed)
 
+    def test_A05_longChains(self) -> None:
+        """
+        The session of a host that shows more certificates than anybody needs is not
+        kept, for these would be, too.
+        """
+        for count, isKept in ((1, True), (90, False)):
+            self.anew()
+            self.smartHosts(self.host(TLSNeed.OFFERED))
+            shown = self.certificate.sending(*[self.certificate] * count)
+            self.serve(self.certificate, contextFactory=self.serving(shown))
+            self.send()
+            self.send()
+            self.assertEqual(self.resumed(), [False, isKept], count)
+
     def test_onlyOfGoodOnes(self) -> None:
         """
         Connections over which nothing could be sent leave nothing to take up.
