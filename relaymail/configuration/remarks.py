@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from typing import Any
 
 from relaymail.configuration.delivery import Delivery
 from relaymail.configuration.reaching import reachOf
@@ -16,6 +17,7 @@ from relaymail.configuration.routes import RouteTable, viaOf
 from relaymail.configuration.rules import termsOf, usualTerms
 from relaymail.configuration.tables import Configuration
 from relaymail.machine import machineAddresses
+from relaymail.route.hosts import TLSNeed
 from relaymail.route.levels import TLSLevel
 from relaymail.route.nameserver import parseServer
 from relaymail.route.overlaps import coveredRules
@@ -27,6 +29,9 @@ _Told = tuple[str, RouteTable | Rule, Terms]
 
 #: The levels that need answers of the DNS that are known to be true.
 _SIGNED = (TLSLevel.DANE, TLSLevel.DANE_ONLY)
+#: The levels at which mail may go in clear, and what hosts need with which it may.
+_CLEAR = (TLSLevel.NONE, TLSLevel.OPPORTUNISTIC)
+_OFFERED = (TLSNeed.NEVER, TLSNeed.OFFERED)
 #: How many rules are told of that no mail takes: more are most likely one mistake.
 MAX_COVERED = 20
 
@@ -49,6 +54,7 @@ def deliveryRemarks(told: Configuration, *, hasPortal: bool = False) -> Iterator
     for path, route, terms in routes:
         for remark in _ofRoute(route, terms, canAuthenticate):
             yield f"{path}.{remark}"
+    yield from _inClear(delivery, routes)
     yield from _unsigned(delivery, routes)
     yield from _foreign(usual, routes)
 
@@ -134,6 +140,42 @@ def _ofRoute(
 
 def _usesMX(route: RouteTable | Rule) -> bool:
     return route.action is Action.DELIVER and not viaOf(route)
+
+
+def _inClear(delivery: Delivery, routes: Iterable[_Told]) -> Iterator[str]:
+    """
+    Find fallback hosts that mail goes to in clear which needs more: who breaks the
+    way to the others would choose that.
+    """
+    usual = "delivery.fallback-hosts"
+    told: list[tuple[str, TLSLevel, Any]] = []
+    if not delivery.smartHosts:
+        told.append((usual, delivery.tls, delivery.fallbackHosts))
+    for path, route, terms in routes:
+        if _usesMX(route):
+            own = _fallbackOf(route)
+            hosts = delivery.fallbackHosts if own is None else own
+            path = usual if own is None else f"{path}.fallback"
+            told.append((path, terms.level, hosts))
+    found: dict[str, str] = {}
+    for path, level, hosts in told:
+        names = [h.name for h in hosts if h.tls in _OFFERED and h.path is None]
+        if names and level not in _CLEAR:
+            found.setdefault(
+                path,
+                f'{path}: mail that needs tls = "{level.value}" goes to {names[0]} in '
+                "clear where that offers no TLS: write smtp+starttls:// or smtps://",
+            )
+    yield from found.values()
+
+
+def _fallbackOf(route: RouteTable | Rule) -> Any:
+    """
+    Give the fallback hosts of a route of its own; L{None}: it has those of all mail.
+    """
+    if isinstance(route, Rule):
+        return None if route.terms is None else route.terms.fallback
+    return route.fallback
 
 
 def _unsigned(delivery: Delivery, routes: Iterable[_Told]) -> Iterator[str]:

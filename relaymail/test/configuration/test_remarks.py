@@ -150,13 +150,33 @@ class DeliveryRemarksTests(SynchronousTestCase):
         said: dict[str, Any] = {
             "smartHosts": "mail.example.com",
             "tls": "encrypt",
-            "fallbackHosts": "backup.example.com",
+            "fallbackHosts": "smtps://backup.example.com",
         }
         first, second = self.told(**said)
         self.assertIn("delivery.tls: it is for the hosts of destinations", first)
         self.assertIn("delivery.fallback-hosts: they get no mail", second)
         self.assertEqual(self.told("to=a.example via=mx", **said), [])
         self.assertEqual(self.told(smartHosts="mail.example.com"), [])
+
+    def test_A02_fallbackInClear(self) -> None:
+        """
+        Fallback hosts that get mail in clear are told of where it needs more, once.
+        """
+        clear, sure = "smtp://b.example.net", "smtp+starttls://b.example.net"
+        words = "delivery.fallback-hosts: mail that needs tls"
+        for level in ("encrypt", "verify", "dane", "dane-only"):
+            self.assertTold(words, fallbackHosts=clear, tls=level)
+            self.assertEqual(self.told(fallbackHosts=sure, tls=level), [])
+        self.assertTold(
+            words, "to=a.example tls=verify", fallbackHosts=clear, tls="dane"
+        )
+        for level in ("none", "opportunistic"):
+            self.assertEqual(self.told(fallbackHosts=clear, tls=level), [])
+        self.assertTold(
+            "delivery.routes[0].fallback: mail that needs tls",
+            f"to=a.example tls=verify fallback={clear}",
+        )
+        self.assertEqual(self.told(f"to=a.example tls=verify fallback={sure}"), [])
 
     def test_signed(self) -> None:
         """
