@@ -13,6 +13,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import ClassVar
 
+from incremental import Version
+from twisted._version import __version__ as TWISTED
 from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -100,7 +102,7 @@ class TestingYourAppTests(PageTestCase):
         pytest runs all files whose tests do not need the reactor, as they are.
         """
         names = [name for name, code in self.files if "inlineCallbacks" not in code]
-        self.assertEqual(len(names), self.text.count(":caption:") - 2)
+        self.assertEqual(len(names), self.text.count(":caption:") - 3)
         told = self.run_("-m", "pytest", "-q", "-p", "no:cacheprovider", *names)
         self.assertRegex(told, r"\d+ passed")
         self.assertNotIn("skipped", told)
@@ -110,6 +112,9 @@ class TestingYourAppTests(PageTestCase):
         trial runs those that are test cases.
         """
         names = [name[:-3] for name, code in self.files if "TestCase" in code]
+        if Version("Twisted", 25, 5, 0) > TWISTED:
+            # Its web server changes a TLS context that is in use already.
+            names.remove("test_sts")
         self.assertIn("PASSED", self.run_("-m", "twisted.trial", *names))
 
     def test_scripts(self) -> None:
