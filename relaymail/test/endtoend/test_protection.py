@@ -159,10 +159,16 @@ class HostTests(ProtectionTestCase):
 
     async def test_D09_notOffered(self) -> None:
         """
-        It offers no STARTTLS.
+        It offers no STARTTLS.  With REQUIRETLS that is for good: it cannot promise TLS
+        for the rest of the way (RFC 8689 2).
         """
-        told = await self.refused(ALL, "starting TLS", hasTLS=False)
+        others = tuple(each for each in ALL if each is not REQUIRETLS)
+        told = await self.refused(others, "starting TLS", hasTLS=False)
         self.assertResults(told, TLSResult.NO_STARTTLS)
+        scene = self.scene(REQUIRETLS, hasTLS=False)
+        outcome = await scene.send()
+        self.assertIsInstance(outcome, Bounce)
+        self.assertEqual((outcome.status, scene.mails), ("5.7.30", []))
 
     async def test_D09_refusedNow(self) -> None:
         """
@@ -581,7 +587,8 @@ class OthersTests(ProtectionTestCase):
                 scene.policies.found[SECOND] = enforced(MX)
                 for _ in range(MANY_FAILURES):
                     outcome = await scene.send(f"b@{SECOND}", **parameters)
-                    self.assertIsInstance(outcome, Retry)
+                    isOver = bool(parameters) and not hasTLS
+                    self.assertIsInstance(outcome, Bounce if isOver else Retry)
                 self.assertEqual(scene.mails, [])
                 self.assertIsInstance(await scene.send(), Delivered)
 

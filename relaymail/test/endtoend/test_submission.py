@@ -224,16 +224,18 @@ class SubmissionTests(EntrancesTestCase):
 
     async def test_reload(self) -> None:
         """
-        A new certificate is that of the next connection, and a file of users that
-        cannot be used is taken with nothing else.
+        A certificate that replaces another is that of the next connection, before a
+        reload and behind it; a file of users that cannot be used is taken with nothing
+        else.
         """
         relay = self.start()
         port = self.port(relay, "submissions")
         before = await self.talk(certificate, port)
         writeCertificate(self.directory, "127.0.0.1")
-        self.assertEqual(await self.talk(certificate, port), before)
+        after = await self.talk(certificate, port)
+        self.assertNotEqual(after, before)
         await relay.reload(configure(**self.settings()))
-        self.assertNotEqual(await self.talk(certificate, port), before)
+        self.assertEqual(await self.talk(certificate, port), after)
         other = self.directory / "others"
         other.touch(0o600)
         other.write_text("me without a colon\n")
