@@ -10,7 +10,7 @@ where DANE counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -43,6 +43,10 @@ from relaymail.route.security import shorter
 from relaymail.route.sts.policy import NOTHING, Found
 from relaymail.route.troubles import troubleOf
 
+#: Of how many hosts of a destination is asked at a time: so many that one that nobody
+#: tells of does not keep the others back, and so few that a domain which has many of
+#: those leaves the name servers to the mail of others.
+HOSTS_AT_ONCE = 2
 #: How long all that is asked about one host, or about a policy, may take, in seconds;
 #: the resolver's own bounds are tighter, and these hold for any.
 MAX_WAIT = 60.0
@@ -207,18 +211,21 @@ class Protecting:
         self, aim: Aim, exchange: Exchange, names: list[str]
     ) -> list[_Seen]:
         """
-        Ask for what has to be known of hosts, of all at once.
+        Ask for what has to be known of hosts, of several at once.
         """
+        slots = defer.DeferredSemaphore(HOSTS_AT_ONCE)
         asked = [
-            self._bounded(self._candidate(name), name)
+            self._bounded(slots, name)
             if asksTLSA(aim, exchange, name)
             else defer.succeed((Candidate(name), None))
             for name in names
         ]
         return [await one for one in asked]
 
-    def _bounded(self, asked: Coroutine[Any, Any, _Seen], name: str) -> Deferred[_Seen]:
-        d = Deferred.fromCoroutine(asked)
+    def _bounded(self, slots: defer.DeferredSemaphore, name: str) -> Deferred[_Seen]:
+        d: Deferred[_Seen] = slots.run(
+            lambda: Deferred.fromCoroutine(self._candidate(name))
+        )
         d.addTimeout(MAX_WAIT, self.clock)
         return d.addErrback(lambda failure: (_unknown(failure, name), None))
 

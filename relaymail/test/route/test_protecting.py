@@ -20,7 +20,13 @@ from relaymail.route.facts import Aim
 from relaymail.route.hosts import Host, Route, TLSNeed
 from relaymail.route.levels import TLSLevel
 from relaymail.route.mx import MAX_HOSTS, MXCalculator
-from relaymail.route.protecting import MAX_HOLD, MAX_WAIT, MIN_HOLD, Protecting
+from relaymail.route.protecting import (
+    HOSTS_AT_ONCE,
+    MAX_HOLD,
+    MAX_WAIT,
+    MIN_HOLD,
+    Protecting,
+)
 from relaymail.route.sts.policy import NOTHING, Found, STSMode, STSPolicy
 from relaymail.route.terms import Terms
 from relaymail.testing.dns import Fault, Special, ZoneDNS
@@ -377,7 +383,7 @@ class FactsTests(_Base):
 
     def test_together(self) -> None:
         """
-        All hosts are asked about at once.
+        One host of which nobody tells does not keep the others back.
         """
         self.dns.zones["a.example.org"] = Fault.SILENCE
         asked = self.asks("example.org", TLSLevel.DANE)
@@ -385,6 +391,22 @@ class FactsTests(_Base):
         self.clock.advance(MAX_WAIT)
         (host,) = self.successResultOf(asked).hosts
         self.assertEqual(host.name, "b.example.org")
+
+    def test_A05_fewAtATime(self) -> None:
+        """
+        A domain with many hosts of which nobody tells anything has few questions open
+        at a time, and is done with after a while.
+        """
+        names = [f"h{number}.many.example" for number in range(MAX_HOSTS)]
+        self.dns.zones["many.example"] = {"MX": [(10, name) for name in names]}
+        self.dns.zones |= dict.fromkeys(names, Fault.SILENCE)
+        self.dns.signed.add("many.example")
+        asked = self.asks("many.example", TLSLevel.DANE)
+        told = [name for name, _ in self.dns.asked if name in names]
+        self.assertEqual(len(told), 2 * HOSTS_AT_ONCE)
+        self.clock.advance(MAX_WAIT)
+        self.failureResultOf(asked, RouteError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_requireTLS(self) -> None:
         """
