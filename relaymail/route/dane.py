@@ -41,6 +41,9 @@ from relaymail.route.tlsa import (
 #: How many certificates of a host are looked at, its own among them: OpenSSL follows
 #: no longer paths by default, and each may have to be compared with each record.
 MAX_CHAIN = 10
+#: How many authorities are tried: for each of them all signatures on the way are
+#: verified, with keys that may be as slow as their owner likes.
+MAX_ANCHORS = 8
 #: How many keys that stand in records as a whole are tried on the signatures of the
 #: certificates; a rollover has two.
 MAX_BARE_KEYS = 4
@@ -204,7 +207,13 @@ def _byAnchors(
     """
     problem = None
     others = [_load(each) for each in shown[1:]]
+    tried: set[bytes] = set()
     for anchor, record in _anchorsOf(shown, records):
+        if anchor in tried:
+            continue
+        if len(tried) >= MAX_ANCHORS:
+            break
+        tried.add(anchor)
         found = _anchoredProblem(_load(shown[0]), others, _load(anchor), now)
         found = found or nameProblem(_load(shown[0]), names)
         if found is None:

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaymail.protections import TLSResult
 from relaymail.route.dane import (
+    MAX_ANCHORS,
     MAX_BARE_KEYS,
     MAX_CHAIN,
     Checked,
@@ -363,6 +364,21 @@ class DANETests(SynchronousTestCase):
         few = Row("few", shown, [*others[1:], wanted], None)
         many = Row("many", shown, [*others, wanted], TLSResult.FAILED)
         self.assertRows([few, many])
+
+    def test_A05_anchorsAreBounded(self) -> None:
+        """
+        No more than a few authorities are tried, each of them once.
+        """
+        found = AUTHORITIES
+        wanted = found.root.certificate.tlsa(2, 0, 0)
+        others = [
+            ThrowawayCA("Other").certificate.tlsa(2, 0, 0) for _ in range(MAX_ANCHORS)
+        ]
+        rows = [
+            Row("few", found.all, [*others[1:], *others[1:], wanted], None),
+            Row("many", found.all, [*others, wanted], TLSResult.NOT_TRUSTED),
+        ]
+        self.assertRows(rows)
 
     def test_chainIsBounded(self) -> None:
         """
