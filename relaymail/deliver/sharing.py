@@ -24,12 +24,14 @@ from relaymail.deliver.connections import KeptConnections
 from relaymail.deliver.routing import RoutingMixin
 from relaymail.deliver.work import Work
 from relaymail.interfaces import IQueue
-from relaymail.route.hosts import Route
+from relaymail.route.hosts import Host, Route
 from relaymail.schedule.sites import Known, siteOfHosts
 
 #: How many names of other goals a connection is given at a time, so that those of
 #: its site share them.
 AT_A_TIME = 10
+#: How long the TLSA records of a host are at most, in bytes, that is remembered as one.
+USUAL = 500
 
 
 class SharingMixin(RoutingMixin):
@@ -173,4 +175,14 @@ def knownOf(route: Route) -> Known | None:
         return None
     hosts = [(host.name, host.port) for host in route.hosts if not host.named]
     site = siteOfHosts((*hosts, *((name, None) for name, _ in route.left)))
-    return None if site is None else Known(site, route.lane, route.until)
+    if site is None:
+        return None
+    weight = len(site.names) + sum(map(_weightOf, route.hosts))
+    return Known(site, route.lane, route.until, weight)
+
+
+def _weightOf(host: Host) -> int:
+    """
+    Say as how many hosts of the usual kind one counts beside its name.
+    """
+    return sum(len(record.data) for record in host.tlsa) // USUAL

@@ -19,9 +19,12 @@ from math import inf
 
 from relaymail.schedule.goals import goalOf
 
-#: How many goals are remembered: each is some hundred bytes; the one that was looked
+#: How many goals are remembered: most are some hundred bytes; the one that was looked
 #: up the longest ago is the first to be forgotten, and then is a site by itself.
 MAX_GOALS = 20_000
+#: How much all that is remembered may weigh, see L{Known.weight}: some ten megabytes.
+#: Strangers choose how many hosts they have, and what their records are.
+MAX_WEIGHT = 60_000
 #: How many different routes are kept once for all goals that have them.
 MAX_ROUTES = 10_000
 #: How many hosts of a site people are told by name.
@@ -78,11 +81,13 @@ class Known:
     @ivar route: What connections to it may be shared within.
     @ivar until: Until when that may be taken for its route, in seconds of the
         reactor's clock.
+    @ivar weight: How much it is to remember, in hosts of the usual kind.
     """
 
     site: Hashable
     route: Hashable
     until: float
+    weight: int = field(default=1, compare=False)
 
 
 class Sites:
@@ -101,6 +106,8 @@ class Sites:
         # were taken before it.
         self._known: OrderedDict[Hashable, Known] = OrderedDict()
         self._shared: dict[Hashable, Hashable] = {}
+        #: What all goals weigh, and what is kept once for all of them.
+        self._weight = self._sharedWeight = 0
 
     def __len__(self) -> int:
         """
@@ -147,21 +154,39 @@ class Sites:
             before: this one, and others that had to be forgotten for it.
         """
         before = self.siteOf(goal)
-        self._known.pop(goal, None)
+        self._forget(goal)
         moved = []
         if known is not None:
-            self._known[goal] = replace(
-                known, site=self._once(known.site), route=self._once(known.route)
-            )
-            if len(self._known) > MAX_GOALS:
-                oldest, last = self._known.popitem(last=False)
-                moved.append((oldest, last.site))
+            self._keep(goal, known)
+            while self._isFull():
+                oldest = next(iter(self._known))
+                moved.append((oldest, self.siteOf(oldest)))
+                self._forget(oldest)
         moved.append((goal, before))
         moved = [(each, was) for each, was in moved if was != self.siteOf(each)]
         for each, was in moved:
             self._count(was, -self._begun[each])
             self._count(self.siteOf(each), self._begun[each])
         return moved
+
+    def _isFull(self) -> bool:
+        # What was found last is known, whatever it weighs.
+        count = len(self._known)
+        return count > MAX_GOALS or (count > 1 and self._weight > MAX_WEIGHT)
+
+    def _keep(self, goal: Hashable, known: Known) -> None:
+        self._weight += known.weight
+        self._sharedWeight += known.weight
+        if len(self._shared) >= MAX_ROUTES or self._sharedWeight > MAX_WEIGHT:
+            self._shared.clear()
+            self._sharedWeight = known.weight
+        site, route = self._once(known.site), self._once(known.route)
+        self._known[goal] = replace(known, site=site, route=route)
+
+    def _forget(self, goal: Hashable) -> None:
+        known = self._known.pop(goal, None)
+        if known is not None:
+            self._weight -= known.weight
 
     def outdate(self) -> None:
         """
@@ -201,6 +226,4 @@ class Sites:
         """
         Give the one that is kept of all that are equal.
         """
-        if len(self._shared) >= MAX_ROUTES:
-            self._shared.clear()
         return self._shared.setdefault(value, value)

@@ -6,10 +6,13 @@ L{relaymail.test.stories.test_sites}.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaymail.deliver.sharing import knownOf
+from relaymail.deliver.sharing import USUAL, knownOf
 from relaymail.route.hosts import Host, Route
+from relaymail.route.tlsa import TLSA
 from relaymail.schedule.sites import Known, MXSite
 from relaymail.test.stories.harness import FIRST, Logged, StoryTestCase
 
@@ -39,6 +42,16 @@ class KnownTests(SynchronousTestCase):
         for route, site in rows:
             expected = None if site is None else Known(site, route.lane, 5.0)
             self.assertEqual(knownOf(route), expected)
+
+    def test_A05_weight(self) -> None:
+        """
+        Hosts weigh more the more there are, and the longer their TLSA records.
+        """
+        long = replace(ONE, tlsa=(TLSA(3, 0, 0, b"x" * 10 * USUAL),))
+        for hosts, weight in (((ONE,), 1), ((ONE, TWO), 2), ((long, TWO), 12)):
+            known = knownOf(Route(hosts, 5.0))
+            assert known is not None
+            self.assertEqual(known.weight, weight)
 
 
 class StandingBackTests(StoryTestCase):

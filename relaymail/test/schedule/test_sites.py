@@ -171,6 +171,27 @@ class SitesTests(SynchronousTestCase):
         self.assertEqual(self.sites.busy, {"a": 1})
         self.assertEqual([self.sites.siteOf(goal) for goal in "abc"], ["a", BIG, BIG])
 
+    def test_A05_weight(self) -> None:
+        """
+        What is much to remember leaves room for less of it; what was found last is
+        known all the same.
+        """
+        self.patch(sitesModule, "MAX_WEIGHT", 10)
+        for number in range(20):
+            self.sites.began(number)
+            known = Known(MXSite((f"{number}",)), (number,), 10, weight=4)
+            self.sites.learn(number, known)
+            self.assertLessEqual(len(self.sites), 2)
+            self.assertLessEqual(len(self.sites._shared), 6)
+        self.assertEqual(self.sites.siteOf(0), 0)
+        self.assertEqual(sum(self.sites.busy.values()), 20)
+        self.sites.learn("x", Known(BIG, "x", 10, weight=11))
+        self.assertEqual((self.sites.siteOf("x"), len(self.sites)), (BIG, 1))
+        self.sites.learn("x", None)
+        for goal in "abcdefghij":
+            self.sites.learn(goal, Known(BIG, goal, 10))
+        self.assertEqual(len(self.sites), 10)
+
     def test_keptOnce(self) -> None:
         """
         What many goals have in common is kept once, and not for ever.
