@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from relaymail.route.hosts import Host, TLSNeed
 
@@ -44,13 +45,23 @@ class InClear:
     until: float
 
 
+#: What tells them apart.
+_Key: TypeAlias = tuple[str, int, str | None]
+
+
+def _keyOf(host: Host, port: int) -> _Key:
+    # It may be the certificate that this relay shows that a host does not like: that
+    # is nothing that is wrong with its TLS for other mail.
+    return host.name.lower(), port, host.certFile
+
+
 class ClearHosts:
     """
     Remembers them.
     """
 
     def __init__(self) -> None:
-        self._found: OrderedDict[tuple[str, int], InClear] = OrderedDict()
+        self._found: OrderedDict[_Key, InClear] = OrderedDict()
 
     def remember(self, host: Host, port: int, why: str, now: float) -> InClear | None:
         """
@@ -62,7 +73,7 @@ class ClearHosts:
         @return: What is known now, or L{None} where it is no news.
         """
         isNews = self.find(host, port, now) is None
-        key = host.name.lower(), port
+        key = _keyOf(host, port)
         found = InClear(host.name, port, why, now + LONGEST)
         self._found[key] = found
         self._found.move_to_end(key)
@@ -78,7 +89,7 @@ class ClearHosts:
         """
         if not self._found or not mayBeClear(host):
             return None
-        key = host.name.lower(), port
+        key = _keyOf(host, port)
         found = self._found.get(key)
         if found is not None and found.until <= now:
             del self._found[key]

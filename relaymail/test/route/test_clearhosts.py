@@ -25,8 +25,8 @@ class ClearHostsTests(SynchronousTestCase):
 
     def test_remembered(self) -> None:
         """
-        A host is remembered by its name and port, whatever else is said of it, for a
-        time; what was known before is no news.
+        A host is remembered by its name and port, and by what it is shown, whatever
+        else is said of it, for a time; what was known before is no news.
         """
         self.assertIsNone(self.known.find(HOST, 25, 0))
         found = self.known.remember(HOST, 25, "no cipher", 0)
@@ -55,6 +55,16 @@ class ClearHostsTests(SynchronousTestCase):
             self.assertFalse(mayBeClear(host))
             self.assertIsNone(self.known.find(host, 25, 1), host)
         self.assertTrue(mayBeClear(HOST))
+
+    def test_A02_ownCertificate(self) -> None:
+        """
+        A host that does not like the certificate that it is shown by some mail gets
+        other mail over TLS all the same.
+        """
+        showing = replace(HOST, certFile="own.pem")
+        self.known.remember(showing, 25, "unknown ca", 0)
+        self.assertIsNone(self.known.find(HOST, 25, 1))
+        self.assertIsNotNone(self.known.find(showing, 25, 1))
 
     def test_bounded(self) -> None:
         """
