@@ -277,8 +277,10 @@ def _addressesIn(link: _Link) -> Addresses:
 
 
 def _tlsaIn(link: _Link) -> Found:
-    found = tuple(_readTLSA(r.data) for r in link.records[:MAX_RECORDS])
-    return Found(found, link.isSecure, link.ttl)
+    found = [_readTLSA(r.data) for r in link.records]
+    # Many that mean nothing must not hide one that does.
+    found.sort(key=lambda record: not record.isUsable)
+    return Found(tuple(found[:MAX_RECORDS]), link.isSecure, link.ttl)
 
 
 def _readTLSA(data: bytes) -> TLSA:

@@ -402,6 +402,20 @@ class DNSTests(ProtectionTestCase):
             self.assertWaits(scene, await scene.send(), "dane-only")
             self.assertEqual(scene.server.sessions, [])
 
+    async def test_A07_manyTLSA(self) -> None:
+        """
+        Many TLSA records that mean nothing do not hide the one that does.
+        """
+        unusable = [(1, 1, 1, bytes([number]) * 32) for number in range(100)]
+        for shown in (certificate(), stranger()):
+            scene = self.scene(DANE, shows=shown)
+            scene.setTLSA(*unusable, *DANE.records())
+            outcome = await scene.send()
+            if shown is certificate():
+                self.assertDelivered(scene, outcome)
+            else:
+                self.assertWaits(scene, outcome, "name none of the certificates")
+
     async def test_noValidation(self) -> None:
         """
         A name server that does not validate ends no protection that does not rest on
