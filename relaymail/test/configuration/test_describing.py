@@ -23,6 +23,7 @@ from relaymail.configuration.describing import (
 )
 from relaymail.configuration.structuring import Layer, structure
 from relaymail.configuration.tables import BY_PATH, OPTIONS, Configuration
+from relaymail.errors import ConfigurationError
 from relaymail.route.smarthosts import SmartHost
 
 #: The page.
@@ -138,3 +139,27 @@ class PageTests(SynchronousTestCase):
             r"^\.\. code-block:: toml\n\n((?:   .*\n|\n)+)", self.text, re.MULTILINE
         )
         return [dedent(block) for block in blocks]
+
+
+class ExamplesTests(SynchronousTestCase):
+    """
+    Tests for what the page shows.
+    """
+
+    def test_examples(self) -> None:
+        """
+        Each configuration that is shown can be read, but for files that are named.
+        """
+        if not PAGE.exists():
+            raise SkipTest("the pages are not installed")
+        shown = re.findall(
+            r"^\.\. code-block:: toml\n\n((?:   .*\n|\n)+)",
+            PAGE.read_text(),
+            re.MULTILINE,
+        )
+        self.assertGreater(len(shown), 15)
+        for text in map(dedent, shown):
+            try:
+                read(text)
+            except ConfigurationError as e:
+                self.fail(f"{text}\n{e}")
