@@ -70,7 +70,7 @@ class TroubleKind(Enum):
     LATE = "the time in which the message was to be delivered is over"
     TOO_LARGE = "the message is larger than the host takes"
     NO_SMTPUTF8 = "the host does not take internationalised mail"
-    NO_REQUIRETLS = "the host cannot promise TLS for the rest of the way"
+    NO_REQUIRETLS = "TLS cannot be promised all the way, as the sender wants it"
     NO_DELIVERBY = "the host cannot promise to deliver in time"
     NO_CONVERSION = "the host does not take such content, and it cannot be converted"
     POLICY = "a rule of this relay refuses it"
@@ -79,8 +79,15 @@ class TroubleKind(Enum):
     OPERATOR = "taken out of the queue by the operator of this relay"
 
 
-#: What somebody decided: nothing was being tried then.
-_DECIDED = frozenset({TroubleKind.OPERATOR, TroubleKind.POLICY, TroubleKind.DISCARDED})
+#: What somebody decided, or wants: nothing that was being tried has to do with it.
+_DECIDED = frozenset(
+    {
+        TroubleKind.OPERATOR,
+        TroubleKind.POLICY,
+        TroubleKind.DISCARDED,
+        TroubleKind.NO_REQUIRETLS,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ class Beginning(Transfer):
         Give the terms on which the server is given the message.
         """
         size, eightBit = self.getMailSize(), self.isMailEightBit()
+        isVerified = False
         if said is NO_PARAMETERS:
             terms = askFor(said, self.extensions, size, eightBit)
         else:
@@ -171,9 +172,11 @@ class Beginning(Transfer):
             isVerified = self.isVerified and getattr(self, "_tlsMode", False)
             terms = askFor(said, self.extensions, size, eightBit, now, isVerified)
         if isinstance(terms, TroubleKind):
-            limit = self.extensions.sizeLimit
-            isTooLarge = terms is TroubleKind.TOO_LARGE
-            told = f"{size} bytes, it takes {limit}" if isTooLarge else ""
+            told = ""
+            if terms is TroubleKind.TOO_LARGE:
+                told = f"{size} bytes, it takes {self.extensions.sizeLimit}"
+            elif terms is TroubleKind.NO_REQUIRETLS and isVerified:
+                told = "the host does not offer REQUIRETLS"
             return Trouble(Phase.MAIL, terms, told)
         if self._isBare:
             terms = terms._replace(optional=())

@@ -84,6 +84,8 @@ class TroubleTests(SynchronousTestCase):
         )
         discarded = Trouble(Phase.RESOLVE, TroubleKind.DISCARDED)
         self.assertEqual(discarded.text, "a rule of this relay throws it away")
+        wanted = Trouble(Phase.MAIL, TroubleKind.NO_REQUIRETLS)
+        self.assertNotIn(Phase.MAIL.value, wanted.text)
 
 
 class PrintableTests(SynchronousTestCase):

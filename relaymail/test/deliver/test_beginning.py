@@ -177,6 +177,17 @@ class CannotTakeTests(Case):
         self.assertEqual((told.code, told.accepted, told.addresses), (552, 0, []))
         self.assertIn(b"25 bytes, it takes 24", told.resp)
 
+    def test_requireTLSNotOffered(self) -> None:
+        """
+        A message that may go over TLS only is told of with why it cannot.
+        """
+        mail = Said(parameters=Parameters(requireTLS=True))
+        self.toEhlo(Asks, mail, isVerified=True)
+        self.client._tlsMode = True
+        self.assertEqual(self.hear(b"250 hi"), [b"QUIT"])
+        [told] = self.client.told
+        self.assertIn(b"the host does not offer REQUIRETLS", told.resp)
+
     def test_many(self) -> None:
         """
         However many there are.
