@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 from typing import Any, TypeAlias
 
 from twisted.internet import defer
@@ -299,8 +300,18 @@ class _Datagrams(dns.DNSDatagramProtocol):
 
     noisy = False
     withEDNS = False
+    _server: Server = ("", 0)
+
+    def datagramReceived(self, data: bytes, addr: Any) -> None:
+        """
+        Take an answer of the server that was asked, and of nobody else (RFC 5452 9.1):
+        anybody can send to this port, and that server may be believed.
+        """
+        if _isFrom(self._server, addr):
+            super().datagramReceived(data, addr)
 
     def writeMessage(self, message: dns.Message, address: Server) -> None:
+        self._server = address
         _wantingAD(message)
         if self.withEDNS:
             # The class of this record is the size (RFC 6891 6.1.2).
@@ -354,6 +365,18 @@ class _OneQuestion(ClientFactory):
     def _settle(self, result: dns.Message | Failure) -> None:
         if not self.answered.called:
             self.answered.callback(result)
+
+
+def _isFrom(server: Server, address: Any) -> bool:
+    """
+    Tell whether a datagram is from a server.
+    """
+    if address[1] != server[1]:
+        return False
+    hosts = (server[0], address[0])
+    said, found = (ip_address(host.partition("%")[0]) for host in hosts)
+    # What is sent to no address in particular goes to this machine.
+    return found == said or (said.is_unspecified and found.is_loopback)
 
 
 def _after(result: Any, clean: Any) -> Any:

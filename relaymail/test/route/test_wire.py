@@ -50,6 +50,32 @@ class WireTests(SynchronousTestCase):
         self.assertEqual(len(self.reactor.bound), len(PATIENCE))
         self.assertTrue(all(port.closed for port in self.reactor.bound))
 
+    def test_A07_ofAnother(self) -> None:
+        """
+        An answer that somebody else sends is none, though it has the right number.
+        """
+        for server, right in (
+            ("192.0.2.53", "192.0.2.53"),
+            ("2001:db8::53", "2001:DB8:0::53"),
+            ("fe80::53%lo", "fe80::53"),
+            ("0.0.0.0", "127.0.0.1"),
+        ):
+            self.wire = WireResolver(servers=[(server, 53)], reactor=self.reactor)
+            d = self.wire.lookupMailExchange("a.example")
+            port = self.reactor.bound[-1]
+            asked = dns.Message()
+            asked.fromStr(port.sent[-1])
+            told = dns.Message(asked.id, answer=1, rCode=dns.ENAME)
+            told.queries = asked.queries
+            for address in (("198.51.100.6", 53), ("2001:db8::6", 53), (right, 54)):
+                port.protocol.datagramReceived(told.toStr(), address)
+                self.assertNoResult(d)
+            # What Twisted itself compares is the text.
+            validated = getattr(port.protocol, "_addressValidation", {})
+            validated.update(dict.fromkeys(validated, (right, 53)))
+            port.protocol.datagramReceived(told.toStr(), (right, 53))
+            self.failureResultOf(d, DNSNameError)
+
     def test_bound(self) -> None:
         """
         Only so many questions are asked at a time; the others wait.
@@ -88,13 +114,16 @@ class _Port:
     A UDP port that sends nowhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Any) -> None:
+        self.protocol = protocol
         self.closed = False
+        self.sent: list[bytes] = []
 
     def write(self, data: bytes, address: Any) -> None:
         """
         Send nothing.
         """
+        self.sent.append(data)
 
     def stopListening(self) -> None:
         """
@@ -118,7 +147,7 @@ class _Reactor(MemoryReactorClock):
         """
         Bind nothing.
         """
-        found = _Port()
+        found = _Port(protocol)
         self.bound.append(found)
         protocol.startProtocol()
         protocol.transport = found
