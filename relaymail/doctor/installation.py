@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 
 from relaymail.assembly import checkUsers
-from relaymail.configuration import Configuration, Intake
+from relaymail.configuration import Configuration, Delivery, Intake
 from relaymail.configuration.entering import checkEntering, remarks
 from relaymail.configuration.places import tokensBeside
 from relaymail.doctor.answers import Answer, fail, ok, warn
@@ -20,6 +20,7 @@ from relaymail.queue.audit import lockedDirectory, lockHolder
 from relaymail.queue.disk import Disk
 from relaymail.queue.place import QueueKind, QueuePlace
 from relaymail.route.passwords import PasswordKind
+from relaymail.route.rules import Rule
 from relaymail.route.smarthosts import SmartHost
 
 
@@ -54,7 +55,8 @@ def checkConfiguration(
 
 def checkSecrets(configuration: Configuration) -> Iterator[Answer]:
     """
-    See that the files of passwords can be read, and not by everybody.
+    See that the files of passwords, and of the keys that this relay has for other
+    hosts, can be read, and not by everybody.
     """
     hosts = configuration.delivery.everySmartHost
     sources = [s for h in hosts if isinstance(h, SmartHost) for s in h.secrets]
@@ -63,6 +65,7 @@ def checkSecrets(configuration: Configuration) -> Iterator[Answer]:
     files = [s.where for s in sources if s.kind is PasswordKind.FILE]
     users = configuration.intake.users
     files += [] if users is None else [users]
+    files += _clientKeys(configuration.delivery)
     # The same may be for several hosts.
     for path in dict.fromkeys(files):
         yield _checkSecret(path)
@@ -70,6 +73,23 @@ def checkSecrets(configuration: Configuration) -> Iterator[Answer]:
         yield ok("no password is in a file")
     if any(getattr(host, "oauth2", None) is not None for host in hosts):
         yield from _checkTokens(tokensBeside(configuration.queue))
+
+
+def _clientKeys(delivery: Delivery) -> Iterator[str]:
+    if delivery.clientKey is not None:
+        yield delivery.clientKey
+    for route in delivery.routes:
+        if not isinstance(route, Rule):
+            key = route.clientKey
+        else:
+            key = None if route.terms is None else route.terms.keyFile
+        if key is not None:
+            yield key
+    for host in delivery.everySmartHost:
+        # The key may be in the file of the certificate.
+        key = host.keyFile or host.certFile
+        if key is not None:
+            yield key
 
 
 def _checkTokens(path: str) -> Iterator[Answer]:

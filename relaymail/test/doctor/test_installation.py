@@ -25,6 +25,9 @@ from relaymail.doctor.installation import (
 from relaymail.errors import ConfigurationError
 from relaymail.queue.place import QueueKind, QueuePlace
 from relaymail.queue.spool.spool import Spool
+from relaymail.route.rules import Rule
+from relaymail.route.terms import Terms
+from relaymail.testing.certificates import selfSigned
 
 
 class InstallationTests(SynchronousTestCase):
@@ -121,6 +124,22 @@ class InstallationTests(SynchronousTestCase):
         os.unlink(path)
         found = self.secrets(smartHosts=hosts)
         self.assertFound(found, (Verdict.FAILURE, "No such file"))
+
+    def test_A09_clientKeys(self) -> None:
+        """
+        Nor may everybody use the keys that are for other hosts, wherever they are said.
+        """
+        key, cert = selfSigned("relay.example").write(str(self.directory))
+        os.chmod(key, 0o644)
+        own = f"client-cert={cert} client-key={key}"
+        for settings in (
+            {"clientCert": cert, "clientKey": key},
+            {"routes": [f"to=a.example {own}"]},
+            {"routes": [Rule(terms=Terms(certFile=cert, keyFile=key))]},
+            {"smartHosts": f"smtp://a.example?{own.replace(' ', '&')}"},
+        ):
+            found = self.secrets(**settings)
+            self.assertFound(found, (Verdict.FAILURE, f"everybody may use {key}"))
 
     def test_A09_users(self) -> None:
         """
