@@ -67,6 +67,7 @@ from relaymail.route.mx import (
     MXCalculator,
 )
 from relaymail.route.resolver import makeResolver
+from relaymail.route.router import NoWay, Refusing
 from relaymail.route.tlssessions import TLSSessions
 from relaymail.schedule.backoff import DEFAULT_EXPIRY, DEFAULT_RETRY, nextAttempt
 from relaymail.schedule.goals import goalOf
@@ -409,12 +410,17 @@ class SmartHostSMTPRelayingManager(OperatingMixin):
         @param factory: The factory of the attempt.
         @param domain: The destination.
         """
-        self._log.info(
-            "Error setting up managed relay factory for {domain}: {why}",
-            domain=domain,
-            why=failure.getErrorMessage(),
-        )
-        self._learn(goalOf(factory.manager.lane), None)
+        goal = goalOf(factory.manager.lane)
+        if isinstance(goal, Refusing):
+            # What is returned does not say which rule it was.
+            self._log.info("Mail is {goal}", goal=goal)
+        elif not isinstance(goal, NoWay):
+            self._log.info(
+                "Error setting up managed relay factory for {domain}: {why}",
+                domain=domain,
+                why=failure.getErrorMessage(),
+            )
+        self._learn(goal, None)
         if takesPart(factory.manager):
             factory.manager.failRoute(factory, failure)
             return

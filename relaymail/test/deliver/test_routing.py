@@ -304,7 +304,9 @@ class RelayedTests(StoryTestCase):
         """
         rule = Rule("no", ("example.org",), action=Action.REFUSE, text="Never there.")
         self.set(routing=Routing([rule]))
-        self.relayed()
+        with Logged() as logged:
+            self.relayed()
+        self.assertIn("Mail is refused by the rule no", logged.texts)
         (notice,) = self.notices()
         self.assertIn("5.7.1", notice.as_string())
         self.assertIn("Never there.", notice.as_string())
@@ -324,6 +326,7 @@ class RelayedTests(StoryTestCase):
         self.assertEqual(len(lines), 2)
         self.assertIn("status=5.7.1", lines[0])
         self.assertIn("a rule of this relay throws it away", lines[0])
+        self.assertEqual([text for text in logged.texts if "Error" in text], [])
 
     def test_held(self) -> None:
         """
