@@ -317,5 +317,5 @@ def checkRelay(holder: int | None, settings: Settings) -> Iterator[Answer]:
     for alarm in told.get("alarms") or ():
         yield fail(
             f"an alarm sounds: {alarm.get('text')}",
-            "mend it; mail waits until then, and does not bounce before it expires",
+            "mend it; mail that waits for it does not bounce before it expires",
         )

@@ -95,6 +95,11 @@ def parseSender(text: str) -> str:
         raise ConfigurationError(
             f"{printable(text, 80)!r} does not say whose mail it is: {words}{more}"
         )
+    if local == "*":
+        # It would be the address of one mailbox that is called so.
+        raise ConfigurationError(
+            f"{printable(text, 80)!r} does not say whose mail it is: {words}"
+        )
     try:
         return f"{localKey(local)}@{normalDomain(domain)}"
     except MalformedAddress as e:

@@ -73,9 +73,17 @@ def _name(text: str) -> str:
             f"{printable(text, 80)!r} is no name of hosts ({e}): write such as "
             "mx.example.com, or .example.com for all below it"
         ) from e
-    if name.startswith("["):
+    if name.startswith("[") or _isAddress(name):
         raise Unfit
     return f"{dot}{name}"
+
+
+def _isAddress(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _switch(value: Any, base: str) -> bool:

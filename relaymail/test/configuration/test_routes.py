@@ -225,6 +225,7 @@ class WrongTests(SynchronousTestCase):
             ({"tls": "strong"}, "'tls'", "is no level of TLS: write one of none"),
             ({"tls": True}, "'tls'", "true is not a level of TLS"),
             ({"names": "[192.0.2.1]"}, "'names'", "is not a list of host names"),
+            ({"names": "192.0.2.1"}, "'names'", "is not a list of host names"),
             ({"names": "a b"}, "'names'", "is no name of hosts"),
             ({"ca-file": "nowhere.pem"}, "'ca-file'", "is not a file"),
             ({"source": "here"}, "'source'", "is not a list of network addresses"),

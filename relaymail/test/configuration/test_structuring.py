@@ -281,6 +281,7 @@ class SenderHostsTests(SynchronousTestCase):
             ({"example.org": "h.example"}, "write an address, or @example.com"),
             ({"*": "h.example"}, "those of everybody else are delivery.smart-hosts"),
             ({"a@-.-": "h.example"}, "does not say whose mail it is"),
+            ({"*@a.example": "h.example"}, "or @example.com for all addresses"),
             ({"@a.example": []}, "no smart host is named for @a.example"),
             ({"@a.example": "http://x"}, "its scheme is none of"),
             ({"@a.example": 25}, "not a table of smart hosts by sender"),
