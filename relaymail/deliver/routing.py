@@ -10,7 +10,8 @@ for mail that says how it is to be protected (L{Way}).
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
@@ -36,7 +37,12 @@ from relaymail.route.router import (
     securedRoute,
 )
 from relaymail.route.rules import Action, Routing, Rule
-from relaymail.route.senderhosts import NO_RULES, SenderHosts, hostsOfSender
+from relaymail.route.senderhosts import (
+    NO_RULES,
+    SenderHosts,
+    entryOf,
+    hostsOfSender,
+)
 from relaymail.route.terms import Terms, Way
 
 #: How many ways, and the sites of how many destinations, are remembered: mail for the
@@ -49,6 +55,32 @@ _FEW = 16
 
 #: What is kept of a message that says nothing of TLS.
 _PLAIN = Parameters()
+
+
+class By(Enum):
+    """
+    By what it is chosen where mail goes.
+    """
+
+    RULE = "a route"
+    SENDER = "the smart hosts of its sender"
+    SMART_HOSTS = "the smart hosts"
+    EXCHANGES = "the hosts of its destination"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """
+    By what it is chosen where a name goes.
+
+    @ivar by: The kind.
+    @ivar entry: What stands for its sender, where that says it.
+    @ivar rule: The rule, where one says it.
+    """
+
+    by: By
+    entry: str = ""
+    rule: Rule | None = None
 
 
 class RoutingMixin:
@@ -110,26 +142,24 @@ class RoutingMixin:
         hosts = destination if isinstance(destination, tuple) else self.smartHosts
         if hosts:
             return routeFor(destination, None, self._inOrder(hosts))
-        return self._exchangesFor(destination, None)
+        return self._exchangesFor(destination)
 
     def _hostsBy(self, way: Way) -> Deferred[Route]:
         if isinstance(way.goal, str):
-            return self._exchangesFor(way.goal, way)
+            return self._exchangesFor(way)
         named = Route(tuple(self._inOrder(way.goal)))
         if not way.requireTLS:
             return defer.succeed(named)
         return defer.execute(self._secured, named, True)
 
-    def _exchangesFor(self, domain: str, way: Way | None) -> Deferred[Route]:
+    def _exchangesFor(self, goal: str | Way) -> Deferred[Route]:
         """
         Name the mail exchange hosts of a domain, as they are to be protected.
 
-        @param way: On which terms, and for what mail; L{None}: as usual.
+        @param goal: The domain, or a way to it.
         """
-        if way is None:
-            way = _USUAL
-        terms = way.terms or self.terms or Terms(_LEVELS[self.tls])
-        aim = Aim(domain, terms, way.requireTLS, way.tlsOptional)
+        aim = self.aimFor(goal)
+        assert aim is not None, goal
         mxcalc = self._theMXCalculator()
         protecting = Protecting(
             mxcalc,
@@ -143,12 +173,21 @@ class RoutingMixin:
         )
         return protecting.routeTo(aim)
 
-    def _isBad(self, host: Host) -> bool:
+    def badUntil(self, host: Host) -> float | None:
+        """
+        Say until when a host comes after the others because it did not work; L{None}:
+        it does not.
+
+        @return: When, in seconds of the reactor's clock.
+        """
         now: float = self._theReactor().seconds()
         if host.named:
-            return self._named.isBad(host, now)
-        bad = getattr(self.mxcalc, "badMXs", {})
-        return bool(bad.get(foldName(host.name), now) > now)
+            return self._named.badUntil(host, now)
+        until: float = getattr(self.mxcalc, "badMXs", {}).get(foldName(host.name), now)
+        return until if until > now else None
+
+    def _isBad(self, host: Host) -> bool:
+        return self.badUntil(host) is not None
 
     def addressesFor(self, host: Host) -> Deferred[list[str]]:
         """
@@ -249,6 +288,34 @@ class RoutingMixin:
         if parameters.requireTLS or parameters.tlsOptional:
             return self._way(site, None, parameters)
         return site
+
+    def choiceFor(self, outline: Outline) -> Choice:
+        """
+        Say by what it is chosen where a name goes; where that is, L{siteFor} says.
+        """
+        rule = self.routing.match(
+            outline.recipient, outline.sender, outline.origin, outline.isReleased
+        )
+        if rule is not None:
+            return Choice(By.RULE, rule=rule)
+        entry = entryOf(outline.sender, self.senderHosts)
+        if entry is not None:
+            return Choice(By.SENDER, entry)
+        return Choice(By.SMART_HOSTS if self.smartHosts else By.EXCHANGES)
+
+    def aimFor(self, goal: Hashable) -> Aim | None:
+        """
+        Say how the mail for a goal is to be protected; L{None}: it goes to hosts that
+        are named, or to none.
+
+        @param goal: As L{siteFor} gives it.
+        """
+        way = goal if isinstance(goal, Way) else _USUAL
+        domain = goal.goal if isinstance(goal, Way) else goal
+        if not isinstance(domain, str):
+            return None
+        terms = way.terms or self.terms or Terms(_LEVELS[self.tls])
+        return Aim(domain, terms, way.requireTLS, way.tlsOptional)
 
     def _siteBy(self, rule: Rule, destination: str, parameters: Parameters) -> Hashable:
         """

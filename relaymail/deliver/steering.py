@@ -243,12 +243,28 @@ class SteeringMixin(SharingMixin):
         """
         recipient = recipient or f"@{destination}"
         outline = Outline(sender, recipient, None, origin=origin)
+        return self.standingFor(outline)
+
+    def standingFor(self, outline: Outline) -> Standing:
+        """
+        Say how a name would stand that waits.
+
+        @param outline: What is known of it.
+        """
         if self._heldUntil(outline) is not None:
             paces = self._work.scheduler.paces
-            return paces.standing(normalDomain(destination), self._now())
+            return paces.standing(domainOf(outline.recipient), self._now())
         lane, scheduler = self._laneOf(outline), self._theScheduler()
         free = self.maxConnections - len(self.managed)
         return scheduler.standing(lane, scheduler.sites.busy, free, self._now())
+
+    def laneFor(self, outline: Outline) -> Hashable:
+        """
+        Say in which lane a name would wait, that is, where it goes and what limits it.
+
+        @param outline: What is known of it.
+        """
+        return self._laneOf(outline)
 
     def connectionsTo(self, destination: str) -> int:
         """

@@ -231,7 +231,7 @@ class Work:
         if isinstance(goal, Holding) and self._isInspectable:
             self._hold(name, lane, goal, outline)
             return
-        until = self._restsUntil(lane, outline)
+        until = self.restsUntil(lane, outline)
         if until is None:
             self._await(name, lane, outline)
             return
@@ -277,7 +277,14 @@ class Work:
             # Its lane leads nowhere: an attempt lets it rest.
             self._await(name, lane, outline)
 
-    def _restsUntil(self, lane: Hashable, outline: Outline) -> float | None:
+    def restsUntil(self, lane: Hashable, outline: Outline) -> float | None:
+        """
+        Say until when a name rests instead of waiting for its turn, because its
+        destination or its site is suspended; L{None}: it waits.
+
+        @param lane: Its lane.
+        @param outline: What is known of it.
+        """
         if not self._takesPart:
             return None
         held = self._heldUntil(outline)

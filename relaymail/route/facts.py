@@ -6,11 +6,13 @@ found when it was looked up, and how sure that is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from relaymail.replies import Trouble
+from relaymail.replies import Trouble, printable
 from relaymail.route.aliases import foldName
+from relaymail.route.hosts import Lookup
 from relaymail.route.levels import TLSLevel
 from relaymail.route.terms import NO_TERMS, Terms
 from relaymail.route.tlsa import TLSA
@@ -194,6 +196,32 @@ def basesOf(name: str, reach: Reach) -> tuple[str, ...]:
         names = [foldName(x) for x in (reach.canonical, name) if x]
         return tuple(dict.fromkeys(names))
     return (foldName(name),) if reach.canonical and reach.isSecureAlias else ()
+
+
+def lookupsOf(
+    aim: Aim, exchange: Exchange, candidates: Iterable[Candidate]
+) -> tuple[Lookup, ...]:
+    """
+    Give what was asked of the DNS, with how sure the answers are, for people.
+    """
+    state = Assurance.SECURE if exchange.isSecure else Assurance.INSECURE
+    why = "there are none: it is its own host" if exchange.isImplicit else ""
+    if exchange.expanded:
+        why = f"it is an alias of {exchange.expanded}"
+    found = [Lookup("MX", aim.destination, state.value, printable(why))]
+    for candidate in candidates:
+        reach = candidate.reach
+        if reach is not None:
+            told = f"it is an alias of {reach.canonical}" if reach.canonical else ""
+            told = reach.trouble.detail if reach.trouble is not None else told
+            name, state = printable(candidate.name), reach.assurance
+            found.append(Lookup("addresses", name, state.value, printable(told)))
+        for known in candidate.tlsa:
+            told = f"{len(known.records)} records, {len(known.usable)} usable"
+            told = known.trouble.detail if known.trouble is not None else told
+            name, state = printable(known.base), known.assurance
+            found.append(Lookup("TLSA", name, state.value, printable(told)))
+    return tuple(found)
 
 
 def isAddress(name: str) -> bool:

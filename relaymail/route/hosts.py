@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from relaymail.protections import Applied
 from relaymail.route.tlsa import TLSA
@@ -127,6 +127,23 @@ class Host:
         return hash((self.name, self.port))
 
 
+class Lookup(NamedTuple):
+    """
+    What was asked of the DNS, for people.
+
+    @ivar kind: The kind of records: C{"MX"}, C{"addresses"} or C{"TLSA"}.
+    @ivar name: Of which name.
+    @ivar state: How sure the answer is (RFC 4035 4.3): C{"secure"}, C{"insecure"} or
+        C{"failed"}.
+    @ivar why: What is to be known beyond that, such as what went wrong.
+    """
+
+    kind: str
+    name: str
+    state: str
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """
@@ -142,6 +159,8 @@ class Route:
     @ivar left: The hosts that are not tried, each with why, for people.
     @ivar mayRecover: Whether one of those may be tried later: what the others say for
         good is then no reason to give up the mail.
+    @ivar lookups: What was asked of the DNS to find that out, as far as it matters how
+        sure the answers are.
     """
 
     hosts: tuple[Host, ...]
@@ -150,6 +169,7 @@ class Route:
     left: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     ranks: tuple[int, ...] = field(default=(), compare=False)
     mayRecover: bool = field(default=False, compare=False)
+    lookups: tuple[Lookup, ...] = field(default=(), compare=False)
 
     def ranked(self, preferences: Mapping[str, int]) -> Route:
         """

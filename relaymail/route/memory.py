@@ -70,7 +70,17 @@ class NamedHosts:
 
         @param now: The time, in seconds.
         """
-        return self._badUntil.get(host, now) > now
+        return self.badUntil(host, now) is not None
+
+    def badUntil(self, host: Host, now: float) -> float | None:
+        """
+        Say until when a host comes after the others because it did not work; L{None}:
+        it does not.
+
+        @param now: The time, in seconds.
+        """
+        until = self._badUntil.get(host, now)
+        return until if until > now else None
 
     def inOrder(self, hosts: Iterable[Host], now: float) -> list[Host]:
         """

@@ -28,6 +28,7 @@ from relaymail.route.facts import (
     asksTLSA,
     basesOf,
     isAddress,
+    lookupsOf,
 )
 from relaymail.route.hosts import Host, Route, TLSNeed
 from relaymail.route.levels import TLSLevel
@@ -91,7 +92,10 @@ def protect(
         raise RouteError(_noneLeft([trouble for _, trouble in left]), applied)
     reasons = tuple((name, trouble.detail) for name, trouble in left)
     mayRecover = any(trouble.kind not in _LASTING for _, trouble in left)
-    return Route(hosts, until, applied, reasons, mayRecover=mayRecover)
+    lookups = lookupsOf(aim, exchange, (c for c, _ in found))
+    return Route(
+        hosts, until, applied, reasons, mayRecover=mayRecover, lookups=lookups
+    )
 
 
 def isMismatch(aim: Aim, name: str, sts: Found) -> bool:

@@ -57,15 +57,26 @@ def hostsOfSender(sender: str, senderHosts: SenderHosts) -> tuple[Host, ...]:
 
     @param sender: The reverse-path; a notice, whose is empty, has none.
     """
+    entry = entryOf(sender, senderHosts)
+    return () if entry is None else senderHosts[entry]
+
+
+def entryOf(sender: str, senderHosts: SenderHosts) -> str | None:
+    """
+    Give what stands there for a sender, or L{None} where it has no hosts of its own.
+
+    @param sender: As in L{hostsOfSender}.
+    """
     if not sender:
-        return ()
+        return None
     found = senderHosts.get(sender.lower())
-    if found is None:
-        try:
-            domain = domainOf(sender)
-        except MalformedAddress:
-            return ()
-        # A domain is written in several ways (RFC 5890), and stands there in one.
-        local = localKey(sender.rpartition("@")[0])
-        found = senderHosts.get(f"{local}@{domain}") or senderHosts.get(f"@{domain}")
-    return found or ()
+    if found is not None:
+        return sender.lower() if found else None
+    try:
+        domain = domainOf(sender)
+    except MalformedAddress:
+        return None
+    # A domain is written in several ways (RFC 5890), and stands there in one.
+    local = localKey(sender.rpartition("@")[0])
+    entries = (f"{local}@{domain}", f"@{domain}")
+    return next((entry for entry in entries if senderHosts.get(entry)), None)

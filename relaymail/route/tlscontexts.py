@@ -174,6 +174,13 @@ def namesOf(host: Host) -> tuple[str, ...]:
     return host.names or (host.name,)
 
 
+def serverNameOf(host: Host) -> str:
+    """
+    Give the name that a host is asked for (RFC 6066 3), empty for none.
+    """
+    return (_serverName(namesOf(host)[0]) or b"").decode("ascii")
+
+
 class _Connection(SSL.Connection):
     """
     A connection that knows whom it is to meet: what OpenSSL calls back with is the

@@ -132,6 +132,12 @@ class Sites:
         known = self._known.get(goal)
         return (goal,) if known is None else (known.site, goal)
 
+    def goalsOf(self, site: Hashable) -> list[Hashable]:
+        """
+        Give the goals that are known to be of a site.  It looks at all of them.
+        """
+        return [goal for goal, known in self._known.items() if known.site == site]
+
     def isRouteOf(self, lane: Hashable, route: Hashable, now: float) -> bool:
         """
         Tell whether a route is known to be the one of a lane.

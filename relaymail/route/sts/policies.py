@@ -182,6 +182,12 @@ class Policies:
         name = policyDomain(domain)
         return NOTHING if name is None else self._foundNow(name)
 
+    def kept(self, domain: str) -> Kept | None:
+        """
+        Give what is kept of a domain, for people.
+        """
+        return self._book.get(domain)
+
     def _found(self, domain: str, why: _For) -> Deferred[Found]:
         name = policyDomain(domain)
         if name is None:
@@ -422,15 +428,13 @@ def _idOf(record: Record, kept: Kept | None, why: _For) -> str:
 
 
 def _nobody(key: str, text: str | None) -> None:
-    """
-    Tell nobody.
-    """
+    # Tell nobody.
+    pass
 
 
 def _goOn(result: Any, patience: float) -> None:
-    """
-    Go on without what has not come.
-    """
+    # Go on without what has not come.
+    pass
 
 
 def _usualFetcher(
