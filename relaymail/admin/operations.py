@@ -16,6 +16,7 @@ from relaymail.admin.desk import Answer, Desk
 from relaymail.admin.guarding import MAX_BODY, Body, Refusal
 from relaymail.admin.parameters import (
     FLAG,
+    OCTETS,
     PAGE,
     TEXT,
     Parameter,
@@ -201,11 +202,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         "/v1/explain",
         "Say where mail for a recipient would go.",
-        exploring.explain,
+        exploring.explainMail,
         (
             Parameter("recipient", TEXT, "The recipient.", isRequired=True),
             Parameter("sender", TEXT, "The sender."),
             Parameter("client", TEXT, "The network address of who would give it."),
+            Parameter("user", TEXT, "The user who would give it."),
+            Parameter("size", OCTETS, "How large it is, in octets."),
+            Parameter("requireTLS", FLAG, "Whether it may go over TLS only."),
+            Parameter("tlsOptional", FLAG, "Whether it says TLS-Required: No."),
         ),
         shapes.EXPLAINED,
     ),

@@ -20,6 +20,7 @@ FLAG: Schema = {"type": "boolean"}
 TIME: Schema = {"type": "number", "description": "seconds of the epoch"}
 SECONDS: Schema = {"type": "number", "description": "seconds"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+MAYBE_COUNT: Schema = {"type": ["integer", "null"]}
 MAYBE_TIME: Schema = {"type": ["number", "null"]}
 COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
 
@@ -126,12 +127,47 @@ TOP = record(
     rates=record(accepted=NUMBER, delivered=NUMBER, retried=NUMBER, bounced=NUMBER),
 )  # fmt: skip
 EXPLAINED = record(
-    recipient=TEXT, sender=TEXT, destination=TEXT, accepted=FLAG,
-    route=listOf(
-        record(host=TEXT, port=COUNT, tls=TEXT, addresses=listOf(TEXT), problem=TEXT)
+    recipient=TEXT, sender=TEXT, client=TEXT, user=TEXT, size=COUNT,
+    requireTLS=FLAG, tlsOptional=FLAG, destination=TEXT, accepted=FLAG,
+    aliases=listOf(TEXT), rule=TEXT, goal=TEXT, problem=TEXT,
+    chosen=record(
+        by=wordOf("route", "sender-hosts", "smart-hosts", "mx"), name=TEXT,
+        number=MAYBE_COUNT, action=wordOf("deliver", "refuse", "discard", "hold"),
+        matched=listOf(TEXT),
     ),
-    rule=TEXT, standing=reference("Standing"), problem=TEXT,
-    retry=listOf(SECONDS), expire=SECONDS,
+    outcome=record(
+        fate=wordOf("tried", "waits", "bounces", "refused", "discarded", "held"),
+        status=TEXT, why=TEXT,
+    ),
+    route=listOf(
+        record(
+            host=TEXT, port=COUNT, addresses=listOf(TEXT), tls=TEXT, why=TEXT,
+            names=listOf(TEXT), sni=TEXT, tlsa=listOf(TEXT), requireTLS=FLAG,
+            protocol=wordOf("smtp", "lmtp"), named=FLAG, source=listOf(TEXT),
+            helo=TEXT, certificate=TEXT, trusts=TEXT, login=TEXT,
+            preference=MAYBE_COUNT, badUntil=MAYBE_TIME, inClear=FLAG, problem=TEXT,
+        )
+    ),
+    left=listOf(record(host=TEXT, why=TEXT)),
+    policies=listOf(
+        record(
+            kind=TEXT, domain=TEXT, mode=TEXT, lines=listOf(TEXT), problem=TEXT,
+            why=TEXT, fetched=MAYBE_TIME, until=MAYBE_TIME,
+        )
+    ),
+    lookups=listOf(
+        record(
+            kind=wordOf("MX", "addresses", "TLSA"), name=TEXT,
+            state=wordOf("secure", "insecure", "failed"), why=TEXT,
+        )
+    ),
+    until=MAYBE_TIME, site=record(name=TEXT, others=listOf(TEXT), count=COUNT),
+    limits=record(
+        connections=COUNT, allowed=COUNT, total=COUNT, most=COUNT,
+        rates=listOf(record(side=TEXT, name=TEXT, rate=TEXT, left=MAYBE_COUNT)),
+    ),
+    first=record(isNow=FLAG, when=MAYBE_TIME, why=TEXT),
+    standing=reference("Standing"), retry=listOf(SECONDS), expire=SECONDS,
 )  # fmt: skip
 SENT = record(ids=listOf(TEXT))
 RELOADED = record(changed=listOf(TEXT))

@@ -93,6 +93,13 @@ class Work:
             # What waits again would be taken for what waited all the time.
             queue.onWithdrawn = self.scheduler.lanes.forget
 
+    @property
+    def mayHold(self) -> bool:
+        """
+        Whether the queue can hold what a rule holds.
+        """
+        return self._isInspectable
+
     def placeNew(self) -> None:
         """
         Place what has begun to wait since this was last asked.

@@ -36,6 +36,7 @@ from relaymail.inspection import (
 )
 from relaymail.intake.acceptance import NetworkAcceptance
 from relaymail.intake.limits import DEFAULT_LIMITS
+from relaymail.machines import Machines
 from relaymail.outcomes import Removed
 from relaymail.queue.memory import MemoryQueue
 from relaymail.replies import Phase
@@ -231,6 +232,14 @@ class FakeIntake:
     acceptance: Any = field(default_factory=NetworkAcceptance)
     limits: Any = DEFAULT_LIMITS
     refusal: Any = None
+    machines: Any = field(default_factory=Machines)
+    room: bool = True
+
+    def hasRoom(self) -> bool:
+        """
+        Say what is to be said.
+        """
+        return self.room
 
 
 class FakeRelay:
