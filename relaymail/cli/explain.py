@@ -1,28 +1,22 @@
 # -*- test-case-name: relaymail.test.cli.test_explain -*-
 """
-C{relaymail explain}: where mail to an address goes.
+C{relaymail explain}: what would become of mail to an address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from relaymail.cli.output import Column, show, showJSON, showPairs
+from relaymail.cli.explained import write
+from relaymail.cli.output import showJSON
 from relaymail.cli.reading import client
 from relaymail.cli.settings import current
 from relaymail.cli.troubles import FAILED
-from relaymail.cli.words import age, moment
 
-_COLUMNS = (
-    Column("HOST"),
-    Column("PORT", isNumber=True),
-    Column("TLS"),
-    Column("ADDRESSES", canShrink=True),
-    Column("PROBLEM", canShrink=True),
-)
+#: What becomes of mail that goes nowhere now.
+_NOWHERE = frozenset({"refused", "bounces", "discarded", "waits"})
 
 
 @click.command()
@@ -30,66 +24,65 @@ _COLUMNS = (
 @click.option(
     "--from", "sender", metavar="ADDRESS", default="", help="Who it would be from."
 )
-def explain(address: str, sender: str) -> int:
+@click.option(
+    "--size",
+    metavar="OCTETS",
+    type=click.IntRange(min=0),
+    default=0,
+    help="How large it would be.",
+)
+@click.option(
+    "--client",
+    "client_",
+    metavar="ADDRESS",
+    default="",
+    help="The network address of who would give it, for routes by network.",
+)
+@click.option(
+    "--user",
+    metavar="NAME",
+    default="",
+    help="The user who would give it, for routes by user.",
+)
+@click.option(
+    "--require-tls", "requireTLS", is_flag=True, help="It would have REQUIRETLS."
+)
+@click.option(
+    "--tls-optional",
+    "tlsOptional",
+    is_flag=True,
+    help="Its header would say TLS-Required: No.",
+)
+def explain(address: str, **said: Any) -> int:
     """
-    Tell where mail to an address goes.
+    Tell what would become of mail to an address, and why.
 
-    It is found as for mail: by the configuration and the DNS of this moment.
-    Nothing is sent. The exit code is 1 when mail would not go anywhere.
+    It is found as for mail: by the configuration, the DNS and what the relay knows
+    at this moment. Nothing is sent, and no host is connected to. The exit code is 1
+    when such mail would not go anywhere now.
     """
-    query = {"recipient": address}
-    if sender:
-        query["sender"] = sender
-    told = client().get("explain", query)
+    told = client().get("explain", queryOf(address, said))
     if current().asJSON:
         showJSON(told)
     else:
-        _show(told)
-    return FAILED if told.get("problem") else 0
+        write(told)
+    outcome = told.get("outcome") or {}
+    return FAILED if outcome.get("fate") in _NOWHERE else 0
 
 
-def _show(told: Mapping[str, Any]) -> None:
-    showPairs(
-        [
-            ("recipient", told["recipient"]),
-            ("sender", told.get("sender") or "<>"),
-            ("destination", told.get("destination")),
-            ("accepted", _said(told.get("accepted"))),
-            ("rule", told.get("rule")),
-            ("standing", _standing(told.get("standing"))),
-            ("retried after", ", ".join(map(age, told.get("retry") or ()))),
-            ("given up after", age(told["expire"]) if told.get("expire") else ""),
-            ("problem", told.get("problem")),
-        ]
-    )
-    if told.get("route"):
-        click.echo()
-        show(_COLUMNS, [_row(host) for host in told["route"]])
-
-
-def _said(value: Any) -> object:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value
-
-
-def _standing(standing: Any) -> object:
+def queryOf(address: str, said: dict[str, Any]) -> dict[str, str]:
     """
-    Write how a destination stands, in a line.
+    Give what the relay is asked.
+
+    @param said: What the options say.
     """
-    if not isinstance(standing, dict):
-        return standing
-    words = [standing.get("state"), standing.get("why")]
-    if standing.get("until"):
-        words.append(f"until {moment(standing['until'])}")
-    return ", ".join(str(word) for word in words if word)
-
-
-def _row(host: Mapping[str, Any]) -> list[object]:
-    return [
-        host["host"],
-        host["port"] or "-",
-        host.get("tls") or "-",
-        " ".join(map(str, host.get("addresses") or ())) or "-",
-        host.get("problem") or "",
-    ]
+    query = {
+        "recipient": address,
+        "sender": said["sender"],
+        "client": said["client_"],
+        "user": said["user"],
+        "size": str(said["size"] or ""),
+    }
+    for flag in ("requireTLS", "tlsOptional"):
+        query[flag] = "true" if said[flag] else ""
+    return {name: value for name, value in query.items() if value}

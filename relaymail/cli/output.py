@@ -206,16 +206,18 @@ def _richly() -> _Colour | None:
     return show
 
 
-def showPairs(pairs: Iterable[tuple[str, object]]) -> None:
+def showPairs(pairs: Iterable[tuple[str, object]], indent: str = "") -> None:
     """
     Print what is known of one thing, a line each; what is empty is left out.
+
+    @param indent: What stands before each line.
     """
     said = [
         (clean(name), clean(value)) for name, value in pairs if value not in ("", None)
     ]
     most = max((len(name) for name, _ in said), default=0)
     for name, value in said:
-        click.echo(f"{pad(name + ':', most + 1)} {value}")
+        click.echo(f"{indent}{pad(name + ':', most + 1)} {value}")
 
 
 def showJSON(value: Any) -> None:
