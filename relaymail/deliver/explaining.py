@@ -1,4 +1,4 @@
-# -*- test-case-name: relaymail.test.admin.test_exploring -*-
+# -*- test-case-name: relaymail.test.explaining.test_agreement -*-
 """
 What would become of a message, asked of the relaying manager that would deliver it.
 
