@@ -19,6 +19,7 @@ from relaymail.machine import machineAddresses
 from relaymail.machines import Machines
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import TLSNeed
+from relaymail.route.mx import MXCalculator
 from relaymail.route.rules import Action, Routing
 from relaymail.route.senderhosts import NO_RULES, SmartRoutes
 
@@ -30,6 +31,49 @@ REFUSED = "A rule of this relay refuses mail to this address"
 #: How many recipients share a transaction: what every server must take
 #: (RFC 5321 4.5.3.1.8).
 RECIPIENTS_PER_TRANSACTION = 100
+
+
+def makeManager(
+    queue: Any,
+    told: Configuration,
+    routes: SmartRoutes,
+    addresses: Iterable[Any],
+    calculator: Any,
+    reactor: Any,
+) -> Any:
+    """
+    Make a relaying manager, which is told all but the policies of MTA-STS.
+
+    @param queue: What it relays from.
+    @param told: What the relay is told.
+    @param routes: See L{tellManager}.
+    @param addresses: See L{tellManager}.
+    @param calculator: Names the hosts of domains.
+    @param reactor: Where it connects.
+    """
+    # It takes a moment to import.
+    from relaymail import relaymanager
+
+    manager: Any = relaymanager.SmartHostESMTPRelayingManager(queue)
+    manager.reactor = reactor
+    manager.mxcalc = calculator
+    tellManager(manager, told, routes, addresses)
+    return manager
+
+
+def makeCalculator(
+    told: Configuration, reactor: Any, resolverFactory: Any
+) -> MXCalculator:
+    """
+    Make what names the hosts of domains.
+
+    @param told: What the relay is told.
+    @param resolverFactory: Makes the resolver, for the name server, the reactor and
+        the networks whose name servers are believed.
+    """
+    delivery = told.delivery
+    resolver = resolverFactory(delivery.dns, reactor, delivery.trustedResolvers)
+    return MXCalculator(resolver, reactor)
 
 
 def tellManager(

@@ -27,7 +27,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail import __version__, relaymanager
-from relaymail.assembly import Users, intakeRules, shownHosts, tellManager
+from relaymail.assembly import (
+    Users,
+    intakeRules,
+    makeCalculator,
+    makeManager,
+    shownHosts,
+)
 from relaymail.certificates import loadTLS
 from relaymail.clocks import ClockGuard, QueueClock
 from relaymail.configuration import (
@@ -346,19 +352,15 @@ class Relay(StopMixin, ReloadMixin, MultiService):
 
     def _makeManager(self, queue: Any) -> Any:
         told, reactor = self.configuration, self._reactor
-        manager: Any = relaymanager.SmartHostESMTPRelayingManager(queue)
-        manager.reactor = reactor
-        manager.mxcalc = self._makeCalculator(told)
+        calculator = self._makeCalculator(told)
+        manager = makeManager(
+            queue, told, self._routes, self.addresses, calculator, reactor
+        )
         manager.onAuthentication = self.siren.authentication
-        tellManager(manager, told, self._routes, self.addresses)
         return manager
 
     def _makeCalculator(self, told: Configuration) -> MXCalculator:
-        delivery = told.delivery
-        resolver = self.resolverFactory(
-            delivery.dns, self._reactor, delivery.trustedResolvers
-        )
-        return MXCalculator(resolver, self._reactor)
+        return makeCalculator(told, self._reactor, self.resolverFactory)
 
     def _makeIntake(self, queue: Any) -> IntakeFactory:
         told, routing = self.configuration, self._routes.routing

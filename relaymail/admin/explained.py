@@ -14,7 +14,7 @@ from relaymail.deliver.routing import By, Choice
 from relaymail.outcomes import Bounce, Removed
 from relaymail.protections import Applied, PolicyKind
 from relaymail.replies import Trouble, printable
-from relaymail.route.hosts import Bearer, Host
+from relaymail.route.hosts import Bearer, Host, TLSNeed
 from relaymail.route.matching import criteriaOf, numberOf
 from relaymail.route.router import shownSite
 from relaymail.route.rules import Action
@@ -36,6 +36,8 @@ _WORDS = {
     By.SMART_HOSTS: "smart-hosts",
     By.EXCHANGES: "mx",
 }
+#: Where it matters whose certificate a host shows.
+_KNOWN = frozenset({TLSNeed.VERIFIED, TLSNeed.DANE})
 #: How what is not sent at once stands.
 _LATE = frozenset({State.SUSPENDED, State.BUSY})
 
@@ -195,7 +197,7 @@ def hostView(manager: Any, tried: Tried) -> Document:
         "addresses": list(map(printable, tried.addresses)),
         "tls": _tlsText(host),
         "why": printable(host.why or _whyNamed(host), MAX_LINE),
-        "names": [] if _isClear(host) else list(map(printable, namesOf(host))),
+        "names": list(map(printable, namesOf(host))) if host.tls in _KNOWN else [],
         "sni": "" if _isClear(host) else serverNameOf(host),
         "tlsa": [str(record) for record in host.tlsa],
         "requireTLS": host.requireTLS,
@@ -218,7 +220,7 @@ def _problem(trouble: Trouble | None) -> str:
 
 
 def _isClear(host: Host) -> bool:
-    return host.path is not None or host.inClear or host.tls.name == "NEVER"
+    return host.path is not None or host.inClear or host.tls is TLSNeed.NEVER
 
 
 def _tlsText(host: Host) -> str:

@@ -5,15 +5,16 @@ C{relaymail explain}: what would become of mail to an address.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from relaymail.cli.explained import write
-from relaymail.cli.output import showJSON
+from relaymail.cli.output import note, showJSON
 from relaymail.cli.reading import client
 from relaymail.cli.settings import current
-from relaymail.cli.troubles import FAILED
+from relaymail.cli.troubles import FAILED, ServiceDown
 
 #: What becomes of mail that goes nowhere now.
 _NOWHERE = frozenset({"refused", "bounces", "discarded", "waits"})
@@ -53,36 +54,72 @@ _NOWHERE = frozenset({"refused", "bounces", "discarded", "waits"})
     is_flag=True,
     help="Its header would say TLS-Required: No.",
 )
-def explain(address: str, **said: Any) -> int:
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Ask the configuration and the DNS, and not the relay.",
+)
+def explain(address: str, offline: bool, **said: Any) -> int:
     """
     Tell what would become of mail to an address, and why.
 
     It is found as for mail: by the configuration, the DNS and what the relay knows
     at this moment. Nothing is sent, and no host is connected to. The exit code is 1
     when such mail would not go anywhere now.
+
+    With --offline no relay is asked: the same parts are made of the configuration
+    here, without its secrets. What only a relay that runs knows, such as which hosts
+    failed lately, is not in the answer then.
     """
-    told = client().get("explain", queryOf(address, said))
+    given = givenOf(address, said)
+    if offline:
+        from relaymail.cli.explaining import explainHere
+
+        told = explainHere(given)
+    else:
+        told = _asked(given)
     if current().asJSON:
         showJSON(told)
     else:
         write(told)
+    return codeOf(told)
+
+
+def codeOf(told: Mapping[str, Any]) -> int:
+    """
+    Give the exit code for an answer.
+    """
     outcome = told.get("outcome") or {}
     return FAILED if outcome.get("fate") in _NOWHERE else 0
 
 
-def queryOf(address: str, said: dict[str, Any]) -> dict[str, str]:
+def givenOf(address: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Give what the relay is asked.
+    Give what is known of the mail, as the API has it.
 
     @param said: What the options say.
     """
-    query = {
+    known = {
         "recipient": address,
         "sender": said["sender"],
         "client": said["client_"],
         "user": said["user"],
-        "size": str(said["size"] or ""),
+        "size": said["size"],
+        "requireTLS": said["requireTLS"],
+        "tlsOptional": said["tlsOptional"],
     }
-    for flag in ("requireTLS", "tlsOptional"):
-        query[flag] = "true" if said[flag] else ""
-    return {name: value for name, value in query.items() if value}
+    return {name: value for name, value in known.items() if value}
+
+
+def _asked(given: Mapping[str, Any]) -> Any:
+    """
+    Ask the relay.
+    """
+    query = {
+        name: "true" if value is True else str(value) for name, value in given.items()
+    }
+    try:
+        return client().get("explain", query)
+    except ServiceDown:
+        note("With --offline the configuration and the DNS are asked instead.")
+        raise

@@ -69,7 +69,9 @@ def _whole(told: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "connections", _connections(told.get("limits") or {})
     for rate in (told.get("limits") or {}).get("rates", ()):
         yield f"rate of the {rate['side']}", _rate(rate)
-    yield "site", _site(told.get("site") or {})
+    site = told.get("site") or {}
+    if site.get("count") or site.get("name") != told.get("goal"):
+        yield "site", _site(site)
     yield "route holds", _until(told.get("until"))
     yield "retried after", ", ".join(map(age, told.get("retry") or ()))
     yield "given up after", age(told["expire"]) if told.get("expire") else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -74,13 +74,34 @@ def readRoutes(
             known[kind, where] = readSecret(kind, where)
         return known[kind, where]
 
+    checkFilesOf(configuration.delivery)
+    return _routesBy(configuration, lambda each: readHost(each, tokensFor, read))
+
+
+def bareRoutes(configuration: Configuration) -> SmartRoutes:
+    """
+    Make the same to be looked at, and not to be used: no secret, and no file of
+    certificates, is read.
+    """
+    return _routesBy(
+        configuration,
+        lambda each: each if isinstance(each, Host) else toHost(each, _noSecret),
+    )
+
+
+def _noSecret(kind: PasswordKind, where: str) -> bytes:
+    return b"not read"
+
+
+def _routesBy(
+    configuration: Configuration, make: Callable[[SmartHost | Host], Host]
+) -> SmartRoutes:
     def hosts(described: Iterable[SmartHost | Host], on: Terms) -> tuple[Host, ...]:
-        return tuple(onTerms(readHost(each, tokensFor, read), on) for each in described)
+        return tuple(onTerms(make(each), on) for each in described)
 
     delivery = configuration.delivery
     usual = usualTerms(delivery)
     terms = replace(usual, fallback=hosts(delivery.fallbackHosts, usual))
-    checkFilesOf(delivery)
     return SmartRoutes(
         hosts(delivery.smartHosts, usual),
         {s: hosts(described, usual) for s, described in delivery.senderHosts},

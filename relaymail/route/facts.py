@@ -217,7 +217,8 @@ def lookupsOf(
             name, state = printable(candidate.name), reach.assurance
             found.append(Lookup("addresses", name, state.value, printable(told)))
         for known in candidate.tlsa:
-            told = f"{len(known.records)} records, {len(known.usable)} usable"
+            usable = len(known.usable)
+            told = f"{usable} of {len(known.records)} usable" if known.records else ""
             told = known.trouble.detail if known.trouble is not None else told
             name, state = printable(known.base), known.assurance
             found.append(Lookup("TLSA", name, state.value, printable(told)))
