@@ -21,7 +21,14 @@ from relaymail.deliver.esmtpclient import ESMTPClient
 from relaymail.deliver.preparing import prepare
 from relaymail.dialogue.extensions import parseExtensions
 from relaymail.dialogue.sasl.choosing import Means, authenticatorsFor
-from relaymail.replies import Evidence, Phase, Reply, Trouble, printable
+from relaymail.replies import (
+    Evidence,
+    Phase,
+    Reply,
+    Trouble,
+    TroubleKind,
+    printable,
+)
 from relaymail.route.connector import Connector
 from relaymail.route.hosts import Credentials, Host, TLSNeed
 from relaymail.route.tlscontexts import creatorFor
@@ -71,6 +78,25 @@ class Plan:
     tokenTold: Callable[[], str] = str
 
 
+#: What ended a session of which nothing else is known.
+_LOST = Trouble(Phase.IDLE, TroubleKind.LOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    How a rehearsal ended.
+
+    @ivar isPassed: Whether it came as far as it was to come.
+    @ivar phase: Where it stood when it did not.
+    @ivar evidence: What kept it from that, as an attempt would judge it.
+    """
+
+    isPassed: bool
+    phase: Phase = Phase.QUIT
+    evidence: Evidence = _LOST
+
+
 def rehearse(plan: Plan, connector: Connector, tell: Tell) -> Deferred[bool]:
     """
     Go through a session, and send nothing.
@@ -80,34 +106,55 @@ def rehearse(plan: Plan, connector: Connector, tell: Tell) -> Deferred[bool]:
 
     @return: Fires with whether the host knew at the end who this relay is.
     """
-    done = Deferred.fromCoroutine(_rehearse(plan, connector, tell))
+    return play(plan, connector, tell).addCallback(lambda ending: ending.isPassed)
 
-    def failed(failure: Failure) -> bool:
+
+def play(
+    plan: Plan, connector: Connector, tell: Tell, client: Any = None
+) -> Deferred[Ending]:
+    """
+    Go through a session, and say how it ended.
+
+    @param connector: Connects to the host.
+    @param tell: Is told each step.
+    @param client: Makes the client, as L{Rehearsal}; L{None} for that.
+
+    @return: Fires when it is over.
+    """
+    client = Rehearsal if client is None else client
+    done = Deferred.fromCoroutine(_rehearse(plan, connector, tell, client))
+
+    def failed(failure: Failure) -> Ending:
         if failure.check(TimeoutError):
             told = f"it took longer than {WHOLE_PATIENCE:g} seconds"
             tell(Step("end", False, told))
-        else:
-            trouble = troubleOf(failure, Phase.CONNECT)
-            tell(Step("connect", False, printable(trouble.text, MAX_TOLD)))
-        return False
+            late = Trouble(Phase.CONNECT, TroubleKind.TIMEOUT, told)
+            return Ending(False, late.phase, late)
+        return _told("connect", troubleOf(failure, Phase.CONNECT), tell)
 
     done.addTimeout(WHOLE_PATIENCE, connector.reactor)
     return done.addErrback(failed)
 
 
-async def _rehearse(plan: Plan, connector: Connector, tell: Tell) -> bool:
+def _told(step: str, trouble: Trouble, tell: Tell) -> Ending:
+    tell(Step(step, False, printable(trouble.text, MAX_TOLD)))
+    return Ending(False, trouble.phase, trouble)
+
+
+async def _rehearse(
+    plan: Plan, connector: Connector, tell: Tell, client: Any
+) -> Ending:
     host = plan.host
     port = host.port or plan.port
     try:
         addresses = await connector.addressesFor(host, port)
     except Exception:
-        trouble = troubleOf(Failure(), Phase.RESOLVE)
-        tell(Step("resolve", False, printable(trouble.text, MAX_TOLD)))
-        return False
+        return _told("resolve", troubleOf(Failure(), Phase.RESOLVE), tell)
     tell(Step("resolve", True, ", ".join(addresses)))
-    factory = _Factory(plan, tell, connector.reactor)
+    factory = _Factory(plan, tell, connector.reactor, client)
     await connector.connect(host, port, factory)
-    return await factory.ended
+    isPassed = await factory.ended
+    return Ending(True) if isPassed else factory.ending()
 
 
 class _Factory(ClientFactory):
@@ -117,7 +164,8 @@ class _Factory(ClientFactory):
 
     noisy = False
 
-    def __init__(self, plan: Plan, tell: Tell, reactor: Any) -> None:
+    def __init__(self, plan: Plan, tell: Tell, reactor: Any, client: Any) -> None:
+        self._make = client
         self._plan = plan
         self._tell = tell
         self._reactor = reactor
@@ -128,11 +176,21 @@ class _Factory(ClientFactory):
         if self._client is not None:
             self._client.transport.abortConnection()
 
+    def ending(self) -> Ending:
+        """
+        Say how it ended that did not come as far as it was to come.
+        """
+        evidence = getattr(self._client, "evidence", None)
+        if evidence is None:
+            return Ending(False)
+        phase = self._client.evidencePhase or self._client.phase
+        return Ending(False, phase, evidence)
+
     def buildProtocol(self, addr: Any) -> Any:
         host = self._plan.host
         where = getattr(addr, "host", None) or host.path or host.name
         self._tell(Step("connect", True, f"{where} answers"))
-        client: Any = Rehearsal(self._plan, self._tell, self.ended)
+        client: Any = self._make(self._plan, self._tell, self.ended)
         self._client = client
         prepare(client, host)
         client.phaseTimeouts = dict.fromkeys(Phase, PATIENCE)
@@ -238,6 +296,8 @@ _NAMES = {
     Phase.EHLO: "EHLO",
     Phase.STARTTLS: "STARTTLS",
     Phase.AUTH: "AUTH",
+    Phase.MAIL: "MAIL",
+    Phase.RCPT: "RCPT",
 }
 
 

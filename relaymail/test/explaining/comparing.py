@@ -58,6 +58,18 @@ class Case:
         self.explained = self._explain(self.random.question)
         self.names: list[str] = []
 
+    def deliver(self) -> Outcome:
+        """
+        Send the message.
+
+        @return: What became of the first attempt.
+        """
+        self.manager.watch(self.world.network.tried)
+        self._send(self.random.question)
+        self._untilDone()
+        outcome: Outcome = self.manager.outcomes[0]
+        return outcome
+
     def compare(self) -> None:
         """
         Send the message, and compare.
