@@ -15,7 +15,7 @@ from relaymail.admin.asking import Given
 from relaymail.admin.desk import Desk
 from relaymail.admin.explained import explainedView
 from relaymail.admin.views import Document
-from relaymail.deliver.explaining import Question, explain
+from relaymail.deliver.explaining import Explained, Question, explain
 from relaymail.envelopes import Client, Origin
 from relaymail.errors import MalformedAddress, Refused
 from relaymail.intake.acceptance import checkRecipient
@@ -30,10 +30,13 @@ async def explainMail(desk: Desk, given: Given) -> Document:
     """
     Say where mail for a recipient would go.
     """
-    return await explained(desk.manager, desk.relay.intake, given)
+    _, document = await explained(desk.manager, desk.relay.intake, given)
+    return document
 
 
-async def explained(manager: Any, intake: Any, given: Given) -> Document:
+async def explained(
+    manager: Any, intake: Any, given: Given
+) -> tuple[Explained, Document]:
     """
     Say where mail would go.
 
@@ -41,12 +44,16 @@ async def explained(manager: Any, intake: Any, given: Given) -> Document:
     @param intake: What would take it: an L{IntakeFactory
         <relaymail.intake.server.IntakeFactory>}.
     @param given: What is known of the mail.
+
+    @return: It, and how it is shown.
     """
     question = questionOf(given)
     size = int(given.get("size", 0))
     refusal = await _refusal(intake, question, size)
-    document = explainedView(manager, await explain(manager, question), refusal)
-    return {**document, "size": size, "aliases": _aliases(intake, question.recipient)}
+    found = await explain(manager, question)
+    document = explainedView(manager, found, refusal)
+    aliases = _aliases(intake, question.recipient)
+    return found, {**document, "size": size, "aliases": aliases}
 
 
 def questionOf(given: Given) -> Question:

@@ -301,7 +301,7 @@ class Trial:
             self._say(asLine(step))
 
         try:
-            _checkOwner(result.target.smart, accounts.store)
+            checkOwner(result.target.smart, accounts.store)
             host = readHost(result.target.smart, accounts.tokensFor)
             host = onTerms(host, self._termsOf(result.target))
         except ConfigurationError as e:
@@ -426,9 +426,12 @@ def ownerOf(path: str) -> int:
     return os.lstat(path).st_uid
 
 
-def _checkOwner(smart: SmartHost | Host, store: Any) -> None:
+def checkOwner(smart: SmartHost | Host, store: Any) -> None:
     """
     See that a refresh token that a server gives can be kept for the relay.
+
+    @param smart: What the configuration says of a smart host.
+    @param store: What keeps the tokens.
 
     @raise ConfigurationError: When it cannot.
     """

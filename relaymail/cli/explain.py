@@ -5,7 +5,7 @@ C{relaymail explain}: what would become of mail to an address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -59,30 +59,56 @@ _NOWHERE = frozenset({"refused", "bounces", "discarded", "waits"})
     is_flag=True,
     help="Ask the configuration and the DNS, and not the relay.",
 )
-def explain(address: str, offline: bool, **said: Any) -> int:
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="Ask the hosts, too, up to RCPT; nothing is sent.  It goes with --offline.",
+)
+def explain(address: str, offline: bool, connect: bool, **said: Any) -> int:
     """
     Tell what would become of mail to an address, and why.
 
     It is found as for mail: by the configuration, the DNS and what the relay knows
-    at this moment. Nothing is sent, and no host is connected to. The exit code is 1
-    when such mail would not go anywhere now.
+    at this moment. Nothing is sent, and without --connect no host is connected to.
+    The exit code is 1 when such mail would not go anywhere now.
 
     With --offline no relay is asked: the same parts are made of the configuration
     here, without its secrets. What only a relay that runs knows, such as which hosts
     failed lately, is not in the answer then.
+
+    With --connect that is done, too, with the secrets: the hosts are asked in their
+    order, by sessions like those of the relay, until one takes the recipient. Each
+    step is shown, and no secret. Give it as the user that the relay runs as.
     """
     given = givenOf(address, said)
-    if offline:
+    asJSON = current().asJSON
+    if offline or connect:
         from relaymail.cli.explaining import explainHere
 
-        told = explainHere(given)
+        shows = (_nothing, _nothing) if asJSON else (_begin(connect), click.echo)
+        told = explainHere(given, connect, *shows)
     else:
         told = _asked(given)
-    if current().asJSON:
+    if asJSON:
         showJSON(told)
-    else:
+    elif not (offline or connect):
         write(told)
     return codeOf(told)
+
+
+def _begin(connects: bool) -> Callable[[Mapping[str, Any]], None]:
+    def show(told: Mapping[str, Any]) -> None:
+        write(told)
+        if connects:
+            click.echo("\nAsked of the hosts:")
+
+    return show
+
+
+def _nothing(told: object) -> None:
+    """
+    Show nothing.
+    """
 
 
 def codeOf(told: Mapping[str, Any]) -> int:
@@ -90,6 +116,8 @@ def codeOf(told: Mapping[str, Any]) -> int:
     Give the exit code for an answer.
     """
     outcome = told.get("outcome") or {}
+    if "taken" in told and not told["taken"]["by"]:
+        return FAILED
     return FAILED if outcome.get("fate") in _NOWHERE else 0
 
 

@@ -6,10 +6,10 @@ What would become of mail, found without a relay that runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 
 from relaymail.cli.authtest import inReactor
 from relaymail.cli.config import readTold
@@ -28,26 +28,43 @@ NOT_KNOWN = (
 )
 
 
-def explainHere(given: Mapping[str, Any]) -> dict[str, Any]:
+def explainHere(
+    given: Mapping[str, Any],
+    connects: bool = False,
+    show: Callable[[Mapping[str, Any]], object] = lambda told: None,
+    say: Callable[[str], object] = lambda line: None,
+) -> dict[str, Any]:
     """
     Say what would become of mail under the configuration.
 
     @param given: What is known of the mail, as the API takes it.
+    @param connects: Whether to ask the hosts, too.
+    @param show: Is given what is found, before hosts are asked.
+    @param say: Is given each line for people of what hosts say.
 
     @raise CommandError: When an address of it is none.
+    @raise ConfigurationError: When the configuration cannot be used.
     """
     told = readTold()
     found: list[dict[str, Any]] = []
 
     async def ask(reactor: Any) -> None:
-        found.append(await explainUnder(told, reactor, given))
+        if connects:
+            found.append(await _connected(told, reactor, given, show, say))
+        else:
+            found.append(await explainUnder(told, reactor, given))
+            show(found[0])
 
+    _run(ask)
+    note(NOT_KNOWN)
+    return found[0]
+
+
+def _run(ask: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
     try:
         inReactor(lambda reactor: Deferred.fromCoroutine(ask(reactor)))
     except MalformedAddress as e:
         raise CommandError(f"{e}.") from e
-    note(NOT_KNOWN)
-    return found[0]
 
 
 async def explainUnder(
@@ -61,9 +78,38 @@ async def explainUnder(
     sketch = Sketch(told, reactor, suspensions=suspensionsOf(told))
     sketch.start()
     try:
-        return await sketch.explain(given)
+        _, document = await sketch.explain(given)
     finally:
         await sketch.stop()
+    return document
+
+
+async def _connected(
+    told: Configuration,
+    reactor: Any,
+    given: Mapping[str, Any],
+    show: Callable[[Mapping[str, Any]], object],
+    say: Callable[[str], object],
+) -> dict[str, Any]:
+    """
+    Say what would become of mail, and ask its hosts.
+    """
+    # It takes a moment to import.
+    from relaymail.cli.connecting import accountsFor, connect
+    from relaymail.configuration import readRoutes
+
+    accounts = accountsFor(told)
+    routes = readRoutes(told, accounts.tokensFor)
+    accounts.start(reactor, maybeDeferred)
+    sketch = Sketch(told, reactor, routes, suspensionsOf(told))
+    sketch.start()
+    try:
+        found, document = await sketch.explain(given)
+        show(document)
+        return {**document, **await connect(sketch, found, document, say)}
+    finally:
+        await sketch.stop()
+        await accounts.stop()
 
 
 def suspensionsOf(told: Configuration) -> Mapping[str, str]:

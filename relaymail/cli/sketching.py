@@ -20,6 +20,7 @@ from relaymail.configuration import Configuration
 from relaymail.configuration.endpoints import ownAddresses
 from relaymail.configuration.places import stsBeside
 from relaymail.configuration.secrets import bareRoutes
+from relaymail.deliver.explaining import Explained
 from relaymail.intake.server import IntakeFactory
 from relaymail.policies import PolicyKeeper
 from relaymail.queue.memory import MemoryQueue
@@ -118,7 +119,9 @@ class Sketch:
         self.manager.stop()
         return self._keeper.stopService()
 
-    async def explain(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    async def explain(
+        self, given: Mapping[str, Any]
+    ) -> tuple[Explained, dict[str, Any]]:
         """
         Say what would become of mail, as L{explained}.
         """

@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from relaymail.deliver.esmtpclient import ESMTPClient
 from relaymail.deliver.explaining import Explained, Question
 from relaymail.deliver.inclear import InClearMixin
 from relaymail.deliver.rehearsing import Ending, Plan, Rehearsal, Step, play
@@ -203,6 +204,15 @@ class MailRehearsal(Rehearsal):
         if not self._isKnown:
             self._keep(Reply(code, (resp,)))
         self._disconnectFromServer()
+
+    def authenticate(self, code: int, resp: bytes, items: Any) -> None:
+        """
+        Go on as a relayer does; nothing is told where nobody is to be known.
+        """
+        if self._plan.host.credentials is None:
+            ESMTPClient.authenticate(self, code, resp, items)
+        else:
+            Rehearsal.authenticate(self, code, resp, items)
 
     def sentMail(self, code: int, resp: Any, *more: Any) -> None:
         """

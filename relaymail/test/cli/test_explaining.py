@@ -16,7 +16,7 @@ from relaymail.cli import explaining
 from relaymail.cli.sketching import Sketch
 from relaymail.test.cli.commands import CommandTestCase
 from relaymail.testing.dns import ZoneDNS
-from relaymail.testing.network import Network
+from relaymail.testing.doubles import MailWorld
 
 
 class HereCase(CommandTestCase):
@@ -30,8 +30,8 @@ class HereCase(CommandTestCase):
             "example.org": {"MX": [(10, "mx.example.org")]},
             "mx.example.org": {"A": ["192.0.2.1"]},
         }
-        self.network = Network()
-        self.machine = self.network.machine("198.51.100.1", name="here")
+        self.world = MailWorld()
+        self.network, self.machine = self.world.network, self.world.machine
         self.patch(Sketch, "resolverFactory", lambda *_: ZoneDNS(self.zones))
         self.patch(explaining, "inReactor", self._inReactor)
         self.spool = self.mktemp()

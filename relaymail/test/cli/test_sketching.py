@@ -70,7 +70,7 @@ class SketchTests(SynchronousTestCase):
         sketch.stop()
         self.network.run(1)
         self.successResultOf(asked)
-        document: dict[str, Any] = found[0]
+        document: dict[str, Any] = found[0][1]
         return document
 
     def test_hosts(self) -> None:
