@@ -21,7 +21,7 @@ _NOWHERE = frozenset({"refused", "bounces", "discarded", "waits"})
 
 
 @click.command()
-@click.argument("address")
+@click.argument("address", required=False)
 @click.option(
     "--from", "sender", metavar="ADDRESS", default="", help="Who it would be from."
 )
@@ -64,7 +64,16 @@ _NOWHERE = frozenset({"refused", "bounces", "discarded", "waits"})
     is_flag=True,
     help="Ask the hosts, too, up to RCPT; nothing is sent.  It goes with --offline.",
 )
-def explain(address: str, offline: bool, connect: bool, **said: Any) -> int:
+@click.option(
+    "--config",
+    "other",
+    metavar="OTHER",
+    type=click.Path(),
+    help="Say what would differ under that configuration.",
+)
+def explain(
+    address: str | None, offline: bool, connect: bool, other: str | None, **said: Any
+) -> int:
     """
     Tell what would become of mail to an address, and why.
 
@@ -79,9 +88,19 @@ def explain(address: str, offline: bool, connect: bool, **said: Any) -> int:
     With --connect that is done, too, with the secrets: the hosts are asked in their
     order, by sessions like those of the relay, until one takes the recipient. Each
     step is shown, and no secret. Give it as the user that the relay runs as.
+
+    With --config it is said what would differ under that configuration file: for
+    mail to ADDRESS, or without it for all that is queued. The configuration of the
+    relay itself is the one that is named in front of "explain", or the usual one.
     """
-    given = givenOf(address, said)
     asJSON = current().asJSON
+    if other is not None:
+        if connect:
+            raise click.UsageError("--connect and --config do not go together.")
+        return _compared(address, said, other, offline)
+    if address is None:
+        raise click.UsageError("Name an ADDRESS, or another configuration: --config.")
+    given = givenOf(address, said)
     if offline or connect:
         from relaymail.cli.explaining import explainHere
 
@@ -94,6 +113,25 @@ def explain(address: str, offline: bool, connect: bool, **said: Any) -> int:
     elif not (offline or connect):
         write(told)
     return codeOf(told)
+
+
+def _compared(
+    address: str | None, said: Mapping[str, Any], other: str, offline: bool
+) -> int:
+    """
+    Say what would differ.
+    """
+    from relaymail.cli.comparing import compare, writeComparison
+
+    given = None if address is None else givenOf(address, said)
+    if given is None and any(said.values()):
+        raise click.UsageError("What is said of mail is for mail to an ADDRESS.")
+    told = compare(given, other, offline)
+    if current().asJSON:
+        showJSON(told)
+    else:
+        writeComparison(told)
+    return 0
 
 
 def _begin(connects: bool) -> Callable[[Mapping[str, Any]], None]:

@@ -55,12 +55,19 @@ def explainHere(
             found.append(await explainUnder(told, reactor, given))
             show(found[0])
 
-    _run(ask)
+    runHere(ask)
     note(NOT_KNOWN)
     return found[0]
 
 
-def _run(ask: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+def runHere(ask: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    """
+    Ask something with a reactor of this command.
+
+    @param ask: Is given the reactor.
+
+    @raise CommandError: When what is asked of is no address.
+    """
     try:
         inReactor(lambda reactor: Deferred.fromCoroutine(ask(reactor)))
     except MalformedAddress as e:

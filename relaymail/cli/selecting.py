@@ -46,6 +46,11 @@ _FILTERS: tuple[tuple[str, str, Any, str, str], ...] = (
     ),
     ("reply", "reply", str, "TEXT", "With that in the last reply."),
 )
+#: What is said where all is meant.
+EVERYTHING: Mapping[str, Any] = {
+    **{name: None for _, name, *_ in _FILTERS},
+    "ids": (),
+}
 
 
 def selecting(function: Function) -> Function:
