@@ -211,6 +211,7 @@ def hostView(manager: Any, tried: Tried) -> Document:
         "preference": tried.preference,
         "badUntil": tried.badUntil,
         "inClear": host.inClear,
+        "clearUntil": tried.clearUntil,
         "problem": _problem(tried.trouble),
     }
 

@@ -145,7 +145,8 @@ EXPLAINED = record(
             names=listOf(TEXT), sni=TEXT, tlsa=listOf(TEXT), requireTLS=FLAG,
             protocol=wordOf("smtp", "lmtp"), named=FLAG, source=listOf(TEXT),
             helo=TEXT, certificate=TEXT, trusts=TEXT, login=TEXT,
-            preference=MAYBE_COUNT, badUntil=MAYBE_TIME, inClear=FLAG, problem=TEXT,
+            preference=MAYBE_COUNT, badUntil=MAYBE_TIME, inClear=FLAG,
+            clearUntil=MAYBE_TIME, problem=TEXT,
         )
     ),
     left=listOf(record(host=TEXT, why=TEXT)),

@@ -168,6 +168,8 @@ def _hostPairs(host: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     yield "EHLO", host.get("helo")
     yield "from", " ".join(map(str, host.get("source") or ()))
     yield "preference", _preference(host)
+    if host.get("clearUntil"):
+        yield "TLS again", f"after {moment(host['clearUntil'])}"
     if host.get("badUntil"):
         yield "failed", f"behind the others until {moment(host['badUntil'])}"
 

@@ -34,9 +34,10 @@ from relaymail.route.walk import Walk
 from relaymail.schedule.goals import goalOf
 from relaymail.schedule.paces import Standing
 
-#: How long the hosts are waited for, and then their addresses, in seconds: somebody
-#: waits for the answer.
-PATIENCE = 20.0
+#: How long the hosts are waited for, in seconds, which is longer than for a policy of
+#: MTA-STS; and how long for their addresses, too: whoever asks waits for no more than
+#: 30.
+PATIENCE, WHOLE_PATIENCE = 24.0, 28.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class Tried:
     @ivar trouble: Why there are none; L{None}: there are.
     @ivar badUntil: Until when it comes after the others because it did not work, in
         seconds of the queue's clock; L{None}: it does not.
+    @ivar clearUntil: Until when TLS is not tried with it because it fails, in seconds
+        of the queue's clock; L{None}: it is.
     @ivar preference: How it is preferred, from 1 on, the lower the better; L{None}: it
         stands where it stands.
     """
@@ -87,6 +90,7 @@ class Tried:
     addresses: tuple[str, ...] = ()
     trouble: Trouble | None = None
     badUntil: float | None = None
+    clearUntil: float | None = None
     preference: int | None = None
 
 
@@ -135,19 +139,16 @@ class Explained:
         return goalOf(self.lane)
 
 
-def explain(
-    manager: Any, question: Question, patience: float = PATIENCE
-) -> Deferred[Explained]:
+def explain(manager: Any, question: Question) -> Deferred[Explained]:
     """
     Say what would become of a message.
 
     @param manager: The relaying manager.
-    @param patience: How long the DNS is waited for, in seconds, twice.
 
     @return: Fires with it.  Fails with L{MalformedAddress
         <relaymail.errors.MalformedAddress>} where the recipient is none.
     """
-    return Deferred.fromCoroutine(_Explaining(manager, patience).explain(question))
+    return Deferred.fromCoroutine(_Explaining(manager).explain(question))
 
 
 class _Explaining(InClearMixin):
@@ -155,10 +156,10 @@ class _Explaining(InClearMixin):
     Asks a relaying manager.
     """
 
-    def __init__(self, manager: Any, patience: float) -> None:
+    def __init__(self, manager: Any) -> None:
         self.manager = manager
         self.reactor = manager._theReactor()
-        self._patience = patience
+        self._end = float(self.reactor.seconds()) + WHOLE_PATIENCE
 
     async def explain(self, question: Question) -> Explained:
         """
@@ -227,22 +228,24 @@ class _Explaining(InClearMixin):
         return found
 
     async def _try(self, host: Host, preference: int | None) -> Tried:
-        bad = self._ofQueue(self.manager.badUntil(host))
+        manager, now = self.manager, self.reactor.seconds()
+        clear = manager.clearHosts.find(host, self._portOf(host), now)
+        tried = Tried(
+            host,
+            badUntil=self._ofQueue(manager.badUntil(host)),
+            clearUntil=None if clear is None else self._ofQueue(clear.until),
+            preference=preference,
+        )
         try:
-            addresses = await self._within(self.manager.addressesFor, host)
+            addresses = await self._within(manager.addressesFor, host)
         except Exception:
-            trouble = self._troubleOf(Failure(), Phase.CONNECT)
-            return Tried(host, (), trouble, bad, preference)
-        return Tried(host, tuple(addresses), None, bad, preference)
+            return replace(tried, trouble=self._troubleOf(Failure(), Phase.CONNECT))
+        return replace(tried, addresses=tuple(addresses))
 
     def _within(self, ask: Any, *arguments: Any) -> Deferred[Any]:
         asked: Deferred[Any] = maybeDeferred(ask, *arguments)
-        return asked.addTimeout(self._patience, self.reactor, self._late)
-
-    def _late(self, result: Any, patience: float) -> Any:
-        if isinstance(result, Failure) and result.check(Exception):
-            raise TimeoutError(f"the DNS did not answer within {patience:.0f} seconds")
-        return result
+        patience = min(PATIENCE, max(self._end - float(self.reactor.seconds()), 0.1))
+        return asked.addTimeout(patience, self.reactor, _late)
 
     def _troubleOf(self, failure: Failure, phase: Phase) -> Trouble:
         if failure.check(TimeoutError):
@@ -258,6 +261,13 @@ class _Explaining(InClearMixin):
             return None
         now: float = self.manager._now()
         return now + until - float(self.reactor.seconds())
+
+
+def _late(result: Any, patience: float) -> Any:
+    """
+    Say that there was no answer.
+    """
+    raise TimeoutError(f"the DNS did not answer within {patience:.0f} seconds")
 
 
 def _ending(tried: tuple[Tried, ...]) -> Outcome | None:

@@ -15,6 +15,7 @@ from relaymail.assembly import refusalBy
 from relaymail.deliver.explaining import PATIENCE
 from relaymail.machines import Machines
 from relaymail.outcome.verdicts import LaneState
+from relaymail.route.clearhosts import LONGEST
 from relaymail.route.destinations import DestinationPolicy
 from relaymail.route.hosts import Credentials, Host, TLSNeed
 from relaymail.route.rules import Action, Routing, Rule
@@ -392,6 +393,8 @@ class ExplainTests(SynchronousTestCase):
         self.assertTrue(host["inClear"])
         self.assertIn("no good", host["why"])
         self.assertEqual((host["tls"], host["sni"]), ("in clear", ""))
+        now = self.api.relay.world.network.seconds()
+        self.assertEqual(host["clearUntil"], now + LONGEST)
 
     def test_aliases(self) -> None:
         """
@@ -432,6 +435,6 @@ class ExplainTests(SynchronousTestCase):
         self.api.relay.world.run(PATIENCE + 1)
         (answer,) = readAnswers(connection.sent, "GET")
         self.assertIn(
-            "the DNS did not answer within 20 seconds", answer.document["problem"]
+            "the DNS did not answer within 24 seconds", answer.document["problem"]
         )
         self.assertEqual(answer.document["outcome"]["fate"], "waits")

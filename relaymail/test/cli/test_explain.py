@@ -34,6 +34,7 @@ def host(**known: Any) -> dict[str, Any]:
         "preference": 1,
         "badUntil": None,
         "inClear": False,
+        "clearUntil": None,
         "problem": "",
     }
     return {**usual, **known}
@@ -221,6 +222,7 @@ class ExplainTests(CommandTestCase):
             source=["192.0.2.7"],
             preference=2,
             badUntil=1e9,
+            clearUntil=1e9,
             problem="no address",
             trusts="/ca.pem",
             certificate="/own.pem",
@@ -232,6 +234,7 @@ class ExplainTests(CommandTestCase):
             "ann with a token",
             "192.0.2.7",
             "behind the others until 2001-09-0",
+            "after 2001-09-0",
             "no address",
             "/ca.pem",
             "/own.pem",
