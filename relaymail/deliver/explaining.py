@@ -188,6 +188,9 @@ class _Explaining(InClearMixin):
 
     async def _along(self, found: Explained, route: Route) -> Explained:
         known = knownOf(route)
+        isHeldUp = found.rests is not None or found.standing.until is not None
+        if known is not None and not isHeldUp:
+            found = self._at(found, known.site)
         hosts = self._walked(route)
         asked = [self._try(host, rank) for host, rank in hosts]
         tried = tuple(await gatherResults(map(Deferred.fromCoroutine, asked)))
@@ -197,8 +200,21 @@ class _Explaining(InClearMixin):
             applied=route.applied,
             tried=tried,
             until=self._ofQueue(route.until),
-            site=found.site if known is None else known.site,
             ending=_ending(tried),
+        )
+
+    def _at(self, found: Explained, site: Hashable) -> Explained:
+        """
+        Take into account which hosts it leads to, as an attempt does that stands back
+        because of that.
+        """
+        manager = self.manager
+        outline = found.question.outline(manager._now())
+        return replace(
+            found,
+            site=site,
+            standing=manager.standingFor(outline, site),
+            rests=manager._work.restsUntil(found.lane, outline, site),
         )
 
     def _withoutRoute(self, found: Explained, failure: Failure) -> Explained:

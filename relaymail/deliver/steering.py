@@ -245,18 +245,20 @@ class SteeringMixin(SharingMixin):
         outline = Outline(sender, recipient, None, origin=origin)
         return self.standingFor(outline)
 
-    def standingFor(self, outline: Outline) -> Standing:
+    def standingFor(self, outline: Outline, site: Hashable = None) -> Standing:
         """
         Say how a name would stand that waits.
 
         @param outline: What is known of it.
+        @param site: The site that it goes to; L{None}: as it is known.
         """
         if self._heldUntil(outline) is not None:
             paces = self._work.scheduler.paces
             return paces.standing(domainOf(outline.recipient), self._now())
         lane, scheduler = self._laneOf(outline), self._theScheduler()
         free = self.maxConnections - len(self.managed)
-        return scheduler.standing(lane, scheduler.sites.busy, free, self._now())
+        busy = scheduler.sites.busy
+        return scheduler.standing(lane, busy, free, self._now(), site)
 
     def laneFor(self, outline: Outline) -> Hashable:
         """

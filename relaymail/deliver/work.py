@@ -284,13 +284,16 @@ class Work:
             # Its lane leads nowhere: an attempt lets it rest.
             self._await(name, lane, outline)
 
-    def restsUntil(self, lane: Hashable, outline: Outline) -> float | None:
+    def restsUntil(
+        self, lane: Hashable, outline: Outline, site: Hashable = None
+    ) -> float | None:
         """
         Say until when a name rests instead of waiting for its turn, because its
         destination or its site is suspended; L{None}: it waits.
 
         @param lane: Its lane.
         @param outline: What is known of it.
+        @param site: Its site; L{None}: as it is known.
         """
         if not self._takesPart:
             return None
@@ -298,8 +301,9 @@ class Work:
         if held is not None:
             return held
         paces, sites = self.scheduler.paces, self.scheduler.sites
-        site = sites.siteOf(lane)
-        until = paces.restsUntil(sites.placesOf(lane), self._clock())
+        places = sites.placesOf(lane, site)
+        site = places[0]
+        until = paces.restsUntil(places, self._clock())
         if until is not None and not paces.isHeld(site) and self._isOld(outline):
             return None
         by = outline.parameters.deliverBy

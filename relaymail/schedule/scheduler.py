@@ -173,7 +173,12 @@ class Scheduler:
         return self.lanes.nextEnd()
 
     def standing(
-        self, lane: Hashable, busy: Mapping[Hashable, int], free: int, now: float
+        self,
+        lane: Hashable,
+        busy: Mapping[Hashable, int],
+        free: int,
+        now: float,
+        site: Hashable = None,
     ) -> Standing:
         """
         Say how a lane stands, and why it does not start if it does not.
@@ -181,9 +186,11 @@ class Scheduler:
         @param busy: How many connections each site holds.
         @param free: How many connections may be opened.
         @param now: The time, in seconds.
+        @param site: Its site; L{None}: as it is known.
         """
-        site = self.sites.siteOf(lane)
-        for place in reversed(self.sites.placesOf(lane)):
+        places = self.sites.placesOf(lane, site)
+        site = places[0]
+        for place in reversed(places):
             standing = self.paces.standing(place, now)
             if standing.state is State.SUSPENDED:
                 return standing

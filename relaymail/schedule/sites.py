@@ -123,12 +123,16 @@ class Sites:
         known = self._known.get(goal)
         return goal if known is None else known.site
 
-    def placesOf(self, lane: Hashable) -> tuple[Hashable, ...]:
+    def placesOf(self, lane: Hashable, site: Hashable = None) -> tuple[Hashable, ...]:
         """
         Give what must serve for the mail of a lane to go: its site, and its goal
         where that is another, for what other mail of the site does not need.
+
+        @param site: Its site; L{None}: as it is known.
         """
         goal = goalOf(lane)
+        if site is not None:
+            return (goal,) if site == goal else (site, goal)
         known = self._known.get(goal)
         return (goal,) if known is None else (known.site, goal)
 

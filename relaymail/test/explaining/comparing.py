@@ -56,6 +56,8 @@ class Case:
         self.world = self.random.world
         self.manager: Any = self.world.manager
         self.explained = self._explain(self.random.question)
+        #: The site that its mail was known to go to.
+        self._siteBefore = self.manager._theSite(self.explained.lane)
         self.names: list[str] = []
 
     def deliver(self) -> Outcome:
@@ -84,8 +86,7 @@ class Case:
             self._compareHeld()
         elif self.explained.rests is not None:
             self._compareResting()
-        else:
-            self._compareWait()
+        elif self._compareWait():
             self._untilDone()
             self._compareAttempt()
 
@@ -158,11 +159,15 @@ class Case:
         self._same("due", round(rests, 3), round(queue.nextDue() or 0.0, 3))
         self.world.run(min(QUIET, rests - self.world.network.seconds() - 1))
         self._same("connections", [], self.world.network.tried)
-        self._same("routes", [], self.manager.goals)
+        isKnown = self._siteBefore == self.explained.site
+        self.kind = "rests" if isKnown else "stands back"
+        self._same("routes", 0 if isKnown else 1, len(self.manager.goals))
 
-    def _compareWait(self) -> None:
+    def _compareWait(self) -> bool:
         """
         See that it waits for a rate as long as was told, and no longer.
+
+        @return: Whether it is tried then.
         """
         standing, now = self.explained.standing, self.world.network.seconds()
         if standing.state is State.THROTTLED and standing.until is not None:
@@ -172,7 +177,11 @@ class Case:
             self.explained = self._explain(self.random.question)
             self.manager.goals.clear()
             self.world.run(2)
+            if self.explained.rests is not None:
+                self._compareResting()
+                return False
         self._check(self.manager.goals, "nothing was begun", standing)
+        return True
 
     def _compareAttempt(self) -> None:
         explained, manager = self.explained, self.manager

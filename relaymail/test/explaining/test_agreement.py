@@ -15,7 +15,7 @@ from relaymail.deliver.routing import RoutingMixin
 from relaymail.relaymanager import _AttemptManager
 from relaymail.test.explaining.comparing import Case, Disagreement
 
-#: How many cases there are in each test of a part; one takes some twenty milliseconds.
+#: How many cases there are in each test of a part; one takes some fifteen milliseconds.
 PART = 60
 #: How many have to be of each kind, of all in a part, for the worlds to be of use.
 KINDS = ("tried", "delivered", "ends bounce", "ends retry", "ends removed", "rests")

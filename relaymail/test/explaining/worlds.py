@@ -221,6 +221,8 @@ class RandomWorld:
             self._makeDomain(domain)
         self._tellManager()
         self.question = self._question()
+        if queue is MemoryQueue and self._chance(0.4):
+            self._sendBefore()
         self._makePast()
 
     def _chance(self, part: float) -> bool:
@@ -411,7 +413,7 @@ class RandomWorld:
         pasts: list[tuple[float, Callable[[], object]]] = [
             (0.15, lambda: manager.mxcalc.markBad(self._dice.choice(HOSTS))),
             (0.05, lambda: manager.suspend(domain, "by way of trial")),
-            (0.1, lambda: self._fail(manager)),
+            (0.2, lambda: self._fail(manager)),
             (0.1, lambda: self._useUp(manager, now)),
             (0.1, lambda: self._clear(manager, now)),
         ]
@@ -423,10 +425,30 @@ class RandomWorld:
             if self._chance(0.2):
                 manager._named.markBad(host, now)
 
+    def _sendBefore(self) -> None:
+        """
+        Send mail before, to whom the message is for or to others, so that something is
+        known of their hosts, addresses and sites.
+        """
+        for _ in range(self._dice.randint(1, 3)):
+            for number in range(self._dice.choice((1, 6))):
+                to = f"x{number}@{self._dice.choice(DOMAINS)}"
+                self.world.send(self._dice.choice(SENDERS), to)
+            self.world.run(self._dice.choice((30, 200)))
+        while self.manager.managed:
+            self.world.run(30)
+        for name in list(self.world.queue._entries):
+            self.manager.removeNow(name, "that was before")
+        self.world.run(1)
+
     def _fail(self, manager: Any) -> None:
-        lane = manager.laneFor(self.question.outline(0.0))
-        for _ in range(self._dice.choice((1, 10))):
-            manager.noteLane(lane, LaneState.FAILING, "no good")
+        questions = [self.question]
+        if self._chance(0.5):
+            questions = [Question(f"x@{domain}") for domain in DOMAINS]
+        for question in questions:
+            lane = manager.laneFor(question.outline(0.0))
+            for _ in range(self._dice.choice((1, 10))):
+                manager.noteLane(lane, LaneState.FAILING, "no good")
 
     def _useUp(self, manager: Any, now: float) -> None:
         limits = getattr(manager.laneFor(self.question.outline(0.0)), "limits", ())
