@@ -126,6 +126,7 @@ class CommandsTests(SynchronousTestCase):
         told = self.runJSON("explain", "b@example.org")
         self.assertEqual(told["route"][0]["host"], "127.0.0.1")
         self.assertEqual(self.runJSON("reload"), {"changed": []})
+        self.compare(told)
         relay.send_signal(signal.SIGTERM)
         relay.wait(PATIENCE)
         self.assertNotIn("Traceback", self.logged())
@@ -170,6 +171,44 @@ class CommandsTests(SynchronousTestCase):
         self.assertEqual((found["state"], found["why"]), ("suspended", "they asked"))
         self.run_("destinations", "resume", "example.org")
         self.run_("destinations", "flush", "example.org")
+
+    def compare(self, told: Any) -> None:
+        """
+        Explain without the relay, ask the host, which is not there, and compare with
+        another configuration.
+
+        @param told: What the relay has explained.
+        """
+        here = self.process("explain", "b@example.org", "--offline")
+        for key in ("chosen", "outcome", "accepted", "expire"):
+            self.assertEqual(here[key], told[key], key)
+        (before,), (after,) = told["route"], here["route"]
+        # The relay knows that it failed.
+        self.assertEqual({**before, "badUntil": None}, {**after, "badUntil": None})
+        tried = self.process("explain", "b@example.org", "--connect", code=1)
+        self.assertEqual(tried["taken"]["by"], "")
+        self.assertIn("connection refused", tried["taken"]["why"])
+        other = self.directory / "other.toml"
+        text = CONFIGURATION.replace("127.0.0.1:1", "127.0.0.1:2")
+        other.write_text(text, "utf-8")
+        queued = self.runJSON("explain", "--config", str(other))
+        self.assertEqual(queued["options"], ["delivery.smart-hosts"])
+        self.assertEqual(queued["differing"], queued["checked"])
+        self.assertEqual(set(queued["kinds"]), {"hosts"})
+
+    def process(self, *words: str, code: int = 0) -> Any:
+        """
+        Run a command as a process, and give its document.
+        """
+        done = subprocess.run(
+            self.command(*words, "--json"),
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+        self.assertEqual(done.returncode, code, done.stderr)
+        return json.loads(done.stdout)
 
     def lookOffline(self) -> None:
         """
