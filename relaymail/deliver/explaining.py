@@ -200,7 +200,7 @@ class _Explaining(InClearMixin):
             applied=route.applied,
             tried=tried,
             until=self._ofQueue(route.until),
-            ending=_ending(tried),
+            ending=_ending(tried, route.mayRecover),
         )
 
     def _at(self, found: Explained, site: Hashable) -> Explained:
@@ -286,11 +286,13 @@ def _late(result: Any, patience: float) -> Any:
     raise TimeoutError(f"the DNS did not answer within {patience:.0f} seconds")
 
 
-def _ending(tried: tuple[Tried, ...]) -> Outcome | None:
+def _ending(tried: tuple[Tried, ...], mayRecover: bool) -> Outcome | None:
     """
     Say what an attempt comes to that can connect to no host.
+
+    @param mayRecover: Whether a host that is not tried may be tried later.
     """
-    mayRecover, last = False, len(tried) - 1
+    last = len(tried) - 1
     for index, one in enumerate(tried):
         trouble = one.trouble
         if trouble is None:

@@ -134,7 +134,7 @@ class _Trying(InClearMixin):
         assert explained.route is not None
         walk = Walk(explained.route, self._whyInClear)
         sessions: list[Session] = []
-        mayRecover, host = False, walk.goOn()
+        mayRecover, host = explained.route.mayRecover, walk.goOn()
         while host is not None:
             session = Session(host)
             sessions.append(session)

@@ -93,9 +93,7 @@ def protect(
     reasons = tuple((name, trouble.detail) for name, trouble in left)
     mayRecover = any(trouble.kind not in _LASTING for _, trouble in left)
     lookups = lookupsOf(aim, exchange, (c for c, _ in found))
-    return Route(
-        hosts, until, applied, reasons, mayRecover=mayRecover, lookups=lookups
-    )
+    return Route(hosts, until, applied, reasons, mayRecover=mayRecover, lookups=lookups)
 
 
 def isMismatch(aim: Aim, name: str, sts: Found) -> bool:

@@ -94,7 +94,7 @@ class DisagreementTests(SynchronousTestCase):
         """
         An explanation that takes every host for one that can be reached is found.
         """
-        self.patch(explaining, "_ending", lambda tried: None)
+        self.patch(explaining, "_ending", lambda *_: None)
         self.disagree("nobody was connected to")
 
     def test_hosts(self) -> None:

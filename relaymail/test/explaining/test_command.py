@@ -51,7 +51,7 @@ class CommandTests(SynchronousTestCase):
         """
         A difference is told with its seed, and after some of them it ends.
         """
-        self.patch(explaining, "_ending", lambda tried: None)
+        self.patch(explaining, "_ending", lambda *_: None)
         code, out = self.run_("--cases", "500", "--seed", "0")
         self.assertEqual(code, 1)
         self.assertIn("seed ", out)
