@@ -191,14 +191,15 @@ class ExplainTests(SynchronousTestCase):
             ]
         )
         found = self.explain("recipient=ann@example.org")
-        self.assertEqual(found["rule"], "the rule ann")
+        self.assertTrue(found["rule"].startswith("the route ann:"), found["rule"])
         self.assertEqual([host["host"] for host in found["route"]], ["/run/lmtp"])
         found = self.explain("recipient=joe@no.example")
-        self.assertEqual((found["rule"], found["route"]), ("the rule no (refuse)", []))
+        self.assertTrue(found["rule"].startswith("the route no:"), found["rule"])
+        self.assertEqual(found["route"], [])
         self.assertIn("a rule of this relay refuses it", found["problem"])
         self.assertIn("Never.", found["problem"])
         found = self.explain("recipient=joe@example.org&client=192.0.2.1")
-        self.assertEqual(found["rule"], "the rule routes[2] (discard)")
+        self.assertTrue(found["rule"].startswith("the route routes[2]:"), found["rule"])
 
     def test_senderHosts(self) -> None:
         """
