@@ -34,7 +34,7 @@ FOUND_BY: dict[Callable[[planted.Patch], None], str] = {
     planted.retriesInMemory: f"{_WORLDS}.test_worlds_080",
     planted.oneVerdict: f"{_CRASHES}.test_P3_killed",
     planted.anyReplyWillDo: f"{_CRASHES}.test_P3_killed",
-    planted.neverGoodAgain: f"{_WORLDS}.test_worlds_080",
+    planted.neverGoodAgain: f"{_WORLDS}.test_worlds_090",
     planted.sharedConnection: f"{_WORLDS}.test_worlds_090",
     planted.nobodyIsTold: f"{_WORLDS}.test_worlds_080",
     planted.toldBehindTheNotice: f"{_TOLD}.test_P3_killed",
