@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -33,6 +35,10 @@ LOOK = 60.0
 KEEP = 300.0
 #: How many reports are under way at a time.
 MAX_AT_ONCE = 5
+#: How many reports of a day one host, or all addresses of one domain, get: whoever
+#: answers for any name can want reports on as many domains as he likes, and want them
+#: sent to somebody else.
+MAX_TO_ONE = 1000
 #: How long one may take, in seconds: its question, its requests and its messages.
 PATIENCE = 180.0
 #: How long what is under way may go on when the relay stops, in seconds.
@@ -137,6 +143,8 @@ class Reporter:
         self._over: dict[int, tuple[Day, dict[str, _Untold]]] = {}
         self._tellings: set[Deferred[Any]] = set()
         self._changed: set[int] = set()
+        #: How many reports each host and each domain got, by the day.
+        self._got: dict[int, Counter[str]] = {}
         self._kept = reactor.seconds()
         self._call: Any = None
         self._isStopped = True
@@ -218,6 +226,7 @@ class Reporter:
         for begin, (day, untold) in list(self._over.items()):
             if not untold or now > day.begin + DAY + GIVE_UP:
                 del self._over[begin]
+                self._got.pop(begin, None)
                 self._changed.add(begin)
                 continue
             for domain, state in list(untold.items()):
@@ -268,13 +277,30 @@ class Reporter:
         report = Report(domain, day.begin, *whose, day.domains[domain])
         failed = []
         for url in places.urls:
-            if url not in state.told:
+            if url not in state.told and self._mayGet(url, report):
                 failed.append(await self._post(url, report, state))
         for address in places.addresses:
-            if address not in state.told:
+            if address not in state.told and self._mayGet(address, report):
                 await self._mail(address, report, state)
         if any(failed):
             raise Untold("; ".join(filter(None, failed)))
+
+    def _mayGet(self, where: str, report: Report) -> bool:
+        """
+        Tell whether a place is to get one more report.
+        """
+        got = self._got.setdefault(report.begin, Counter())
+        whose = urlsplit(where).hostname or where.rpartition("@")[2]
+        got[whose] += 1
+        if got[whose] == MAX_TO_ONE + 1:
+            self.log.warn(
+                "{whose} is where {most} domains and more want reports; it gets none "
+                "of the others today, {domain} the first of them",
+                whose=printable(whose),
+                most=MAX_TO_ONE,
+                domain=report.domain,
+            )
+        return got[whose] <= MAX_TO_ONE
 
     async def _placesOf(self, domain: str) -> Places:
         try:

@@ -22,6 +22,7 @@ from relaymail.keeping import PrivateDirectory
 from relaymail.protections import TLSResult
 from relaymail.test.tlsreports.samples import MARCH, session
 from relaymail.testing.dns import Fault, ZoneDNS
+from relaymail.tlsreports import reporter as module
 from relaymail.tlsreports.counting import DAY
 from relaymail.tlsreports.reporter import KEEP, LOOK, MAX_FILE, Reporter, Submitter
 from relaymail.tlsreports.schedule import GIVE_UP, SPREAD
@@ -277,6 +278,29 @@ class ReporterTests(SynchronousTestCase):
         world.wait(2 * DAY)
         self.assertEqual(len(world.mailed), 1)
         self.assertGreater(len(self.flushLoggedErrors(OSError)), 1)
+
+    def test_A04_notAllToOne(self) -> None:
+        """
+        However many domains say that somebody wants their reports, he gets some; that
+        is told once.  Others get theirs.
+        """
+        self.patch(module, "MAX_TO_ONE", 3)
+        world = self.world
+        for number in range(10):
+            domain = f"d{number}.evil.example"
+            places = "mailto:a@x.example,https://x.example/r"
+            if number == 9:
+                places = "mailto:a@y.example"
+            said = f"v=TLSRPTv1; rua={places}".encode("ascii")
+            world.dns.zones[f"_smtp._tls.{domain}"] = {"TXT": [said]}
+            world.reporter.note(session(destination=domain))
+        with capturedLogs() as events:
+            world.wait(2 * DAY)
+        to = sorted(recipient for _, (recipient,), _ in world.mailed)
+        self.assertLessEqual(len(to) + len(world.posted), 4)
+        self.assertIn("a@y.example", to)
+        told = [e for e in events if e.get("whose") == "x.example"]
+        self.assertEqual(len(told), 1)
 
     def test_atMostSome(self) -> None:
         """
