@@ -7,9 +7,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from incremental import Version
+from twisted._version import __version__ as TWISTED
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SkipTest, TestCase
 from twisted.web.client import ResponseNeverReceived
 from twisted.web.resource import Resource
 from twisted.web.server import Site
@@ -55,6 +57,9 @@ class PosterTests(TestCase):
         """
         Begin to listen.
         """
+        if Version("Twisted", 25, 5, 0) > TWISTED:
+            # Its web server changes a TLS context that is in use already.
+            raise SkipTest("HTTPS servers of this Twisted need an older pyOpenSSL")
         self.authority = ThrowawayCA()
         self.page = Page()
         self.manager = SimpleNamespace(
