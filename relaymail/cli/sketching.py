@@ -62,15 +62,10 @@ class Sketch:
     """
     A relay to be asked.
 
-    @cvar resolverFactory: Makes the resolver, as for L{Relay
-        <relaymail.service.Relay>}.
-
     @ivar told: What it is told.
     @ivar manager: What would deliver.
     @ivar intake: What would take mail.
     """
-
-    resolverFactory: Any = staticmethod(makeResolver)
 
     def __init__(
         self,
@@ -91,7 +86,7 @@ class Sketch:
         self.told = told
         routes = bareRoutes(told) if routes is None else routes
         queue = MemoryQueue(reactor)
-        calculator = makeCalculator(told, reactor, self.resolverFactory)
+        calculator = makeCalculator(told, reactor, makeResolver)
         manager = makeManager(
             queue, told, routes, _addresses(told), calculator, reactor
         )

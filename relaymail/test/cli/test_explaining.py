@@ -12,8 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from relaymail.cli import explaining
-from relaymail.cli.sketching import Sketch
+from relaymail.cli import explaining, sketching
 from relaymail.test.cli.commands import CommandTestCase
 from relaymail.testing.dns import ZoneDNS
 from relaymail.testing.doubles import MailWorld
@@ -32,7 +31,7 @@ class HereCase(CommandTestCase):
         }
         self.world = MailWorld()
         self.network, self.machine = self.world.network, self.world.machine
-        self.patch(Sketch, "resolverFactory", lambda *_: ZoneDNS(self.zones))
+        self.patch(sketching, "makeResolver", lambda *_: ZoneDNS(self.zones))
         self.patch(explaining, "inReactor", self._inReactor)
         self.spool = self.mktemp()
         self.file = self.write("")

@@ -38,7 +38,7 @@ class SketchTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.network = Network()
         self.machine = self.network.machine("198.51.100.1", name="here")
-        self.patch(Sketch, "resolverFactory", lambda *_: ZoneDNS(dict(ZONES)))
+        self.patch(sketching, "makeResolver", lambda *_: ZoneDNS(dict(ZONES)))
         self.notes: list[str] = []
         self.patch(sketching, "note", self.notes.append)
         self.queue = os.path.abspath(self.mktemp())
