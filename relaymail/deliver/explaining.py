@@ -35,8 +35,8 @@ from relaymail.schedule.goals import goalOf
 from relaymail.schedule.paces import Standing
 
 #: How long the hosts are waited for, in seconds, which is longer than for a policy of
-#: MTA-STS; and how long for their addresses, too: whoever asks waits for no more than
-#: 30.
+#: MTA-STS; and how long for their addresses, too: whoever asks waits for 30 at the
+#: most.
 PATIENCE, WHOLE_PATIENCE = 24.0, 28.0
 
 
