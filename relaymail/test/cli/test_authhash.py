@@ -72,12 +72,12 @@ class HashTests(SynchronousTestCase):
             stdin = Terminal()
 
         self.patch(authhash, "sys", System)
-        done = self.run_("tim", input="pw\npw\n")
+        done = self.run_("tim", input="correct-horse\ncorrect-horse\n")
         self.assertEqual(done.exit_code, 0, done.output)
-        self.assertKept(done.stdout, "pw")
+        self.assertKept(done.stdout, "correct-horse")
         self.assertIn("Repeat", done.stderr)
-        self.assertNotIn("pw", done.stderr)
-        done = self.run_("tim", input="pw\nother\n")
+        self.assertNotIn("correct", done.stderr)
+        done = self.run_("tim", input="correct-horse\nother\n")
         self.assertNotEqual(done.exit_code, 0)
         self.assertIn("do not match", done.stderr)
 
@@ -86,9 +86,9 @@ class HashTests(SynchronousTestCase):
         It may be in a file.
         """
         path = self.mktemp()
-        Path(path).write_bytes(b"pw\r\n")
+        Path(path).write_bytes(b"correct-horse\r\n")
         done = self.run_("tim", "--password-file", path)
-        self.assertKept(done.stdout, "pw")
+        self.assertKept(done.stdout, "correct-horse")
         self.assertEqual(self.run_("tim", "--password-file", "none").exit_code, 2)
         done = self.run_("tim", "--password-file", "-")
         self.assertKept(done.stdout, "pä")
