@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from datetime import UTC, datetime
-from email.utils import format_datetime
 
+from relaymail.headers import dateText
 from relaymail.tlsreports.report import KIND, Report, packed
 
 # RFC 2045 6.8: how many bytes make a line of base64.
@@ -34,7 +34,7 @@ def messageOf(report: Report, sender: str, recipient: str, now: float) -> bytes:
         f"Subject: Report Domain: {report.domain}",
         f" Submitter: {report.submitter}",
         f" Report-ID: <{report.ident}@{host}>",
-        f"Date: {format_datetime(datetime.fromtimestamp(now, UTC))}",
+        f"Date: {dateText(int(now))}",
         f"Message-ID: <{report.ident}@{host}>",
         f"TLS-Report-Domain: {report.domain}",
         f"TLS-Report-Submitter: {report.submitter}",
