@@ -70,6 +70,7 @@ ROUTE_HANDS = frozenset(
         "troubles",
         "validation",
         "wire",
+        "texts",
     }
 )
 

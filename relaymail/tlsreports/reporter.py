@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
-from twisted.names import dns
 from twisted.python.failure import Failure
 
 from relaymail.keeping import PrivateDirectory
 from relaymail.protections import TLSSession
 from relaymail.replies import printable
+from relaymail.route.texts import textsOf
 from relaymail.route.troubles import isNoSuchName
 from relaymail.tlsreports.counting import DAY, Day, dayOf, readDay, written
 from relaymail.tlsreports.mailing import messageOf
@@ -304,16 +304,12 @@ class Reporter:
 
     async def _placesOf(self, domain: str) -> Places:
         try:
-            answer = await self.resolver.lookupText(f"{PREFIX}{domain}")
+            texts = await textsOf(self.resolver.lookupText, f"{PREFIX}{domain}")
         except Exception as e:
             if isNoSuchName(e):
                 return Places()
             raise
-        return parseRecords(
-            b"".join(header.payload.data)
-            for header in answer[0]
-            if header.type == dns.TXT
-        )
+        return parseRecords(b"".join(strings) for strings in texts)
 
     async def _post(self, url: str, report: Report, state: _Untold) -> str:
         """

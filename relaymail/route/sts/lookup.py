@@ -5,26 +5,17 @@ Whether a domain says in the DNS that it has a policy of MTA-STS (RFC 8461 3.1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import CancelledError, maybeDeferred
-from twisted.names import dns
+from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from relaymail.addresses import normalDomain
 from relaymail.errors import MalformedAddress
 from relaymail.replies import Phase, printable
-from relaymail.route.aliases import (
-    CNAME,
-    MAX_ALIASES,
-    CanonicalNameChainTooLong,
-    foldName,
-    nameText,
-    recordsByName,
-)
 from relaymail.route.sts.policy import MalformedRecord, parseRecord
+from relaymail.route.texts import textsOf
 from relaymail.route.troubles import isNoSuchName, troubleOf
 
 #: The label that the record has, and the one that the web server has (RFC 8461 3.1,
@@ -32,8 +23,6 @@ from relaymail.route.troubles import isNoSuchName, troubleOf
 RECORD, HOST = "_mta-sts", "mta-sts"
 #: The longest name whose web server has a name (RFC 1035 2.3.4).
 MAX_NAME = 253 - len(RECORD) - 1
-#: How often a name is asked for under what it is an alias of.
-MAX_QUESTIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +72,7 @@ async def lookupRecord(resolver: Any, domain: str) -> Record:
     if lookup is None:
         return Record(why="the resolver knows no TXT records")
     try:
-        id = parseRecord(await _texts(lookup, f"{RECORD}.{domain}"))
+        id = parseRecord(await textsOf(lookup, f"{RECORD}.{domain}"))
     except CancelledError:
         raise
     except MalformedRecord as e:
@@ -98,38 +87,3 @@ async def lookupRecord(resolver: Any, domain: str) -> Record:
             isKnown=False, why=printable(f"{RECORD}.{domain}: {trouble.text}")
         )
     return Record(id or "")
-
-
-async def _texts(lookup: Any, name: str) -> list[Sequence[bytes]]:
-    for _ in range(MAX_QUESTIONS):
-        answer = await maybeDeferred(lookup, name)
-        found = _inAnswer(answer[0], name)
-        if not isinstance(found, str):
-            return found
-        name = found
-    raise CanonicalNameChainTooLong(f"{name} is an alias of an alias for too long")
-
-
-def _inAnswer(headers: Sequence[Any], name: str) -> list[Sequence[bytes]] | str:
-    """
-    Give the TXT records of a name, or the name that its aliases lead to outside of
-    the answer (RFC 1034 3.6.2).
-    """
-    owned = recordsByName((header.name, header.payload) for header in headers)
-    for _ in range(MAX_ALIASES):
-        records = owned.get(foldName(name), [])
-        texts: list[Sequence[bytes]] = [
-            _bytesOf(r.data) for r in records if r.TYPE == dns.TXT
-        ]
-        alias = next((r for r in records if r.TYPE == CNAME), None)
-        if texts or alias is None:
-            return texts
-        name = nameText(alias.name)
-        if foldName(name) not in owned:
-            return name
-    raise CanonicalNameChainTooLong(f"{name} is an alias of an alias for too long")
-
-
-def _bytesOf(strings: Sequence[bytes | str]) -> list[bytes]:
-    # Other resolvers than the relay's own may give text.
-    return [s.encode("utf-8") if isinstance(s, str) else s for s in strings]
