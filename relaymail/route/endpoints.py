@@ -13,23 +13,27 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
 from relaymail.route.connector import Connector
-from relaymail.route.hosts import Host
+from relaymail.route.hosts import Host, TLSNeed
 
 
 @implementer(IStreamClientEndpoint)
-class HostEndpoint:
+class WebEndpoint:
     """
-    A server that is connected to.
+    A web server that is who it says (RFC 9110 4.2.2).
     """
 
-    def __init__(self, connector: Connector, host: Host, port: int) -> None:
+    def __init__(
+        self, connector: Connector, name: str, port: int, caFile: str | None = None
+    ) -> None:
         """
         @param connector: Finds its addresses, and connects to those that may be.
-        @param host: The server, and what TLS it needs.
+        @param name: Its name, for which its certificate is to be valid.
         @param port: Its port.
+        @param caFile: A file of certificates (PEM) that are trusted instead of the
+            system's.
         """
         self._connector = connector
-        self._host = host
+        self._host = Host(name, tls=TLSNeed.VERIFIED, implicitTLS=True, caFile=caFile)
         self._port = port
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:

@@ -14,8 +14,7 @@ from zope.interface import implementer
 
 from relaymail.fetching import Answer, Fetcher
 from relaymail.route.connector import Connector
-from relaymail.route.endpoints import HostEndpoint
-from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.endpoints import WebEndpoint
 
 #: How long a request may take, in seconds: a report may be large.
 PATIENCE = 60.0
@@ -60,19 +59,15 @@ class Poster:
         Say how the server of a URL is connected to; see C{IAgentEndpointFactory}.
         """
         manager = self._manager
-        host = Host(
-            uri.host.decode("ascii"),
-            tls=TLSNeed.VERIFIED,
-            implicitTLS=True,
-            caFile=self.caFile,
-        )
         connector = Connector(
             manager.reactor,
             manager.mxcalc.resolver,
             manager.destinations,
             CONNECT_PATIENCE,
         )
-        endpoint: IStreamClientEndpoint = HostEndpoint(connector, host, uri.port)
+        endpoint: IStreamClientEndpoint = WebEndpoint(
+            connector, uri.host.decode("ascii"), uri.port, self.caFile
+        )
         return endpoint
 
     def stop(self) -> Deferred[None]:

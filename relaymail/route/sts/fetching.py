@@ -21,8 +21,7 @@ from relaymail.protections import TLSResult
 from relaymail.replies import Phase, TroubleKind
 from relaymail.route.connector import Connector
 from relaymail.route.destinations import DestinationPolicy
-from relaymail.route.endpoints import HostEndpoint
-from relaymail.route.hosts import Host, TLSNeed
+from relaymail.route.endpoints import WebEndpoint
 from relaymail.route.sts.lookup import HOST
 from relaymail.route.sts.policy import (
     MAX_SIZE,
@@ -97,11 +96,9 @@ class PolicyFetcher:
         """
         Say how the server of a URL is connected to; see C{IAgentEndpointFactory}.
         """
-        name = uri.host.decode("ascii")
-        host = Host(
-            name, tls=TLSNeed.VERIFIED, implicitTLS=True, caFile=type(self).caFile
+        endpoint: IStreamClientEndpoint = WebEndpoint(
+            self.connector, uri.host.decode("ascii"), self.port, type(self).caFile
         )
-        endpoint: IStreamClientEndpoint = HostEndpoint(self.connector, host, self.port)
         return endpoint
 
     def stop(self) -> Deferred[None]:
