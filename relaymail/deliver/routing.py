@@ -232,10 +232,8 @@ class RoutingMixin:
         @return: The smart hosts that get it, or the destination, a L{Way} to one of
             them, or a L{NoWay <relaymail.route.router.NoWay>}.
         """
-        recipient = recipient or f"@{destination}"
-        return self._siteOf(
-            destination, Outline(sender, recipient, None, origin=origin)
-        )
+        outline = outlineFor(destination, sender, recipient, origin)
+        return self._siteOf(destination, outline)
 
     def sitesOf(self, destination: str) -> tuple[Hashable, ...]:
         """
@@ -396,6 +394,16 @@ _LEVELS = {
 }
 #: How mail goes of which nothing is said.
 _USUAL = Way("")
+
+
+def outlineFor(
+    destination: str, sender: str, recipient: str, origin: Origin
+) -> Outline:
+    """
+    Give what is known of mail of which only some is said; see
+    L{RoutingMixin.siteFor}.
+    """
+    return Outline(sender, recipient or f"@{destination}", None, origin=origin)
 
 
 def withTLS(sites: Iterable[Hashable]) -> tuple[Hashable, ...]:

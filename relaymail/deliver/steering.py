@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaymail.addresses import domainOf, normalDomain
-from relaymail.deliver.routing import withTLS
+from relaymail.deliver.routing import outlineFor, withTLS
 from relaymail.deliver.sharing import SharingMixin
 from relaymail.deliver.times import isOver
 from relaymail.envelopes import NO_ORIGIN, Origin, Outline
@@ -241,9 +241,7 @@ class SteeringMixin(SharingMixin):
         @param recipient: The address it is for; empty: one of which nothing is said.
         @param origin: Where it came in from.
         """
-        recipient = recipient or f"@{destination}"
-        outline = Outline(sender, recipient, None, origin=origin)
-        return self.standingFor(outline)
+        return self.standingFor(outlineFor(destination, sender, recipient, origin))
 
     def standingFor(self, outline: Outline, site: Hashable = None) -> Standing:
         """
